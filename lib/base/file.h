@@ -1,0 +1,88 @@
+/*
+ * Files and folders: read whole, map, write whole or not at all.
+ * Paths are bytes; errors name them.
+ *
+ * Read next: stream.h.
+ */
+#ifndef MEDVL_BASE_FILE_H
+#define MEDVL_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/text.h"
+
+/*
+ * Append the whole file to `out`.  MEDVL_EARG when it is larger than `max`
+ * bytes (checked before reading; a pipe is read until max).
+ */
+int medvl_file_read(struct medvl_text *out, const char *path, size_t max,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Write `data` to `path`: into PATH.tmp beside it, synced, then renamed, so
+ * the name holds the old bytes or the new ones and never half.
+ */
+int medvl_file_write(const char *path, const void *data, size_t size,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* A file mapped for reading.  `data` is NULL for an empty file. */
+struct medvl_map {
+    const unsigned char *data;
+    size_t size;
+};
+int medvl_map_open(struct medvl_map *map, const char *path,
+                   struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_map_release(struct medvl_map *map);
+
+bool medvl_file_exists(const char *path);
+bool medvl_folder_exists(const char *path);
+int medvl_file_size(int64_t *out, const char *path,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Make a folder and its parents; one that is there already is fine. */
+int medvl_folder_make(const char *path,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Remove a file, or a folder with all below it; absent is fine. */
+int medvl_path_remove(const char *path,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Rename, then sync the parent folder.  A folder is synced file by file
+ * first, so what appears under the new name is whole after a power cut.
+ */
+int medvl_path_publish(const char *from, const char *to,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Point the symbolic link `path` at `target` by rename. */
+int medvl_link_replace(const char *target, const char *path,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Names in a folder without "." and "..", sorted by bytes. */
+struct medvl_names {
+    char **items;
+    size_t count;
+    size_t capacity;
+};
+int medvl_folder_list(struct medvl_names *names, const char *path,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_names_release(struct medvl_names *names);
+
+/* "folder/name" (name alone if absolute or folder is empty); freed. */
+int medvl_path_join(char **out, const char *folder, const char *name,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Take the lock file `path` for this process.  MEDVL_EARG when another
+ * process holds it.  The lock goes with the process.
+ */
+struct medvl_lock {
+    int fd; /* plus 1; 0 is no lock */
+};
+int medvl_lock_take(struct medvl_lock *lock, const char *path,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_lock_release(struct medvl_lock *lock);
+
+#endif
