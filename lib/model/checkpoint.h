@@ -1,0 +1,72 @@
+/*
+ * The parameters of a model folder: opened, made fresh, written.
+ *
+ * Names: one canonical name a parameter, the one that is written; names of
+ * other writers are mapped when read.  Canonical names are those of
+ * llava-hf/llava-1.5-7b-hf on disk ("language_model.model.layers.0...",
+ * "vision_tower.vision_model...", "multi_modal_projector.linear_1.weight")
+ * and of LlamaForCausalLM ("model.layers.0...").
+ *
+ * Read next: frontend.h.
+ */
+#ifndef MEDVL_MODEL_CHECKPOINT_H
+#define MEDVL_MODEL_CHECKPOINT_H
+
+#include "lib/model/config.h"
+#include "lib/tensor/tape.h"
+
+enum medvl_part {
+    MEDVL_PART_VISION = 1,
+    MEDVL_PART_PROJECTOR = 2,
+    MEDVL_PART_DECODER = 4, /* embeddings and head too */
+};
+
+struct medvl_model {
+    struct medvl_config config;
+    struct medvl_param *params; /* in canonical order: the file's order */
+    int64_t count;
+    char *folder; /* where it came from; NULL when fresh */
+    void *state;  /* maps and blocks, checkpoint.c's own */
+};
+
+/*
+ * Open the folder.  Frozen values are mapped; parts in `train` (a union of
+ * medvl_part) get their own f32 block to be changed, and one block of
+ * gradients.  A parameter that is missing, extra (but for known buffers) or
+ * of another shape than the config says is MEDVL_EFORMAT naming it.
+ *
+ * A misaligned tensor is copied.  `config.json` alone decides what there
+ * should be; a PLAN over it has been made before memory is taken.
+ */
+int medvl_model_open(struct medvl_model **out, const char *folder,
+                     int train, struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * A fresh model: matrices normal with deviation initializer_range (0.02),
+ * norms 1, biases 0, the tower's position embedding 2-D sine-cosine; each
+ * parameter from (seed, INIT, hash of its name).  The config is taken over.
+ */
+int medvl_model_new(struct medvl_model **out, struct medvl_config *config,
+                    uint64_t seed, struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_model_free(struct medvl_model *model);
+
+/* By canonical name; NULL when there is none. */
+struct medvl_param *medvl_model_param(const struct medvl_model *model,
+                                      const char *format, ...)
+    MEDVL_PRINTF(2, 3);
+enum medvl_part medvl_model_part(const struct medvl_model *model,
+                                 const struct medvl_param *param);
+
+/*
+ * Write model.safetensors and config.json into `folder` (there already),
+ * and copy every other file of a model (tokenizer.json, chat template,
+ * preprocessor_config.json, ...) from model->folder.
+ *
+ *   values   count f32 tensors to write in place of the params' (averages),
+ *            each converted to the param's type; NULL: the params
+ */
+int medvl_model_write(const struct medvl_model *model, const char *folder,
+                      const struct medvl_tensor *values,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * From a picture to what the tower reads and to places among the tokens:
+ * the one interface in which the families differ.
+ *
+ * Read next: vit.h.
+ */
+#ifndef MEDVL_MODEL_FRONTEND_H
+#define MEDVL_MODEL_FRONTEND_H
+
+#include "lib/image/picture.h"
+#include "lib/model/config.h"
+
+struct medvl_frontend;
+
+/*
+ * From config.json and preprocessor_config.json of a folder.  LLaVA: CLIP's
+ * processor (resize the shorter side, centre crop, rescale, normalise; each
+ * step as the file says).  A step that is not built is MEDVL_EUNSUPPORTED.
+ */
+int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
+                        const struct medvl_config *config,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_frontend_free(struct medvl_frontend *frontend);
+
+/*
+ * Sizes to count: how many tokens a picture of this size takes among the
+ * ids, how many patch rows it gives, and how long a row is.
+ */
+struct medvl_frontend_size {
+    int64_t tokens, patches, row;
+};
+int medvl_frontend_size(struct medvl_frontend_size *out,
+                        const struct medvl_frontend *frontend,
+                        int64_t width, int64_t height,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The picture's patch rows.
+ *
+ *   out   (patches, row) f32: patches in raster order, each (channel, y, x),
+ *         normalised; the caller's memory
+ */
+int medvl_frontend_rows(float *out, const struct medvl_frontend *frontend,
+                        const struct medvl_picture *picture,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Where a stored-picture pixel box falls after the geometry above, for
+ * dense objectives: patch (row, column) centres to stored-picture pixels.
+ * Writes x, y of each patch centre (patches, 2).
+ */
+int medvl_frontend_centres(float *out, const struct medvl_frontend *frontend,
+                           int64_t width, int64_t height,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif

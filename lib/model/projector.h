@@ -1,0 +1,19 @@
+/*
+ * From tower channels to decoder channels: two linear maps with an
+ * activation between (mlp2x_gelu).
+ *
+ * Source: Liu et al. 2023, "Improved Baselines with Visual Instruction
+ * Tuning".
+ *
+ * Read next: kvcache.h.
+ */
+#ifndef MEDVL_MODEL_PROJECTOR_H
+#define MEDVL_MODEL_PROJECTOR_H
+
+#include "lib/model/checkpoint.h"
+
+struct medvl_var *medvl_projector_forward(struct medvl_tape *tape,
+                                          const struct medvl_model *model,
+                                          struct medvl_var *features);
+
+#endif

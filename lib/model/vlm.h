@@ -1,0 +1,42 @@
+/*
+ * The whole model over a batch: pictures through tower and projector, put
+ * in their places among the token embeddings, then the decoder.
+ *
+ * Read next: sampler.h.
+ */
+#ifndef MEDVL_MODEL_VLM_H
+#define MEDVL_MODEL_VLM_H
+
+#include "lib/model/decoder.h"
+
+struct medvl_batch {
+    struct medvl_tokens tokens;
+    int64_t pictures;
+    struct medvl_tensor rows;     /* (pictures*P, row) f32; with pictures */
+    const int32_t *picture_token; /* (picture tokens): index into tokens of
+                                     each feature row, in order */
+    int64_t picture_tokens;
+};
+
+/*
+ * Expand one record's ids: each config.image_token becomes as many -1 as
+ * its picture takes.
+ *
+ *   out, from   grown; from[i] is the index of out[i] among the ids given
+ *   tokens      how many tokens each picture takes, in order
+ *
+ * MEDVL_EFORMAT when the counts of placeholders and pictures differ.
+ */
+int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
+                     const int32_t *ids, int64_t id_count,
+                     const int64_t *tokens, int64_t pictures,
+                     int32_t image_token,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Hidden states (N,C) after the last norm. */
+struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
+                                    const struct medvl_model *model,
+                                    const struct medvl_batch *batch,
+                                    const struct medvl_decoder_run *run);
+
+#endif
