@@ -1,0 +1,132 @@
+/*
+ * Byte-level byte-pair encoding: a vocabulary of byte strings, merges by
+ * rank, pieces of text to ids through a word cache; and its training.
+ * Knows nothing of files, patterns or added tokens: tokenizer.h has those.
+ *
+ * Read next: tokenizer.h.
+ */
+#ifndef MEDVL_TEXT_BPE_H
+#define MEDVL_TEXT_BPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/text.h"
+
+/* One above the largest id. */
+#define MEDVL_BPE_IDS (1 << 28)
+
+/* Growing lists of ids and, where wanted, ends.  Valid when zeroed. */
+struct medvl_tokens {
+    int32_t *ids;
+    size_t *ends; /* offset behind the token's last byte, if keep_ends */
+    size_t count;
+    size_t capacity;
+    size_t ends_capacity;
+    bool keep_ends; /* set before the first token */
+};
+
+/* Room for `more` tokens. */
+int medvl_tokens_reserve(struct medvl_tokens *tokens, size_t more,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_tokens_add(struct medvl_tokens *tokens, int32_t id, size_t end,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_tokens_clear(struct medvl_tokens *tokens); /* memory kept */
+void medvl_tokens_release(struct medvl_tokens *tokens);
+
+/* ---- the model --------------------------------------------------------- */
+
+struct medvl_bpe;
+
+/*
+ *   tokens, merges   how many are to come (a hint for the tables)
+ *   whole_words      a piece that is a token is that token, whatever the
+ *                    merges say (ignore_merges)
+ */
+int medvl_bpe_new(struct medvl_bpe **out, size_t tokens, size_t merges,
+                  bool whole_words, struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_bpe_free(struct medvl_bpe *bpe);
+
+/*
+ * Add a token with its id, in any order of ids.  MEDVL_EFORMAT: the id is
+ * taken, or the bytes are empty or another token's already.
+ */
+int medvl_bpe_add_token(struct medvl_bpe *bpe, int32_t id,
+                        struct medvl_span bytes,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Add the next merge: `left` and `right` join to the token of their bytes.
+ * All tokens come before the first merge.  MEDVL_EFORMAT: one of the three
+ * is no token.
+ */
+int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
+                        struct medvl_span right,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Largest id plus one; a token's bytes ({NULL, 0}: none); its id or -1. */
+int32_t medvl_bpe_size(const struct medvl_bpe *bpe);
+struct medvl_span medvl_bpe_bytes(const struct medvl_bpe *bpe, int32_t id);
+int32_t medvl_bpe_id(const struct medvl_bpe *bpe, struct medvl_span bytes);
+
+/* ---- encoding ---------------------------------------------------------- */
+
+/*
+ * Words seen and scratch of one worker, about 6 MB.  What is cached never
+ * changes what is returned.
+ */
+struct medvl_bpe_cache;
+
+int medvl_bpe_cache_new(struct medvl_bpe_cache **out,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_bpe_cache_free(struct medvl_bpe_cache *cache);
+
+/*
+ * Append the ids of pieces of `data`: piece i is the bytes from ends[i - 1]
+ * (`start` for the first) to ends[i].
+ *
+ *   base   added to the offsets that are kept
+ *
+ * MEDVL_EFORMAT: a byte that is no token.  Time is n log n in a piece.
+ */
+int medvl_bpe_encode(const struct medvl_bpe *bpe,
+                     struct medvl_bpe_cache *cache,
+                     struct medvl_tokens *out, struct medvl_span data,
+                     size_t start, const size_t *ends, size_t count,
+                     size_t base, struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* ---- training ---------------------------------------------------------- */
+
+struct medvl_bpe_trainer;
+
+/* A merge that was learnt: ids of the two and of the token they give. */
+struct medvl_bpe_merge {
+    int32_t left, right, made;
+};
+
+int medvl_bpe_trainer_new(struct medvl_bpe_trainer **out,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_bpe_trainer_free(struct medvl_bpe_trainer *trainer);
+
+/* Count a word (a piece of pre-tokenized text, not empty). */
+int medvl_bpe_trainer_add(struct medvl_bpe_trainer *trainer,
+                          struct medvl_span word,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Learn merges until there are `size` tokens or no pair is left.
+ *
+ *   bytes    the id of each byte: a permutation of 0..255
+ *   tokens   set to the number of tokens, at most `size`
+ *
+ * *merges and its count are the trainer's, until it is freed.  To be called
+ * once.
+ */
+int medvl_bpe_trainer_run(struct medvl_bpe_trainer *trainer,
+                          const struct medvl_bpe_merge **merges,
+                          size_t *count, int32_t *tokens,
+                          const int32_t bytes[256], int32_t size,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif

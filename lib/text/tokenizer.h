@@ -1,0 +1,184 @@
+/*
+ * A tokenizer.json of byte-level BPE (GPT-2, Llama 3, Qwen): text to ids
+ * and back, its added tokens, its training.
+ *
+ * Supported: model BPE without byte_fallback, unk_token, dropout, prefix or
+ * suffix; normalizer none or NFC; pre_tokenizer Split, Digits and ByteLevel
+ * in sequence; added_tokens with all their flags; post_processor ByteLevel
+ * and TemplateProcessing.  Anything else is MEDVL_EUNSUPPORTED by name.
+ *
+ * The ids are those of Hugging Face's tokenizers 0.22, compared on the
+ * reference files of Llama 3 and Qwen 3.
+ *
+ * Read next: template.h.
+ */
+#ifndef MEDVL_TEXT_TOKENIZER_H
+#define MEDVL_TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/text/bpe.h"
+
+/*
+ * Where bytes of a text come from: consecutive runs whose sizes add up to
+ * the text's.  Added tokens are never recognised in what a record brought.
+ */
+struct medvl_run {
+    size_t size;
+    bool from_record;
+};
+
+/* ---- a tokenizer: read-only, shared between threads ------------------- */
+
+struct medvl_tokenizer;
+
+/*
+ * Open a tokenizer.json, or the one in the folder `path`.  A
+ * tokenizer_config.json beside it names the begin, end and padding tokens.
+ *
+ * MEDVL_EIO, MEDVL_EFORMAT, MEDVL_EUNSUPPORTED, MEDVL_ENOMEM.
+ */
+int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_tokenizer_free(struct medvl_tokenizer *tok);
+
+/* Largest id plus one: the least vocab_size a model needs. */
+int32_t medvl_tokenizer_size(const struct medvl_tokenizer *tok);
+
+/* The token's bytes (not its spelling in the file); {NULL, 0}: no such. */
+struct medvl_span medvl_tokenizer_bytes(const struct medvl_tokenizer *tok,
+                                        int32_t id);
+
+/* The token with these bytes, added tokens first; -1 when there is none. */
+int32_t medvl_tokenizer_id(const struct medvl_tokenizer *tok,
+                           struct medvl_span bytes);
+
+/* An added token; one that is marked special. */
+bool medvl_tokenizer_is_added(const struct medvl_tokenizer *tok, int32_t id);
+bool medvl_tokenizer_is_special(const struct medvl_tokenizer *tok,
+                                int32_t id);
+
+/* bos_token, eos_token, pad_token of tokenizer_config.json; -1: none. */
+int32_t medvl_tokenizer_begin(const struct medvl_tokenizer *tok);
+int32_t medvl_tokenizer_end(const struct medvl_tokenizer *tok);
+int32_t medvl_tokenizer_pad(const struct medvl_tokenizer *tok);
+
+/* ---- encoding --------------------------------------------------------- */
+
+/* A worker's word cache and scratch; borrows the tokenizer. */
+struct medvl_encoder;
+
+int medvl_encoder_new(struct medvl_encoder **out,
+                      const struct medvl_tokenizer *tok,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_encoder_free(struct medvl_encoder *encoder);
+
+/*
+ * Wanted of medvl_encoder_encode:
+ *
+ *   MEDVL_ENCODE_SPECIAL         put the begin and end tokens around the
+ *                                text: those of the TemplateProcessing, or
+ *                                of add_bos_token and add_eos_token in
+ *                                tokenizer_config.json; there may be none
+ *   MEDVL_ENCODE_PARSE_SPECIAL   recognise added tokens in bytes from the
+ *                                record too
+ */
+#define MEDVL_ENCODE_SPECIAL       1
+#define MEDVL_ENCODE_PARSE_SPECIAL 2
+
+/*
+ * Append the ids of `text` to `out` (bpe.h: ids, and where keep_ends is set
+ * the offset in `text` behind each token's last byte).
+ *
+ *   text    UTF-8
+ *   runs    which bytes came from a record; NULL, 0: none did
+ *
+ * A token that came of normalisation ends where the characters that it was
+ * made of end.  On failure `out` holds what it held.
+ *
+ * MEDVL_EFORMAT  not UTF-8; or a byte the vocabulary has no token for
+ * MEDVL_EARG     the runs do not add up to the text
+ */
+int medvl_encoder_encode(struct medvl_encoder *encoder,
+                         struct medvl_tokens *out, struct medvl_span text,
+                         const struct medvl_run *runs, size_t run_count,
+                         unsigned flags,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* ---- decoding --------------------------------------------------------- */
+
+#define MEDVL_DECODE_SKIP_SPECIAL 1
+
+/*
+ * Append the text of the ids.  It is always UTF-8: bytes that are not
+ * become U+FFFD, one for each longest beginning of a character.
+ * MEDVL_EARG: an id that the tokenizer does not have.
+ */
+int medvl_tokenizer_decode(const struct medvl_tokenizer *tok,
+                           struct medvl_text *out, const int32_t *ids,
+                           size_t count, unsigned flags,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The same, id by id, for text that is shown while it is made: the bytes of
+ * a character that is not whole are held back.  The end gives out U+FFFD
+ * for what is still held.  Valid when zeroed.
+ */
+struct medvl_decode_stream {
+    unsigned char held[4];
+    int held_count;
+};
+int medvl_tokenizer_decode_next(const struct medvl_tokenizer *tok,
+                                struct medvl_decode_stream *stream,
+                                struct medvl_text *out, int32_t id,
+                                unsigned flags,
+                                struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_tokenizer_decode_end(struct medvl_decode_stream *stream,
+                               struct medvl_text *out,
+                               struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* ---- making a tokenizer.json ------------------------------------------ */
+
+/* A token to add. */
+struct medvl_added_token {
+    const char *content;
+    bool special; /* left out by SKIP_SPECIAL */
+};
+
+/*
+ * Write the tokenizer.json `from` to the file `to` (which may be the same)
+ * with these added tokens.  One that is there already keeps its id and its
+ * flags; one that is in the vocabulary keeps that id; others get the next
+ * free ids in the order given.  Nothing else in the file changes.
+ */
+int medvl_tokenizer_extend(const char *from, const char *to,
+                           const struct medvl_added_token *tokens,
+                           size_t count,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Train a vocabulary: feed texts, then write.  `pattern` is "llama3",
+ * "qwen2" or "gpt2": how texts are split into words.
+ *
+ *   size   entries, at least 256 (every byte is one)
+ *
+ * Merges are chosen by count, equal counts by the smaller pair of ids, as
+ * Hugging Face's trainer does.  When the texts give fewer pairs than asked,
+ * the vocabulary is smaller; *made says how large it became.
+ */
+struct medvl_tokenizer_trainer;
+int medvl_tokenizer_trainer_new(struct medvl_tokenizer_trainer **out,
+                                const char *pattern,
+                                struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_tokenizer_trainer_add(struct medvl_tokenizer_trainer *trainer,
+                                struct medvl_span text,
+                                struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_tokenizer_trainer_write(struct medvl_tokenizer_trainer *trainer,
+                                  const char *path, int32_t size,
+                                  int32_t *made,
+                                  struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_tokenizer_trainer_free(struct medvl_tokenizer_trainer *trainer);
+
+#endif
