@@ -1,0 +1,94 @@
+/*
+ * Augmentation: a random shift, scale and rotation about the picture's
+ * centre, and random intensities; boxes and masks follow.
+ *
+ * Read next: ../text/unicode.h.
+ */
+#ifndef MEDVL_IMAGE_AUGMENT_H
+#define MEDVL_IMAGE_AUGMENT_H
+
+#include "lib/base/rng.h"
+#include "lib/image/region.h"
+
+/*
+ * How far each may go.  A zeroed struct changes nothing.
+ */
+struct medvl_augment {
+    double shift;      /* of width and height, either way: 0..1 */
+    double scale[2];   /* factor, low and high; above 0; 0, 0 is 1 */
+    double rotate;     /* degrees, either way: 0..180 */
+    double contrast;   /* natural log of the factor, either way: 0..2 */
+    double brightness; /* of full range, either way: 0..1 */
+    double gamma;      /* natural log of the exponent, either way: 0..2 */
+    double noise;      /* standard deviation, of full range: 0..1 */
+};
+
+/*
+ * Parse "shift=.05,scale=.05,rotate=5,contrast=.15,brightness=.1,gamma=.1,
+ * noise=.01".  scale=S is 1-S..1+S, scale=LO..HI is that range.  Each name
+ * at most once, at least one.
+ */
+int medvl_augment_parse(struct medvl_augment *out, const char *text,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * A map of the plane in pixels, where the first pixel spans 0..1:
+ * x' = m[0] x + m[1] y + m[2],  y' = m[3] x + m[4] y + m[5].
+ */
+struct medvl_affine {
+    double m[6];
+};
+/* What was drawn for one picture. */
+struct medvl_draw {
+    struct medvl_affine map;            /* old place to new place */
+    double contrast, brightness, gamma; /* factor, sum, exponent */
+    double noise;
+};
+
+/*
+ * Draw for a picture of width x height.  Takes six numbers from the stream
+ * whatever is switched off, so that switching one off leaves the others as
+ * they were.
+ */
+void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
+                        const struct medvl_augment *augment,
+                        int64_t width, int64_t height);
+
+/*
+ * Apply: out(x') = in(x), bilinear; what comes from outside has the
+ * colour.  Then for each sample v in 0..1: v^gamma, (v - 0.5) * contrast +
+ * 0.5 + brightness, plus noise, cut to 0..1 and rounded to 0..255.  One
+ * noise value a pixel, the same for its channels.
+ *
+ *   out   holds no picture; the size of `in`, which has 8 bits
+ *   rng   the stream the draw came from: noise goes on from there
+ */
+int medvl_augment_apply(struct medvl_picture *out,
+                        const struct medvl_picture *in,
+                        const struct medvl_draw *draw, struct medvl_rng *rng,
+                        const uint8_t color[3],
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Is it the identity? */
+bool medvl_affine_is_identity(const struct medvl_affine *map);
+
+/* a after b: the map of b, then that of a. */
+struct medvl_affine medvl_affine_after(const struct medvl_affine *a,
+                                       const struct medvl_affine *b);
+
+/* The upright box around the mapped box. */
+struct medvl_box medvl_affine_box(const struct medvl_affine *map,
+                                  struct medvl_box box);
+
+/*
+ * The mask moved by the map, each new pixel taking the value at the place
+ * it came from (nearest).
+ *
+ *   out   made width x height; holds none
+ */
+int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
+                      const struct medvl_affine *map, int64_t width,
+                      int64_t height,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * Volumes: NIfTI files read by the helper program medvl-decode, and slices
+ * of them along a named axis.
+ *
+ * NIfTI is parsed by niftilib in a process of its own with limits on memory
+ * and time, so a hostile file ends that process and is an error here.
+ *
+ * A slice is shown as a map of the patient: in axial and coronal slices the
+ * patient's left is on the left of the picture (the neurologists' way), in
+ * sagittal ones the front is on the right; up is superior, in axial slices
+ * anterior.  Slices are counted along the axis from its low end: from the
+ * left, the back, or below.
+ *
+ * Read next: resize.h.
+ */
+#ifndef MEDVL_IMAGE_VOLUME_H
+#define MEDVL_IMAGE_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/image/picture.h"
+
+#define MEDVL_VOLUME_VOXELS ((int64_t)1 << 28)
+
+enum medvl_voxel {
+    MEDVL_VOXEL_U8,
+    MEDVL_VOXEL_I16,
+    MEDVL_VOXEL_U16,
+    MEDVL_VOXEL_I32,
+    MEDVL_VOXEL_F32,
+};
+
+/*
+ * The first index runs fastest.  A stored value v stands for
+ * v * slope + offset.  `affine` maps voxel indices to millimetres, x to
+ * the patient's right, y to the front, z up.
+ */
+struct medvl_volume {
+    int64_t size[3];
+    double spacing[3]; /* mm */
+    double affine[3][4];
+    double slope, offset;
+    enum medvl_voxel type;
+    void *data;
+};
+
+/*
+ * Read a .nii or .nii.gz file.
+ *
+ *   helper    path of medvl-decode; NULL: beside this program, then in
+ *             ../libexec/medvl from there
+ *   seconds   limit on the helper's time; 0: 120
+ *
+ * MEDVL_EFORMAT: damaged or cut short.  MEDVL_EARG: more voxels than
+ * MEDVL_VOLUME_VOXELS.  MEDVL_EUNSUPPORTED: more than three dimensions,
+ * colour or complex values.  MEDVL_EIO: the helper did not start, crashed
+ * or ran out of its limits.
+ */
+int medvl_volume_read(struct medvl_volume *out, const char *path,
+                      const char *helper, int seconds,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_volume_release(struct medvl_volume *volume);
+
+/* The value at a voxel, slope and offset applied. */
+double medvl_volume_value(const struct medvl_volume *volume, int64_t i,
+                          int64_t j, int64_t k);
+
+/* True where every value is a whole number of 0..255 as it is stored. */
+bool medvl_volume_is_grey8(const struct medvl_volume *volume);
+
+/* The values that window makes 0 and 255, over the whole volume. */
+int medvl_volume_range(double *low, double *high,
+                       const struct medvl_volume *volume,
+                       const struct medvl_window *window,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Same size, and voxels at the same places to a hundredth of a voxel. */
+bool medvl_volume_same_grid(const struct medvl_volume *a,
+                            const struct medvl_volume *b);
+
+enum medvl_axis {
+    MEDVL_AXIS_SAGITTAL, /* across x: left to right */
+    MEDVL_AXIS_CORONAL,  /* across y: back to front */
+    MEDVL_AXIS_AXIAL,    /* across z: up */
+};
+int medvl_axis_parse(enum medvl_axis *out, const char *name,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * How slices along an axis lie in the volume.  Each of the patient's axes
+ * is given the volume's axis that runs closest to it; a tilted volume is
+ * not resampled.
+ */
+struct medvl_slicing {
+    int axis, column, row; /* volume axes: across, and in the picture */
+    bool axis_flip;        /* slice 0 is the last index */
+    bool column_flip;      /* the first column is the last index */
+    bool row_flip;         /* the first row is the last index */
+    int64_t count;         /* slices */
+    int64_t width, height; /* pixels of a slice */
+    double spacing[3];     /* mm: column, row, between slices */
+};
+void medvl_slicing_init(struct medvl_slicing *out,
+                        const struct medvl_volume *volume,
+                        enum medvl_axis axis);
+
+/* Millimetres of slice `index` along the patient's axis, at its middle. */
+double medvl_slicing_position(const struct medvl_slicing *slicing,
+                              const struct medvl_volume *volume,
+                              int64_t index);
+
+/* Values of slice `index`, width * height of them, rows from the top. */
+void medvl_slice_values(float *out, const struct medvl_volume *volume,
+                        const struct medvl_slicing *slicing, int64_t index);
+
+/*
+ * The box of all voxels that are not zero, as slices see it: the first and
+ * the one after the last of columns, rows and slices.  False when there is
+ * none.
+ */
+bool medvl_slicing_content(int64_t low[3], int64_t high[3],
+                           const struct medvl_volume *volume,
+                           const struct medvl_slicing *slicing);
+
+/* ---- what medvl-decode writes ---------------------------------------- */
+
+/*
+ * The helper's answer on its standard output, in the machine's byte order:
+ * this header, then `bytes` bytes: the voxels, or when `status` is below 0
+ * the error's text.
+ */
+#define MEDVL_DECODE_MAGIC 0x31444c564454ull
+struct medvl_decode_header {
+    uint64_t magic;
+    int32_t status; /* enum medvl_status */
+    int32_t type;   /* enum medvl_voxel */
+    int64_t size[3];
+    double spacing[3];
+    double affine[3][4];
+    double slope, offset;
+    uint64_t bytes;
+};
+size_t medvl_voxel_bytes(enum medvl_voxel type);
+
+#endif
