@@ -1,0 +1,59 @@
+/*
+ * AdamW over a model's trained parameters, clipping, and their average.
+ *
+ * Read next: schedule.h.
+ */
+#ifndef MEDVL_TRAIN_OPTIM_H
+#define MEDVL_TRAIN_OPTIM_H
+
+#include "lib/model/checkpoint.h"
+#include "lib/tensor/safetensors.h"
+
+struct medvl_optim;
+
+struct medvl_optim_options {
+    float beta1, beta2, eps, decay;
+    float clip;    /* largest gradient norm; 0: no clipping */
+    float average; /* decay of the weight average; 0: none */
+};
+
+/* One parameter to train and its share of the learning rate. */
+struct medvl_optim_item {
+    struct medvl_param *param; /* f32 value and grad; borrowed */
+    float rate;                /* multiplies the schedule's rate */
+    bool decay;                /* matrices: yes; norms, biases: no */
+};
+
+int medvl_optim_open(struct medvl_optim **out, struct medvl_device *dev,
+                     const struct medvl_optim_item *items, int64_t count,
+                     const struct medvl_optim_options *options,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_optim_free(struct medvl_optim *optim);
+
+/*
+ * One step with the gradients as they are, then zero them.
+ *
+ *   norm   the gradients' norm before clipping
+ *   rate   the schedule's, multiplied by each item's
+ *
+ * MEDVL_EFORMAT when the norm is not finite; nothing is changed then.
+ */
+int medvl_optim_step(double *norm, struct medvl_optim *optim, double rate,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The averaged value of item i, or NULL without averaging. */
+const struct medvl_tensor *medvl_optim_average(const struct medvl_optim *o,
+                                               int64_t i);
+
+/*
+ * The state as tensors to write ("m.NAME", "v.NAME", "average.NAME",
+ * "master.NAME"), borrowed; and back from a file.
+ */
+int medvl_optim_state(struct medvl_safetensors_entry **entries,
+                      int64_t *count, struct medvl_optim *optim,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_optim_restore(struct medvl_optim *optim,
+                        const struct medvl_safetensors *file, int64_t step,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif
