@@ -1,0 +1,198 @@
+/*
+ * The bytes of a record's picture: see source.h.
+ *
+ * Read next: ../eval/answer.c.
+ */
+#include "lib/data/source.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+#include "lib/data/shard_mds.h"
+
+struct medvl_source {
+    char *root; /* may be NULL */
+    size_t max;
+    struct medvl_text bytes;
+    struct medvl_mds *mds; /* the folder used last, or NULL */
+};
+
+int medvl_source_open(struct medvl_source **out, const char *root, size_t max,
+                      struct medvl_error *err)
+{
+    struct medvl_source *source = medvl_alloc(1, sizeof(*source));
+
+    *out = NULL;
+    if (!source)
+        return medvl_no_memory(err);
+    source->max = max ? max : MEDVL_SOURCE_MAX;
+    if (root) {
+        source->root = medvl_copy_string(root, strlen(root));
+        if (!source->root) {
+            medvl_source_free(source);
+            return medvl_no_memory(err);
+        }
+    }
+    *out = source;
+    return MEDVL_OK;
+}
+
+void medvl_source_free(struct medvl_source *source)
+{
+    if (!source)
+        return;
+    medvl_mds_free(source->mds);
+    medvl_text_release(&source->bytes);
+    medvl_free(source->root);
+    medvl_free(source);
+}
+
+static int digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    if (c == '/')
+        return 63;
+    return -1;
+}
+
+/* RFC 4648 with its padding; a data URL's head is skipped. */
+static int decode_base64(struct medvl_text *out, const char *text, size_t max,
+                         struct medvl_error *err)
+{
+    const char *comma = strncmp(text, "data:", 5) == 0 ? strchr(text, ',')
+                                                       : NULL;
+    size_t size, pad = 0;
+    int rc;
+
+    if (comma)
+        text = comma + 1;
+    size = strlen(text);
+    while (pad < 2 && pad < size && text[size - 1 - pad] == '=')
+        pad++;
+    if (size % 4)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "data: base64 of %zu characters", size);
+    if (size / 4 * 3 - pad > max)
+        return medvl_fail(err, MEDVL_EARG, "data: %zu bytes, at most %zu",
+                          size / 4 * 3 - pad, max);
+    rc = medvl_text_reserve(out, size / 4 * 3, err);
+    for (size_t i = 0; i < size && rc == MEDVL_OK; i += 4) {
+        const size_t keep = i + 4 == size ? 3 - pad : 3;
+        char three[3];
+        int32_t bits = 0;
+
+        for (size_t k = 0; k < 4; k++) {
+            const int d = k > keep ? 0 : digit(text[i + k]);
+
+            if (d < 0)
+                return medvl_fail(err, MEDVL_EFORMAT,
+                                  "data: no base64 at character %zu", i + k);
+            bits = bits << 6 | d;
+        }
+        three[0] = (char)(bits >> 16 & 255);
+        three[1] = (char)(bits >> 8 & 255);
+        three[2] = (char)(bits & 255);
+        rc = medvl_text_append(out, three, keep, err);
+    }
+    return rc;
+}
+
+static int index_at(int64_t *out, const struct medvl_json *index, size_t at)
+{
+    const double value = medvl_json_number(medvl_json_at(index, at), -1);
+
+    if (!(value >= 0) || value > 9007199254740992.0 ||
+        value != (double)(int64_t)value)
+        return -1;
+    *out = (int64_t)value;
+    return 0;
+}
+
+static int read_shard(struct medvl_span *out, struct medvl_source *source,
+                      const char *folder, const struct medvl_json *index,
+                      struct medvl_error *err)
+{
+    struct medvl_span values[MEDVL_MDS_FIELDS];
+    int64_t sample, picture;
+    int rc;
+
+    if (medvl_json_type(index) != MEDVL_JSON_ARRAY ||
+        medvl_json_count(index) != 2 || index_at(&sample, index, 0) < 0 ||
+        index_at(&picture, index, 1) < 0)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "index: want [sample, picture] beside shard");
+    if (source->mds && strcmp(medvl_mds_folder(source->mds), folder) != 0) {
+        medvl_mds_free(source->mds);
+        source->mds = NULL;
+    }
+    if (!source->mds) {
+        rc = medvl_mds_open_records(&source->mds, folder, 0, err);
+        if (rc < 0)
+            return rc;
+    }
+    rc = medvl_mds_read(values, source->mds, sample, err);
+    if (rc < 0)
+        return rc;
+    rc = medvl_mds_picture(out, values[MEDVL_MDS_IMAGES], picture, err);
+    if (rc < 0)
+        return medvl_context(err, "%s: sample %" PRId64, folder, sample);
+    return rc;
+}
+
+static int read_named(struct medvl_span *out, struct medvl_source *source,
+                      const char *name, const struct medvl_json *index,
+                      bool shard, struct medvl_error *err)
+{
+    char *path = NULL;
+    int rc;
+
+    if (!*name)
+        return medvl_fail(err, MEDVL_EFORMAT, "path: empty");
+    rc = medvl_path_join(&path, source->root ? source->root : "", name, err);
+    if (rc == MEDVL_OK && shard)
+        rc = read_shard(out, source, path, index, err);
+    else if (rc == MEDVL_OK) {
+        rc = medvl_file_read(&source->bytes, path, source->max, err);
+        *out = medvl_text_span(&source->bytes);
+    }
+    medvl_free(path);
+    return rc;
+}
+
+int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
+                      const struct medvl_json *image, struct medvl_error *err)
+{
+    const struct medvl_json *path = medvl_json_get(image, "path");
+    const struct medvl_json *data = medvl_json_get(image, "data");
+    const struct medvl_json *shard = medvl_json_get(image, "shard");
+    const struct medvl_json *one = path;
+    const char *text;
+    int rc;
+
+    if (!one)
+        one = data ? data : shard;
+    text = medvl_json_string(one);
+    *out = (struct medvl_span){0};
+    medvl_text_clear(&source->bytes);
+    if (!one || !!path + !!data + !!shard > 1)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "want one of path, data, shard in it");
+    if (!text)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "path, data, shard: want a string");
+    if (one != data)
+        return read_named(out, source, text, medvl_json_get(image, "index"),
+                          one == shard, err);
+    rc = decode_base64(&source->bytes, text, source->max, err);
+    *out = medvl_text_span(&source->bytes);
+    return rc;
+}
