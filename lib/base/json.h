@@ -48,6 +48,7 @@ struct medvl_json_view {
     struct medvl_text **added; /* owns what was set */
     size_t added_count;
     size_t added_capacity;
+    struct medvl_span whole; /* the bytes scanned; empty once changed */
 };
 
 /* Scan `span`, which must be an object (array); fills the view. */
@@ -76,7 +77,10 @@ int medvl_json_view_set_at(struct medvl_json_view *view, size_t index,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_json_view_remove(struct medvl_json_view *view, const char *name);
 
-/* Append the object or array: spans copied, no spaces between members. */
+/*
+ * Append the object or array: as it came in while nothing was set, else
+ * spans copied with no spaces between members.
+ */
 int medvl_json_view_write(struct medvl_text *out,
                           const struct medvl_json_view *view,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
