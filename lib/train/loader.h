@@ -22,7 +22,7 @@ struct medvl_loader_options {
      * file).  Weight 2.5 takes every record twice an epoch and half of
      * them, drawn by (seed, MIX, epoch), once more. */
     const char *const *data;
-    int data_count;
+    int64_t data_count;
     uint64_t seed;
     int64_t batch_tokens; /* after expansion; patches when `dense` */
     int64_t accumulate;   /* micro-batches a step; at least 1 */

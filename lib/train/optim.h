@@ -41,17 +41,19 @@ void medvl_optim_free(struct medvl_optim *optim);
 int medvl_optim_step(double *norm, struct medvl_optim *optim, double rate,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* The averaged value of item i, or NULL without averaging. */
-const struct medvl_tensor *medvl_optim_average(const struct medvl_optim *o,
-                                               int64_t i);
+/*
+ * Exchange the parameters' values with their averages, for evaluating and
+ * writing the averaged model; a second call brings them back.  Does nothing
+ * without averaging.
+ */
+void medvl_optim_swap(struct medvl_optim *optim);
 
 /*
  * The state as tensors to write ("m.NAME", "v.NAME", "average.NAME",
- * "master.NAME"), borrowed; and back from a file.
+ * "master.NAME"), borrowed; returns their number.  And back from a file.
  */
-int medvl_optim_state(struct medvl_safetensors_entry **entries,
-                      int64_t *count, struct medvl_optim *optim,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
+int64_t medvl_optim_state(struct medvl_safetensors_entry **entries,
+                          struct medvl_optim *optim);
 int medvl_optim_restore(struct medvl_optim *optim,
                         const struct medvl_safetensors *file, int64_t step,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

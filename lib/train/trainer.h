@@ -30,12 +30,12 @@ struct medvl_train_options {
     const char *model;       /* folder to start from */
     const char *output;      /* run folder to make */
     const char *const *data; /* see loader.h */
-    int data_count;
+    int64_t data_count;
     const char *const *eval; /* held-out data, or none */
-    int eval_count;
+    int64_t eval_count;
 
     /* Parts, each with its own rate: "vision=2e-4,projector,decoder"
-     * [all parts that the model has]. */
+     * [all parts that the model has; dense: vision]. */
     const char *train;
     double rate;          /* of parts without their own [1e-4] */
     double floor;         /* the schedule's end, as a part of the rate */
@@ -51,20 +51,24 @@ struct medvl_train_options {
     double clip;          /* [1]; negative: none */
     double smoothing;     /* label smoothing */
     double dropout;
-    double average;                               /* decay of the weight average; 0: none */
-    const char *balance;                          /* field whose classes weigh the same */
-    const char *objective;                        /* "language" or "dense" ["language"] */
-    const char *classes;                          /* dense: fields, "plane,species" */
-    double dense_label, dense_drawn, dense_field; /* weights [1, 1, 1] */
+    double average;        /* decay of the weight average; 0: none */
+    const char *balance;   /* field whose classes weigh the same */
+    const char *objective; /* "language" or "dense" ["language"] */
+    const char *classes;   /* dense: fields, "plane,species" */
+
+    /* Dense: weights of the three losses [1, 1, 1; negative: 0]. */
+    double dense_label, dense_drawn, dense_field;
     bool recompute;
     bool dry_run;       /* plan, report, write nothing */
     int64_t save_every; /* steps [once an epoch]; the end always */
     int64_t eval_every; /* steps [once an epoch] */
     int64_t keep;       /* checkpoints kept [2] */
-    int64_t samples;    /* sample answers an evaluation [4] */
-    const char *best;   /* metric that picks the model: "eval_loss" (least)
-                           or "eval_accuracy" (most); NULL: the last */
-    uint64_t seed;
+    int64_t samples;    /* sample answers an evaluation; negative: none [4] */
+
+    /* Metric that picks the model: "eval_loss" (least) or "eval_accuracy"
+     * (most); NULL: the last step's. */
+    const char *best;
+    int64_t seed;
     const char *device; /* ["cpu"] */
 
     struct medvl_pool *pool;
