@@ -26,23 +26,23 @@ enum medvl_filter {
  * Source: compared with Pillow 11.3, Image.resize, which gives the same
  * bytes (tests/golden/resize.py).
  */
-int medvl_resize(struct medvl_picture *out, const struct medvl_picture *in,
-                 int64_t width, int64_t height, enum medvl_filter filter,
-                 struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_resize(struct medvl_picture *out, const struct medvl_picture *in,
+                         int64_t width, int64_t height, enum medvl_filter filter,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Copy the rectangle with its upper left corner at (x, y), all inside. */
-int medvl_crop(struct medvl_picture *out, const struct medvl_picture *in,
-               int64_t x, int64_t y, int64_t width, int64_t height,
-               struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_crop(struct medvl_picture *out, const struct medvl_picture *in,
+                       int64_t x, int64_t y, int64_t width, int64_t height,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * A picture of the colour with `in` at (x, y), all inside.  Grey stays grey
  * where the colour is grey; else the result is RGB.
  */
-int medvl_pad(struct medvl_picture *out, const struct medvl_picture *in,
-              int64_t x, int64_t y, int64_t width, int64_t height,
-              const uint8_t color[3],
-              struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_pad(struct medvl_picture *out, const struct medvl_picture *in,
+                      int64_t x, int64_t y, int64_t width, int64_t height,
+                      const uint8_t color[3],
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 enum medvl_fit {
     MEDVL_FIT_STRETCH, /* the aspect is not kept */
@@ -72,11 +72,11 @@ struct medvl_placement {
  *   pixels    limit on the canvas; 0: MEDVL_PICTURE_PIXELS
  *   placed    may be NULL
  */
-int medvl_fit(struct medvl_picture *out, const struct medvl_picture *in,
-              int64_t width, int64_t height, enum medvl_fit fit,
-              enum medvl_filter filter, const uint8_t color[3],
-              int64_t pixels, struct medvl_placement *placed,
-              struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_fit(struct medvl_picture *out, const struct medvl_picture *in,
+                      int64_t width, int64_t height, enum medvl_fit fit,
+                      enum medvl_filter filter, const uint8_t color[3],
+                      int64_t pixels, struct medvl_placement *placed,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * "R,G,B" with 0..255 each, "mean" (122,116,104: CLIP's mean colour), or
@@ -102,13 +102,44 @@ int medvl_taps_make(struct medvl_taps *taps, int64_t from, int64_t to,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_taps_release(struct medvl_taps *taps);
 
-/*
- * One row to one row; and the rows from `in` on to one row at index `row`
- * of the output.  `in` is the picture's first row, `stride` its bytes.
- */
+/* The plain form: one row to one row of `taps->size` pixels. */
 void medvl_resize_row_ref(uint8_t *out, const uint8_t *in, int channels,
                           const struct medvl_taps *taps);
+
+/*
+ * The plain form down the columns: output row `index`, `bytes` wide, from
+ * the rows at `in`, `stride` bytes apart, of which the first is row `skip`
+ * of the picture that the taps count from.
+ */
 void medvl_resize_column_ref(uint8_t *out, const uint8_t *in, size_t stride,
-                             int64_t row, const struct medvl_taps *taps);
+                             int64_t skip, size_t bytes, int64_t index,
+                             const struct medvl_taps *taps);
+
+/*
+ * The AVX2 forms (resize_avx2.c), equal to the plain ones byte for byte.
+ * Weights are cut into 15 low bits and the rest, so that 16-bit products
+ * carry them; `packed` holds them in the order of the loops.
+ *
+ * rows_avx2 takes four rows at once, `in_stride` and `out_stride` bytes
+ * apart; MEDVL_RESIZE_SLACK bytes behind each input row are read and do
+ * not matter.
+ */
+#define MEDVL_RESIZE_SLACK 64
+size_t medvl_resize_packed_avx2(int channels, const struct medvl_taps *taps);
+void medvl_resize_pack_avx2(int16_t *packed, int channels,
+                            const struct medvl_taps *taps);
+void medvl_resize_rows_avx2(uint8_t *out, size_t out_stride,
+                            const uint8_t *in, size_t in_stride,
+                            int channels, const struct medvl_taps *taps,
+                            const int16_t *packed);
+void medvl_resize_column_avx2(uint8_t *out, const uint8_t *in, size_t stride,
+                              int64_t skip, size_t bytes, int64_t index,
+                              const struct medvl_taps *taps);
+
+/* For tests: false keeps to the plain forms. */
+int medvl_resize_with(struct medvl_picture *out,
+                      const struct medvl_picture *in, int64_t width,
+                      int64_t height, enum medvl_filter filter, bool fast,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif
