@@ -9,7 +9,7 @@
 
 #include "lib/model/decoder.h"
 
-struct medvl_batch {
+struct medvl_inputs {
     struct medvl_tokens tokens;
     int64_t pictures;
     struct medvl_tensor rows;     /* (pictures*P, row) f32; with pictures */
@@ -36,7 +36,7 @@ int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
 /* Hidden states (N,C) after the last norm. */
 struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
-                                    const struct medvl_batch *batch,
+                                    const struct medvl_inputs *batch,
                                     const struct medvl_decoder_run *run);
 
 #endif
