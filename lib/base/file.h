@@ -28,13 +28,13 @@ int medvl_file_write(const char *path, const void *data, size_t size,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* A file mapped for reading.  `data` is NULL for an empty file. */
-struct medvl_map {
+struct medvl_mapping {
     const unsigned char *data;
     size_t size;
 };
-int medvl_map_open(struct medvl_map *map, const char *path,
-                   struct medvl_error *err) MEDVL_MUST_CHECK;
-void medvl_map_release(struct medvl_map *map);
+int medvl_mapping_open(struct medvl_mapping *map, const char *path,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_mapping_release(struct medvl_mapping *map);
 
 bool medvl_file_exists(const char *path);
 bool medvl_folder_exists(const char *path);

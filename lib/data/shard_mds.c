@@ -568,7 +568,7 @@ struct shard {
     /* While it is held: */
     const unsigned char *data; /* NULL: not held */
     size_t size;
-    struct medvl_map map;
+    struct medvl_mapping map;
     struct medvl_text unpacked;
     uint64_t used; /* when, for giving up the oldest */
 };
@@ -590,7 +590,7 @@ static void drop(struct medvl_mds *mds, struct shard *shard)
     if (!shard->data)
         return;
     mds->held -= shard->size;
-    medvl_map_release(&shard->map);
+    medvl_mapping_release(&shard->map);
     medvl_text_release(&shard->unpacked);
     shard->data = NULL;
 }
@@ -973,7 +973,7 @@ static int load_plain(struct medvl_mds *mds, struct shard *shard,
     int rc = medvl_path_join(&path, mds->folder, shard->raw.name, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_map_open(&shard->map, path, err);
+        rc = medvl_mapping_open(&shard->map, path, err);
     if (rc == MEDVL_OK && !shard->verified) {
         rc = verify(&shard->raw, shard->map.data, shard->map.size, err);
         if (rc < 0)
@@ -993,7 +993,7 @@ static int load_packed(struct medvl_mds *mds, struct shard *shard,
                        const char *path, struct medvl_error *err)
 {
     const int64_t bytes = shard->raw.bytes;
-    struct medvl_map map = {0};
+    struct medvl_mapping map = {0};
     int rc;
 
     if (bytes > MEDVL_MDS_SHARD_MAX)
@@ -1001,7 +1001,7 @@ static int load_packed(struct medvl_mds *mds, struct shard *shard,
                           "%s: unpacks to %" PRId64 " bytes, at most %" PRId64
                           " are read",
                           path, bytes, MEDVL_MDS_SHARD_MAX);
-    rc = medvl_map_open(&map, path, err);
+    rc = medvl_mapping_open(&map, path, err);
     if (rc < 0)
         return rc;
     rc = verify(&shard->packed, map.data, map.size, err);
@@ -1013,7 +1013,7 @@ static int load_packed(struct medvl_mds *mds, struct shard *shard,
         if (rc < 0)
             medvl_context(err, "%s", shard->packed.name);
     }
-    medvl_map_release(&map);
+    medvl_mapping_release(&map);
     if (rc == MEDVL_OK)
         rc = verify(&shard->raw, shard->unpacked.data, shard->unpacked.size,
                     err);
@@ -1066,7 +1066,7 @@ static int load(struct medvl_mds *mds, struct shard *shard,
             medvl_context(err, "%s", mds->folder);
     }
     if (rc < 0) {
-        medvl_map_release(&shard->map);
+        medvl_mapping_release(&shard->map);
         medvl_text_release(&shard->unpacked);
         shard->data = NULL;
         return rc;
