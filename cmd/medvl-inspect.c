@@ -1,0 +1,73 @@
+/*
+ * medvl-inspect - what shards and pictures hold, as JSON Lines.
+ *
+ * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c.
+ */
+#include <stdio.h>
+
+#include "cmd/cli.h"
+#include "lib/base/file.h"
+#include "lib/base/stream.h"
+#include "lib/stage/inspect.h"
+
+static const struct cli_option OPTIONS[] = {
+    CLI_END,
+};
+
+static bool is_file(const char *path)
+{
+    return medvl_file_exists(path) && !medvl_folder_exists(path);
+}
+
+/* What can be looked into; the first whose test holds prints the operand. */
+static const struct kind {
+    bool (*is)(const char *path);
+    int (*print)(const char *path, medvl_inspect_put *put, void *arg,
+                 struct medvl_error *err);
+} KINDS[] = {
+    {medvl_inspect_is_shards, medvl_inspect_shards},
+    {is_file, medvl_inspect_picture},
+};
+
+static int put_line(void *arg, struct medvl_span json,
+                    struct medvl_error *err)
+{
+    int rc = medvl_writer_put(arg, json.data, json.size, err);
+
+    return rc < 0 ? rc : medvl_writer_put(arg, "\n", 1, err);
+}
+
+static int print(struct medvl_writer *out, const char *path,
+                 struct medvl_error *err)
+{
+    for (size_t i = 0; i < sizeof(KINDS) / sizeof(*KINDS); i++)
+        if (KINDS[i].is(path))
+            return KINDS[i].print(path, put_line, out, err);
+    return medvl_fail(err, MEDVL_EARG,
+                      "%s: no folder of shards and no file", path);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {
+        .name = "medvl-inspect",
+        .about = "Print what shards and pictures hold as JSON Lines.",
+        .operands = "PATH ...",
+        .options = OPTIONS,
+    };
+    struct medvl_writer *out = NULL;
+    struct medvl_error err = {0};
+    int rc;
+
+    cli_parse(&cli, argc, argv);
+    if (!cli.argc)
+        cli_misuse(&cli, "what to look into?");
+    rc = medvl_writer_open(&out, "-", "", false, &err);
+    for (int i = 0; i < cli.argc && rc == MEDVL_OK; i++)
+        rc = print(out, cli.argv[i], &err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_close(out, &err);
+    else if (out) /* whole lines that came before the failure */
+        (void)!medvl_writer_close(out, NULL);
+    return cli_finish(&cli, rc, &err);
+}

@@ -1,0 +1,40 @@
+/*
+ * What a shard folder or a picture file holds, as JSON Lines: the part of
+ * medvl-inspect(1) that needs no model.  Checkpoints are run/view.h's.
+ *
+ * Read next: ../../kernels/tensor.h.
+ */
+#ifndef MEDVL_STAGE_INSPECT_H
+#define MEDVL_STAGE_INSPECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/text.h"
+
+/* Takes one line of JSON, without its newline. */
+typedef int medvl_inspect_put(void *arg, struct medvl_span json,
+                              struct medvl_error *err);
+
+/* Is it a folder with an index.json? */
+bool medvl_inspect_is_shards(const char *path);
+
+/*
+ * The records of a shard folder in order: each as it is stored, with its
+ * "tokens", "loss_mask" and, in every image, "shard" (the folder as given)
+ * and "index" [sample, picture].  The lines are what medvl-shard takes.
+ *
+ * MEDVL_EFORMAT for shards with other columns.
+ */
+int medvl_inspect_shards(const char *path, medvl_inspect_put *put, void *arg,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * One line for a PNG or JPEG file: "path", "width" and "height" (after its
+ * orientation), "channels", "depth" (bits), "bytes", "hash".  The whole
+ * file is decoded, so a damaged one is an error.
+ */
+int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif
