@@ -199,10 +199,11 @@ static void pass_columns(struct medvl_picture *out,
     }
 }
 
-int medvl_resize_with(struct medvl_picture *out,
-                      const struct medvl_picture *in, int64_t width,
-                      int64_t height, enum medvl_filter filter, bool fast,
-                      struct medvl_error *err)
+int medvl_picture_resize_with(struct medvl_picture *out,
+                              const struct medvl_picture *in, int64_t width,
+                              int64_t height, enum medvl_filter filter,
+                              bool fast,
+                              struct medvl_error *err)
 {
     struct medvl_taps across = {0}, down = {0};
     struct medvl_picture middle = {0};
@@ -244,9 +245,10 @@ done:
     return rc;
 }
 
-int medvl_picture_resize(struct medvl_picture *out, const struct medvl_picture *in,
-                         int64_t width, int64_t height, enum medvl_filter filter,
-                         struct medvl_error *err)
+int medvl_picture_resize(struct medvl_picture *out,
+                         const struct medvl_picture *in,
+                         int64_t width, int64_t height,
+                         enum medvl_filter filter, struct medvl_error *err)
 {
 #ifdef __x86_64__
     const bool fast = __builtin_cpu_supports("avx2");
@@ -254,12 +256,13 @@ int medvl_picture_resize(struct medvl_picture *out, const struct medvl_picture *
     const bool fast = false;
 #endif
 
-    return medvl_resize_with(out, in, width, height, filter, fast, err);
+    return medvl_picture_resize_with(out, in, width, height, filter, fast, err);
 }
 
 /* ---- crop, pad, fit --------------------------------------------------- */
 
-int medvl_picture_crop(struct medvl_picture *out, const struct medvl_picture *in,
+int medvl_picture_crop(struct medvl_picture *out,
+                       const struct medvl_picture *in,
                        int64_t x, int64_t y, int64_t width, int64_t height,
                        struct medvl_error *err)
 {
@@ -344,7 +347,8 @@ int medvl_picture_pad(struct medvl_picture *out, const struct medvl_picture *in,
 }
 
 static int fit_crop(struct medvl_picture *out, const struct medvl_picture *in,
-                    int64_t width, int64_t height, enum medvl_filter filter,
+                    int64_t width, int64_t height,
+                    enum medvl_filter filter,
                     struct medvl_placement *placed, struct medvl_error *err)
 {
     struct medvl_picture whole = {0};
@@ -364,7 +368,8 @@ static int fit_crop(struct medvl_picture *out, const struct medvl_picture *in,
 }
 
 static int fit_pad(struct medvl_picture *out, const struct medvl_picture *in,
-                   int64_t width, int64_t height, enum medvl_filter filter,
+                   int64_t width, int64_t height,
+                   enum medvl_filter filter,
                    const uint8_t color[3], int64_t pixels,
                    struct medvl_placement *placed, struct medvl_error *err)
 {

@@ -26,12 +26,15 @@ enum medvl_filter {
  * Source: compared with Pillow 11.3, Image.resize, which gives the same
  * bytes (tests/golden/resize.py).
  */
-int medvl_picture_resize(struct medvl_picture *out, const struct medvl_picture *in,
-                         int64_t width, int64_t height, enum medvl_filter filter,
+int medvl_picture_resize(struct medvl_picture *out,
+                         const struct medvl_picture *in,
+                         int64_t width, int64_t height,
+                         enum medvl_filter filter,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Copy the rectangle with its upper left corner at (x, y), all inside. */
-int medvl_picture_crop(struct medvl_picture *out, const struct medvl_picture *in,
+int medvl_picture_crop(struct medvl_picture *out,
+                       const struct medvl_picture *in,
                        int64_t x, int64_t y, int64_t width, int64_t height,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
@@ -137,9 +140,10 @@ void medvl_resize_column_avx2(uint8_t *out, const uint8_t *in, size_t stride,
                               const struct medvl_taps *taps);
 
 /* For tests: false keeps to the plain forms. */
-int medvl_resize_with(struct medvl_picture *out,
-                      const struct medvl_picture *in, int64_t width,
-                      int64_t height, enum medvl_filter filter, bool fast,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_resize_with(struct medvl_picture *out,
+                              const struct medvl_picture *in, int64_t width,
+                              int64_t height, enum medvl_filter filter,
+                              bool fast,
+                              struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif
