@@ -7,8 +7,8 @@
  *   INFER   each op runs at once; leaving a scope gives back everything
  *           but its survivors
  *   TRAIN   the same, and each op leaves a record; medvl_tape_backward
- *           walks the records; with `recompute` a scope's insides are
- *           dropped and made again by replaying its records
+ *           walks the records; with `recompute` the insides of innermost
+ *           scopes are dropped and made again by replaying their records
  *
  * Ops return a variable and never fail alone: the first failure stays in
  * the tape, later ops do nothing (and return some variable, never NULL),
@@ -18,6 +18,9 @@
  * PLAN tape makes the same placements without memory, so its high-water
  * mark is what the run needs.  In TRAIN a scope's end frees what no record
  * saved; backward frees a variable after the last record that needs it.
+ *
+ * A PLAN of training makes the same calls as the run, seed and backward
+ * too; gradients that are seeded may have no data then.
  *
  * A use of the tape:
  *
@@ -29,7 +32,7 @@
  *     medvl_tape_backward(tape);               parameters' grads are added
  *     rc = medvl_tape_end(tape, err);
  *
- * Read next: ../model/config.h.
+ * Read next: tape_op.h for the inside, ../model/config.h.
  */
 #ifndef MEDVL_TENSOR_TAPE_H
 #define MEDVL_TENSOR_TAPE_H
@@ -70,7 +73,7 @@ struct medvl_var {
 struct medvl_tape_options {
     enum medvl_tape_mode mode;
     bool train;     /* PLAN: simulate TRAIN with backward, else INFER */
-    bool recompute; /* TRAIN and its plan: drop scopes' insides */
+    bool recompute; /* TRAIN and its plan: drop innermost scopes */
 
     /*
      * Check every op's result for values that are not finite; the error
@@ -79,7 +82,7 @@ struct medvl_tape_options {
     bool check_finite;
     float dropout; /* rate for medvl_tape_dropout; 0 in INFER */
     uint64_t seed; /* of the dropout */
-    uint64_t step;
+    uint64_t step; /* below 2^48; one for each run that draws its own */
 };
 
 /* What a run needs and costs; of the last run or plan that ended. */
