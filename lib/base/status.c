@@ -5,6 +5,7 @@
  */
 #include "lib/base/status.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -85,6 +86,11 @@ int medvl_fail(struct medvl_error *err, enum medvl_status code,
     keep(err, length < 0 ? "the message cannot be composed" : text,
          length >= (int)sizeof(text));
     return code;
+}
+
+int medvl_fail_system(struct medvl_error *err, const char *path)
+{
+    return medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
 }
 
 int medvl_context(struct medvl_error *err, const char *format, ...)

@@ -52,6 +52,9 @@ struct medvl_error {
 int medvl_fail(struct medvl_error *err, enum medvl_status code,
                const char *format, ...) MEDVL_PRINTF(3, 4);
 
+/* MEDVL_EIO with "path: " and the system's words for errno. */
+int medvl_fail_system(struct medvl_error *err, const char *path);
+
 /*
  * Put "where: " in front of the text that is there.  Callers add where,
  * they never rewrite what.  Returns err->code (MEDVL_EARG when err is NULL),

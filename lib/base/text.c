@@ -380,40 +380,61 @@ static int with_point(char out[32])
 }
 
 /*
+ * Tests go by bits or by size: threads that flush denormals take them for
+ * zero, and a number must read the same whoever printed it.
+ */
+static bool same_bits(const void *a, const void *b, size_t size)
+{
+    return !memcmp(a, b, size);
+}
+
+/* A whole number of at most 2^53 is written as one; "-0" keeps its sign. */
+static int format_whole(char out[32], double value)
+{
+    const double size = fabs(value);
+    const double zero = 0;
+
+    if ((size >= 1 && size <= 9007199254740992.0 && value == trunc(value)) ||
+        same_bits(&value, &zero, sizeof(value)))
+        return snprintf(out, 32, "%lld", (long long)value);
+    return 0;
+}
+
+/*
  * Every decimal of 15 digits survives a double, so the shortest form is
  * %.15g without its zeros, or one of the next two.  Subnormals hold fewer
  * digits, so for them the search starts at one.
  */
 int medvl_format_double(char out[32], double value)
 {
-    const double size = fabs(value);
-    int precision;
+    int precision = fabs(value) < DBL_MIN ? 1 : 15;
+    double back;
 
-    if (size <= 9007199254740992.0 && value == trunc(value) &&
-        !(value == 0 && signbit(value)))
-        return snprintf(out, 32, "%lld", (long long)value);
-    for (precision = size < DBL_MIN ? 1 : 15; precision < 17; precision++) {
+    if (format_whole(out, value))
+        return (int)strlen(out);
+    for (; precision <= 17; precision++) {
         snprintf(out, 32, "%.*g", precision, value);
-        if (strtod(out, NULL) == value)
-            return with_point(out);
+        back = strtod(out, NULL);
+        if (same_bits(&back, &value, sizeof(value)))
+            break;
     }
-    snprintf(out, 32, "%.17g", value);
     return with_point(out);
 }
 
+/* The same with the 6 to 9 digits of a float. */
 int medvl_format_float(char out[32], float value)
 {
-    const float size = fabsf(value);
-    int precision;
+    int precision = fabsf(value) < FLT_MIN ? 1 : 6;
+    float back;
 
-    if (size <= 9007199254740992.0f && value == truncf(value) &&
-        !(value == 0 && signbit(value)))
-        return snprintf(out, 32, "%lld", (long long)value);
-    for (precision = size < FLT_MIN ? 1 : 6; precision < 9; precision++) {
+    if (fabsf(value) >= 1 || same_bits(&value, &(float){0}, sizeof(value)))
+        if (format_whole(out, (double)value))
+            return (int)strlen(out);
+    for (; precision <= 9; precision++) {
         snprintf(out, 32, "%.*g", precision, (double)value);
-        if (strtof(out, NULL) == value)
-            return with_point(out);
+        back = strtof(out, NULL);
+        if (same_bits(&back, &value, sizeof(value)))
+            break;
     }
-    snprintf(out, 32, "%.9g", (double)value);
     return with_point(out);
 }
