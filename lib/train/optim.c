@@ -236,6 +236,7 @@ int medvl_optim_restore(struct medvl_optim *optim,
         struct medvl_tensor *to = &entries[i].tensor;
         const struct medvl_tensor *from =
             medvl_safetensors_find(file, entries[i].name);
+        int64_t items;
 
         if (!from || from->dtype != MEDVL_DTYPE_F32 ||
             from->rank != to->rank ||
@@ -243,9 +244,8 @@ int medvl_optim_restore(struct medvl_optim *optim,
             return medvl_fail(err, MEDVL_EFORMAT,
                               "\"%s\" is missing or of another shape",
                               entries[i].name);
-        memcpy(to->data, from->data,
-               medvl_dtype_bytes(MEDVL_DTYPE_F32, medvl_tensor_rows(to) *
-                                                      medvl_tensor_columns(to)));
+        items = medvl_tensor_rows(to) * medvl_tensor_columns(to);
+        memcpy(to->data, from->data, (size_t)items * sizeof(float));
     }
     for (int64_t i = 0; i < optim->count; i++)
         optim->items[i].param->version++;

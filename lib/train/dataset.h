@@ -1,0 +1,90 @@
+/*
+ * The records that a run learns from: shard folders and JSON Lines behind
+ * one numbering, each record measured and checked once at open.
+ *
+ * Read next: loader.h.
+ */
+#ifndef MEDVL_TRAIN_DATASET_H
+#define MEDVL_TRAIN_DATASET_H
+
+#include "lib/base/json.h"
+#include "lib/model/frontend.h"
+
+struct medvl_dataset;
+
+struct medvl_dataset_options {
+    /* "PATH" or "PATH=WEIGHT": a shard folder, or a JSON Lines file. */
+    const char *const *data;
+    int64_t data_count;
+    bool dense;    /* records need pictures; tokens are not read */
+    int64_t limit; /* tokens (dense: patches) of one record */
+    int32_t vocab; /* ids must be below */
+    int32_t image_token;
+
+    /* Weight records by the inverse frequency of this field's values, so
+     * that every value weighs the same in all; or NULL. */
+    const char *balance;
+};
+
+/* What is kept of each record. */
+struct medvl_dataset_entry {
+    int64_t set, index; /* which data, which record in it */
+    int64_t length;     /* tokens after expansion; patches when dense */
+    float weight;       /* of its learned tokens: the balance */
+    double repeat;      /* the set's WEIGHT */
+};
+
+/* A record as read; stays until the next read of the data set. */
+struct medvl_dataset_item {
+    struct medvl_span record; /* JSON without tokens and loss_mask */
+    struct medvl_span images; /* of a shard: the column; else {NULL} */
+    const int32_t *tokens;    /* count of them; none when dense */
+    const uint8_t *mask;
+    size_t count;
+};
+
+/* The frontend is borrowed; NULL when the model reads no pictures. */
+int medvl_dataset_open(struct medvl_dataset **out,
+                       const struct medvl_dataset_options *options,
+                       const struct medvl_frontend *frontend,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_dataset_free(struct medvl_dataset *data);
+
+int64_t medvl_dataset_count(const struct medvl_dataset *data);
+const struct medvl_dataset_entry *
+medvl_dataset_entry(const struct medvl_dataset *data, int64_t record);
+
+/* XXH3-128 of contents and weights, as hex; no path enters it. */
+const char *medvl_dataset_hash(const struct medvl_dataset *data);
+
+int medvl_dataset_read(struct medvl_dataset_item *item,
+                       struct medvl_dataset *data, int64_t record,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* A picture of a record: its file's bytes come from _picture_bytes. */
+struct medvl_dataset_picture {
+    const struct medvl_dataset_item *item;
+    const struct medvl_json *image; /* its entry in "images" */
+    int64_t number;                 /* from 0 */
+    int64_t width, height;          /* as stored */
+};
+
+/* Call `each` for every picture; returns their number, or an error. */
+int64_t medvl_dataset_pictures(
+    struct medvl_dataset *data, const struct medvl_dataset_item *item,
+    int (*each)(void *arg, const struct medvl_dataset_picture *picture,
+                struct medvl_error *err),
+    void *arg, struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Borrowed until the next read. */
+int medvl_dataset_picture_bytes(struct medvl_span *out,
+                                struct medvl_dataset *data,
+                                const struct medvl_dataset_picture *picture,
+                                struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Put "PATH: record 12 ID: " in front of an error; returns its code. */
+int medvl_dataset_context(const struct medvl_dataset *data, int64_t record,
+                          const struct medvl_dataset_item *item,
+                          struct medvl_error *err);
+
+#endif
