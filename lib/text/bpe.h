@@ -14,8 +14,8 @@
 
 #include "lib/base/text.h"
 
-/* One above the largest id. */
-#define MEDVL_BPE_IDS (1 << 28)
+/* One above the largest id that a tokenizer may have. */
+#define MEDVL_BPE_IDS (1 << 24)
 
 /* Growing lists of ids and, where wanted, ends.  Valid when zeroed. */
 struct medvl_tokens {

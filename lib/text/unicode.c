@@ -1,0 +1,316 @@
+/*
+ * Unicode through utf8proc's tables.  Normalisation works on segments: from
+ * one character that cannot combine with what stands before it to the next.
+ * Only a segment that comes out different is copied.
+ *
+ * Read next: pretokenize.c.
+ */
+#include "lib/text/unicode.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+#include "lib/base/mem.h"
+
+static const unsigned CLASSES[] = {
+    [UTF8PROC_CATEGORY_LU] = MEDVL_RUNE_LETTER | MEDVL_RUNE_UPPER,
+    [UTF8PROC_CATEGORY_LL] = MEDVL_RUNE_LETTER | MEDVL_RUNE_LOWER,
+    [UTF8PROC_CATEGORY_LT] = MEDVL_RUNE_LETTER | MEDVL_RUNE_UPPER,
+    [UTF8PROC_CATEGORY_LM] = MEDVL_RUNE_LETTER,
+    [UTF8PROC_CATEGORY_LO] = MEDVL_RUNE_LETTER,
+    [UTF8PROC_CATEGORY_MN] = MEDVL_RUNE_MARK,
+    [UTF8PROC_CATEGORY_MC] = MEDVL_RUNE_MARK,
+    [UTF8PROC_CATEGORY_ME] = MEDVL_RUNE_MARK,
+    [UTF8PROC_CATEGORY_ND] = MEDVL_RUNE_NUMBER | MEDVL_RUNE_DIGIT,
+    [UTF8PROC_CATEGORY_NL] = MEDVL_RUNE_NUMBER,
+    [UTF8PROC_CATEGORY_NO] = MEDVL_RUNE_NUMBER,
+    [UTF8PROC_CATEGORY_PC] = MEDVL_RUNE_JOIN,
+    [UTF8PROC_CATEGORY_ZS] = MEDVL_RUNE_SPACE,
+    [UTF8PROC_CATEGORY_ZL] = MEDVL_RUNE_SPACE,
+    [UTF8PROC_CATEGORY_ZP] = MEDVL_RUNE_SPACE,
+    [UTF8PROC_CATEGORY_CO] = 0,
+};
+
+unsigned medvl_unicode_class(uint32_t rune)
+{
+    if (rune > 0x10FFFF)
+        return 0;
+    if ((rune >= 9 && rune <= 13) || rune == 0x85)
+        return MEDVL_RUNE_SPACE;
+    if (rune == 0x200C || rune == 0x200D)
+        return MEDVL_RUNE_JOIN;
+    return CLASSES[utf8proc_category((utf8proc_int32_t)rune)];
+}
+
+/* One segment as characters: decomposed, ordered, composed. */
+struct segment {
+    utf8proc_int32_t *runes;
+    utf8proc_int32_t *sorted;
+    size_t count;
+    size_t capacity, sorted_capacity;
+};
+
+static int combining_class(utf8proc_int32_t rune)
+{
+    return utf8proc_get_property(rune)->combining_class;
+}
+
+/*
+ * May `rune` combine with a character before it, or change places with it?
+ * Marks, and the vowels and final consonants of Hangul, may.
+ */
+static bool joins_back(uint32_t rune)
+{
+    if (rune < 0x300)
+        return false;
+    if (rune >= 0x1160 && rune <= 0x11FF)
+        return true;
+    return (medvl_unicode_class(rune) & MEDVL_RUNE_MARK) ||
+           combining_class((utf8proc_int32_t)rune) > 0;
+}
+
+static int segment_decompose(struct segment *seg, struct medvl_span text,
+                             struct medvl_error *err)
+{
+    seg->count = 0;
+    for (size_t at = 0; at < text.size;) {
+        uint32_t rune = 0;
+        int boundary = UTF8PROC_BOUNDCLASS_START;
+        /* At most 18 characters come of one. */
+        const int room = 32;
+        const int size = medvl_utf8_decode(&rune, text.data + at,
+                                           text.size - at);
+        int rc;
+
+        if (size == 0)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "byte %zu is not UTF-8", at + 1);
+        rc = medvl_grow(&seg->runes, &seg->capacity, seg->count + room,
+                        sizeof(*seg->runes), err);
+        if (rc < 0)
+            return rc;
+        rc = (int)utf8proc_decompose_char((utf8proc_int32_t)rune,
+                                          seg->runes + seg->count, room,
+                                          UTF8PROC_STABLE | UTF8PROC_COMPOSE,
+                                          &boundary);
+        if (rc < 0 || rc > room)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "U+%04X cannot be normalised", rune);
+        seg->count += (size_t)rc;
+        at += (size_t)size;
+    }
+    return MEDVL_OK;
+}
+
+/*
+ * Stable sort of a run of marks by combining class: one pass for each class
+ * that is there (at most 254), so a hostile run costs no square.
+ */
+static int sort_marks(struct segment *seg, size_t start, size_t end,
+                      struct medvl_error *err)
+{
+    size_t counts[256] = {0};
+    size_t next = 0;
+    int rc;
+
+    rc = medvl_grow(&seg->sorted, &seg->sorted_capacity, end - start,
+                    sizeof(*seg->sorted), err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = start; i < end; i++)
+        counts[combining_class(seg->runes[i]) & 255]++;
+    for (int c = 0; c < 256; c++) {
+        const size_t here = next;
+
+        next += counts[c];
+        counts[c] = here;
+    }
+    for (size_t i = start; i < end; i++)
+        seg->sorted[counts[combining_class(seg->runes[i]) & 255]++] =
+            seg->runes[i];
+    memcpy(seg->runes + start, seg->sorted,
+           (end - start) * sizeof(*seg->runes));
+    return MEDVL_OK;
+}
+
+static int segment_order(struct segment *seg, struct medvl_error *err)
+{
+    for (size_t i = 0; i < seg->count;) {
+        size_t end = i;
+        bool ordered = true;
+        int last = 0;
+
+        while (end < seg->count) {
+            const int c = combining_class(seg->runes[end]);
+
+            if (c == 0)
+                break;
+            ordered = ordered && c >= last;
+            last = c;
+            end++;
+        }
+        if (!ordered) {
+            const int rc = sort_marks(seg, i, end, err);
+
+            if (rc < 0)
+                return rc;
+        }
+        i = end > i ? end : i + 1;
+    }
+    return MEDVL_OK;
+}
+
+/* Append the normal form of a segment to `out`. */
+static int segment_normalise(struct segment *seg, struct medvl_text *out,
+                             struct medvl_span text, struct medvl_error *err)
+{
+    utf8proc_ssize_t count;
+    int rc;
+
+    rc = segment_decompose(seg, text, err);
+    if (rc == MEDVL_OK)
+        rc = segment_order(seg, err);
+    if (rc < 0)
+        return rc;
+    count = utf8proc_normalize_utf32(seg->runes,
+                                     (utf8proc_ssize_t)seg->count,
+                                     UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    if (count < 0)
+        return medvl_fail(err, MEDVL_EFORMAT, "text cannot be normalised");
+    for (utf8proc_ssize_t i = 0; i < count; i++) {
+        char bytes[4];
+        const int size = medvl_utf8_encode(bytes, (uint32_t)seg->runes[i]);
+
+        rc = medvl_text_append(out, bytes, (size_t)size, err);
+        if (rc < 0)
+            return rc;
+    }
+    return MEDVL_OK;
+}
+
+/*
+ * From `at`, skip characters below U+0300 (first byte below 0xCC): they are
+ * in normal form whatever stands before them.  Returns where a character
+ * from U+0300 up stands, or the end.
+ */
+static size_t skip_low(struct medvl_span text, size_t at)
+{
+    const unsigned char *p = (const unsigned char *)text.data;
+
+    for (; at + 8 <= text.size; at += 8) {
+        uint64_t w;
+
+        memcpy(&w, p + at, 8);
+        if (w & (w << 1) & UINT64_C(0x8080808080808080))
+            break;
+    }
+    while (at < text.size && p[at] < 0xCC)
+        at++;
+    return at;
+}
+
+/* End of the segment that begins at `at`. */
+static size_t segment_end(struct medvl_span text, size_t at)
+{
+    uint32_t rune;
+    int size = medvl_utf8_decode(&rune, text.data + at, text.size - at);
+
+    do {
+        at += size > 0 ? (size_t)size : 1;
+        if (at >= text.size || (unsigned char)text.data[at] < 0xCC)
+            return at;
+        size = medvl_utf8_decode(&rune, text.data + at, text.size - at);
+    } while (size > 0 && joins_back(rune));
+    return at;
+}
+
+/* Keep text[from, end) -> out[to, ...) when the bytes differ. */
+static int note_change(struct medvl_nfc_changes *changes,
+                       struct medvl_nfc_change change,
+                       struct medvl_error *err)
+{
+    const int rc = medvl_grow(&changes->items, &changes->capacity,
+                              changes->count + 1, sizeof(change), err);
+
+    if (rc < 0)
+        return rc;
+    changes->items[changes->count++] = change;
+    return MEDVL_OK;
+}
+
+static int normalise(struct medvl_text *out, struct medvl_text *piece,
+                     struct medvl_nfc_changes *changes, struct segment *seg,
+                     struct medvl_span text, struct medvl_error *err)
+{
+    size_t copied = 0;
+    size_t start = 0;
+
+    while (start < text.size) {
+        const size_t high = skip_low(text, start);
+        size_t end;
+        int rc;
+
+        if (high >= text.size)
+            break;
+        /* The low character before may be changed by what follows it. */
+        if (high > start) {
+            start = high - 1;
+            while (start > 0 && (text.data[start] & 0xC0) == 0x80)
+                start--;
+        }
+        end = segment_end(text, start);
+        if (end <= high) { /* nothing joined it: begin at the high one */
+            start = high;
+            end = segment_end(text, start);
+        }
+        medvl_text_clear(piece);
+        const struct medvl_span in = {text.data + start, end - start};
+
+        rc = segment_normalise(seg, piece, in, err);
+        if (rc == MEDVL_OK &&
+            !medvl_span_equal(in, medvl_text_span(piece))) {
+            rc = medvl_text_append(out, text.data + copied, start - copied,
+                                   err);
+            if (rc == MEDVL_OK)
+                rc = note_change(changes,
+                                 (struct medvl_nfc_change){
+                                     start, in.size, out->size, piece->size},
+                                 err);
+            if (rc == MEDVL_OK)
+                rc = medvl_text_append(out, piece->data, piece->size, err);
+            copied = end;
+        }
+        if (rc < 0)
+            return rc;
+        start = end;
+    }
+    if (changes->count == 0)
+        return MEDVL_OK;
+    return medvl_text_append(out, text.data + copied, text.size - copied,
+                             err);
+}
+
+int medvl_unicode_nfc(struct medvl_text *out,
+                      struct medvl_nfc_changes *changes,
+                      struct medvl_span text, struct medvl_error *err)
+{
+    struct segment seg = {0};
+    struct medvl_text piece = {0};
+    int rc = MEDVL_OK;
+
+    changes->count = 0;
+    if (skip_low(text, 0) < text.size) {
+        medvl_text_clear(out);
+        rc = normalise(out, &piece, changes, &seg, text, err);
+    }
+    medvl_text_release(&piece);
+    medvl_free(seg.runes);
+    medvl_free(seg.sorted);
+    return rc;
+}
+
+void medvl_nfc_changes_release(struct medvl_nfc_changes *changes)
+{
+    medvl_free(changes->items);
+    *changes = (struct medvl_nfc_changes){0};
+}
