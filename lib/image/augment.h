@@ -46,7 +46,7 @@ struct medvl_draw {
 };
 
 /*
- * Draw for a picture of width x height.  Takes six numbers from the stream
+ * Draw for a picture of width x height.  Takes seven numbers from the stream
  * whatever is switched off, so that switching one off leaves the others as
  * they were.
  */
@@ -60,8 +60,9 @@ void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
  * 0.5 + brightness, plus noise, cut to 0..1 and rounded to 0..255.  One
  * noise value a pixel, the same for its channels.
  *
- *   out   holds no picture; the size of `in`, which has 8 bits
- *   rng   the stream the draw came from: noise goes on from there
+ *   out     holds no picture; the size of `in`, which has 8 bits
+ *   rng     the stream the draw came from: noise goes on from there
+ *   color   a grey picture takes its first value
  */
 int medvl_augment_apply(struct medvl_picture *out,
                         const struct medvl_picture *in,

@@ -1,0 +1,298 @@
+/*
+ * Random geometry and intensities.
+ *
+ * Read next: ../build/layout.c.
+ */
+#include "lib/image/augment.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+/* ---- options ----------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    size_t offset;
+    double high;
+} NAMES[] = {
+    {"shift", offsetof(struct medvl_augment, shift), 1},
+    {"scale", offsetof(struct medvl_augment, scale), 0.95},
+    {"rotate", offsetof(struct medvl_augment, rotate), 180},
+    {"contrast", offsetof(struct medvl_augment, contrast), 2},
+    {"brightness", offsetof(struct medvl_augment, brightness), 1},
+    {"gamma", offsetof(struct medvl_augment, gamma), 2},
+    {"noise", offsetof(struct medvl_augment, noise), 1},
+};
+#define NAME_COUNT (sizeof(NAMES) / sizeof(*NAMES))
+
+/* "S" is 1-S..1+S; "LO..HI" is that range. */
+static int parse_scale(double scale[2], struct medvl_span text,
+                       struct medvl_error *err)
+{
+    const char *dots = memmem(text.data, text.size, "..", 2);
+    double low = 0, high = 0;
+    int rc;
+
+    if (!dots) {
+        rc = medvl_parse_real(&low, text, 0, 0.95, err);
+        scale[0] = 1 - low;
+        scale[1] = 1 + low;
+        return rc;
+    }
+    rc = medvl_parse_real(&low,
+                          (struct medvl_span){text.data,
+                                              (size_t)(dots - text.data)},
+                          0.05, 20, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_parse_real(
+            &high,
+            (struct medvl_span){dots + 2, (size_t)(text.data + text.size -
+                                                   dots - 2)},
+            low, 20, err);
+    scale[0] = low;
+    scale[1] = high;
+    return rc;
+}
+
+static int parse_one(struct medvl_augment *out, unsigned *seen,
+                     struct medvl_span item, struct medvl_error *err)
+{
+    const char *equal = memchr(item.data, '=', item.size);
+    struct medvl_span name = item, value;
+    size_t i = 0;
+
+    if (!equal)
+        return medvl_fail(err, MEDVL_EARG, "want NAME=NUMBER");
+    name.size = (size_t)(equal - item.data);
+    value = (struct medvl_span){equal + 1, item.size - name.size - 1};
+    while (i < NAME_COUNT && !medvl_span_is(name, NAMES[i].name))
+        i++;
+    if (i == NAME_COUNT)
+        return medvl_fail(err, MEDVL_EARG,
+                          "'%.*s' is none of shift, scale, rotate, contrast, "
+                          "brightness, gamma, noise",
+                          (int)name.size, name.data);
+    if (*seen & 1u << i)
+        return medvl_fail(err, MEDVL_EARG, "%s twice", NAMES[i].name);
+    *seen |= 1u << i;
+    if (i == 1)
+        return parse_scale(out->scale, value, err);
+    return medvl_parse_real((double *)((char *)out + NAMES[i].offset), value,
+                            0, NAMES[i].high, err);
+}
+
+int medvl_augment_parse(struct medvl_augment *out, const char *text,
+                        struct medvl_error *err)
+{
+    struct medvl_augment parsed = {0};
+    const char *at = text;
+    unsigned seen = 0;
+
+    for (;;) {
+        const size_t size = strcspn(at, ",");
+
+        if (parse_one(&parsed, &seen, (struct medvl_span){at, size}, err) < 0)
+            return medvl_context(err, "augmentation '%s'", text);
+        if (!at[size])
+            break;
+        at += size + 1;
+    }
+    *out = parsed;
+    return MEDVL_OK;
+}
+
+/* ---- maps -------------------------------------------------------------- */
+
+bool medvl_affine_is_identity(const struct medvl_affine *map)
+{
+    const double *m = map->m;
+
+    return m[0] == 1 && m[1] == 0 && m[2] == 0 && m[3] == 0 && m[4] == 1 &&
+           m[5] == 0;
+}
+
+struct medvl_affine medvl_affine_after(const struct medvl_affine *a,
+                                       const struct medvl_affine *b)
+{
+    const double *p = a->m, *q = b->m;
+    struct medvl_affine out = {
+        {p[0] * q[0] + p[1] * q[3], p[0] * q[1] + p[1] * q[4],
+         p[0] * q[2] + p[1] * q[5] + p[2], p[3] * q[0] + p[4] * q[3],
+         p[3] * q[1] + p[4] * q[4], p[3] * q[2] + p[4] * q[5] + p[5]}};
+
+    return out;
+}
+
+static struct medvl_affine inverse(const struct medvl_affine *map)
+{
+    const double *m = map->m, d = 1 / (m[0] * m[4] - m[1] * m[3]);
+    struct medvl_affine out = {{m[4] * d, -m[1] * d,
+                                (m[1] * m[5] - m[4] * m[2]) * d, -m[3] * d,
+                                m[0] * d, (m[3] * m[2] - m[0] * m[5]) * d}};
+
+    return out;
+}
+
+struct medvl_box medvl_affine_box(const struct medvl_affine *map,
+                                  struct medvl_box box)
+{
+    const double *m = map->m;
+    struct medvl_box out = {INFINITY, INFINITY, -INFINITY, -INFINITY};
+
+    for (int corner = 0; corner < 4; corner++) {
+        const double x = corner & 1 ? box.x1 : box.x0;
+        const double y = corner & 2 ? box.y1 : box.y0;
+        const double u = m[0] * x + m[1] * y + m[2];
+        const double v = m[3] * x + m[4] * y + m[5];
+
+        out.x0 = fmin(out.x0, u);
+        out.x1 = fmax(out.x1, u);
+        out.y0 = fmin(out.y0, v);
+        out.y1 = fmax(out.y1, v);
+    }
+    return out;
+}
+
+int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
+                      const struct medvl_affine *map, int64_t width,
+                      int64_t height, struct medvl_error *err)
+{
+    const struct medvl_affine back = inverse(map);
+    const double *m = back.m;
+    int rc = medvl_mask_make(out, width, height, err);
+
+    for (int64_t y = 0; rc == MEDVL_OK && y < height; y++)
+        for (int64_t x = 0; x < width; x++) {
+            const double px = (double)x + 0.5, py = (double)y + 0.5;
+            const double u = m[0] * px + m[1] * py + m[2];
+            const double v = m[3] * px + m[4] * py + m[5];
+
+            if (u >= 0 && v >= 0 && u < (double)in->width &&
+                v < (double)in->height)
+                out->data[y * width + x] =
+                    in->data[(int64_t)v * in->width + (int64_t)u];
+        }
+    return rc;
+}
+
+/* ---- drawing lots ------------------------------------------------------ */
+
+static double around(struct medvl_rng *rng, double reach)
+{
+    return (2 * medvl_rng_unit(rng) - 1) * reach;
+}
+
+void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
+                        const struct medvl_augment *augment,
+                        int64_t width, int64_t height)
+{
+    const double cx = (double)width / 2, cy = (double)height / 2;
+    const double dx = around(rng, augment->shift) * (double)width;
+    const double dy = around(rng, augment->shift) * (double)height;
+    const double at = medvl_rng_unit(rng);
+    const double angle = around(rng, augment->rotate) * (acos(-1) / 180);
+    const double low = augment->scale[0], high = augment->scale[1];
+    const double scale = high > 0 ? low * pow(high / low, at) : 1;
+    const double c = cos(angle) * scale, s = sin(angle) * scale;
+
+    out->contrast = exp(around(rng, augment->contrast));
+    out->brightness = around(rng, augment->brightness);
+    out->gamma = exp(around(rng, augment->gamma));
+    out->noise = augment->noise;
+    out->map = (struct medvl_affine){{c, -s, cx + dx - c * cx + s * cy, s, c,
+                                      cy + dy - s * cx - c * cy}};
+    if (augment->shift == 0 && augment->rotate == 0 && scale == 1)
+        out->map = (struct medvl_affine){{1, 0, 0, 0, 1, 0}};
+}
+
+/* ---- applying ---------------------------------------------------------- */
+
+/* The picture moved by the map, bilinear between pixel centres. */
+static void move_picture(struct medvl_picture *out,
+                         const struct medvl_picture *in,
+                         const struct medvl_affine *map,
+                         const uint8_t color[3])
+{
+    const struct medvl_affine back = inverse(map);
+    const double *m = back.m;
+    const int64_t w = in->width, h = in->height, n = in->channels;
+    const uint8_t *data = in->data;
+    uint8_t *to = out->data;
+
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++, to += n) {
+            const double px = (double)x + 0.5, py = (double)y + 0.5;
+            const double u = m[0] * px + m[1] * py + m[2] - 0.5;
+            const double v = m[3] * px + m[4] * py + m[5] - 0.5;
+            const double fu = floor(u), fv = floor(v);
+            const double a = u - fu, b = v - fv;
+            const double share[4] = {(1 - a) * (1 - b), a * (1 - b),
+                                     (1 - a) * b, a * b};
+            double sum[3] = {0.5, 0.5, 0.5};
+
+            for (int corner = 0; corner < 4; corner++) {
+                const double cu = fu + (corner & 1), cv = fv + corner / 2;
+                const uint8_t *from = color;
+
+                if (cu >= 0 && cv >= 0 && cu < (double)w && cv < (double)h)
+                    from = data + n * ((int64_t)cv * w + (int64_t)cu);
+                for (int64_t c = 0; c < n; c++)
+                    sum[c] += share[corner] * from[c];
+            }
+            for (int64_t c = 0; c < n; c++)
+                to[c] = (uint8_t)sum[c];
+        }
+}
+
+static uint8_t to_byte(double v)
+{
+    return (uint8_t)(v <= 0 ? 0 : v >= 1 ? 255
+                                         : v * 255 + 0.5);
+}
+
+static void change_levels(struct medvl_picture *picture,
+                          const struct medvl_draw *draw,
+                          struct medvl_rng *rng)
+{
+    const size_t count = (size_t)(picture->width * picture->height);
+    const size_t n = (size_t)picture->channels;
+    uint8_t *data = picture->data;
+    double level[256];
+
+    for (int i = 0; i < 256; i++)
+        level[i] = (pow(i / 255.0, draw->gamma) - 0.5) * draw->contrast +
+                   0.5 + draw->brightness;
+    for (size_t i = 0; i < count; i++) {
+        const double noise =
+            draw->noise > 0 ? draw->noise * medvl_rng_normal(rng) : 0;
+
+        for (size_t c = 0; c < n; c++)
+            data[i * n + c] = to_byte(level[data[i * n + c]] + noise);
+    }
+}
+
+int medvl_augment_apply(struct medvl_picture *out,
+                        const struct medvl_picture *in,
+                        const struct medvl_draw *draw, struct medvl_rng *rng,
+                        const uint8_t color[3], struct medvl_error *err)
+{
+    int rc;
+
+    if (in->depth != 8)
+        return medvl_fail(err, MEDVL_EARG,
+                          "grey of %d bits needs a window (--window)",
+                          in->depth);
+    rc = medvl_picture_make(out, in->width, in->height, in->channels, 8, err);
+    if (rc < 0)
+        return rc;
+    if (medvl_affine_is_identity(&draw->map))
+        memcpy(out->data, in->data, medvl_picture_bytes(in));
+    else
+        move_picture(out, in, &draw->map, color);
+    if (draw->contrast != 1 || draw->brightness != 0 || draw->gamma != 1 ||
+        draw->noise > 0)
+        change_levels(out, draw, rng);
+    return MEDVL_OK;
+}

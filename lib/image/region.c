@@ -1,0 +1,280 @@
+/*
+ * Boxes, masks and COCO's run-length strings, and drawing.
+ *
+ * Read next: augment.c.
+ */
+#include "lib/image/region.h"
+
+#include <math.h>
+
+#include "lib/base/mem.h"
+
+static double between(double v, double low, double high)
+{
+    return v < low ? low : v > high ? high
+                                    : v;
+}
+
+bool medvl_box_clip(struct medvl_box *box, int64_t width, int64_t height)
+{
+    box->x0 = between(box->x0, 0, (double)width);
+    box->x1 = between(box->x1, 0, (double)width);
+    box->y0 = between(box->y0, 0, (double)height);
+    box->y1 = between(box->y1, 0, (double)height);
+    return box->x1 > box->x0 && box->y1 > box->y0;
+}
+
+int medvl_mask_make(struct medvl_mask *out, int64_t width, int64_t height,
+                    struct medvl_error *err)
+{
+    if (width < 1 || height < 1 || width > MEDVL_PICTURE_SIDE ||
+        height > MEDVL_PICTURE_SIDE || width * height > MEDVL_PICTURE_PIXELS)
+        return medvl_fail(err, MEDVL_EARG, "a mask of %lld x %lld pixels",
+                          (long long)width, (long long)height);
+    out->data = medvl_alloc((size_t)width, (size_t)height);
+    if (!out->data)
+        return medvl_no_memory(err);
+    out->width = width;
+    out->height = height;
+    return MEDVL_OK;
+}
+
+void medvl_mask_release(struct medvl_mask *mask)
+{
+    medvl_free(mask->data);
+    *mask = (struct medvl_mask){0};
+}
+
+int64_t medvl_mask_area(const struct medvl_mask *mask)
+{
+    const int64_t count = mask->width * mask->height;
+    int64_t area = 0;
+
+    for (int64_t i = 0; i < count; i++)
+        area += mask->data[i];
+    return area;
+}
+
+bool medvl_mask_box(struct medvl_box *box, const struct medvl_mask *mask)
+{
+    int64_t x0 = mask->width, x1 = 0, y0 = mask->height, y1 = 0;
+
+    for (int64_t y = 0; y < mask->height; y++) {
+        const uint8_t *row = mask->data + y * mask->width;
+
+        for (int64_t x = 0; x < mask->width; x++) {
+            if (!row[x])
+                continue;
+            x0 = x < x0 ? x : x0;
+            x1 = x >= x1 ? x + 1 : x1;
+            y0 = y < y0 ? y : y0;
+            y1 = y + 1;
+        }
+    }
+    *box = (struct medvl_box){(double)x0, (double)y0, (double)x1, (double)y1};
+    return x1 > x0;
+}
+
+/* ---- COCO run lengths -------------------------------------------------- */
+
+/*
+ * A count as 5 bits a character, low ones first, the sixth bit for "more",
+ * plus 48.  From the fourth run on it is the difference to the run two
+ * before, so it has a sign.
+ */
+static int put_count(struct medvl_text *out, int64_t value,
+                     struct medvl_error *err)
+{
+    bool more = true;
+
+    while (more) {
+        int bits = (int)(value & 31);
+        int rc;
+
+        value = (value - bits) / 32;
+        more = bits & 16 ? value != -1 : value != 0;
+        rc = medvl_text_putc(out, (char)((more ? bits | 32 : bits) + 48),
+                             err);
+        if (rc < 0)
+            return rc;
+    }
+    return MEDVL_OK;
+}
+
+int medvl_mask_encode(struct medvl_text *out, const struct medvl_mask *mask,
+                      struct medvl_error *err)
+{
+    const int64_t count = mask->width * mask->height;
+    const size_t start = out->size;
+    int64_t before[3] = {0, 0, 0}, run = 0, runs = 0, x = 0, y = 0;
+    uint8_t value = 0;
+    int rc = MEDVL_OK;
+
+    for (int64_t i = 0; i <= count && rc == MEDVL_OK; i++) {
+        const uint8_t here =
+            i < count ? mask->data[y * mask->width + x] : !value;
+
+        if (here == value) {
+            run++;
+        } else {
+            rc = put_count(out, runs > 2 ? run - before[1] : run, err);
+            before[1] = before[0];
+            before[0] = run;
+            runs++;
+            run = 1;
+            value = here;
+        }
+        if (++y == mask->height) {
+            y = 0;
+            x++;
+        }
+    }
+    if (rc < 0 && out->data) {
+        out->size = start;
+        out->data[start] = 0;
+    }
+    return rc;
+}
+
+/* One count off the string; 1, or 0 when it is malformed. */
+static int get_count(int64_t *out, struct medvl_span *counts)
+{
+    uint64_t value = 0;
+
+    for (int shift = 0; shift < 40 && counts->size; shift += 5) {
+        const int c = (unsigned char)*counts->data - 48;
+
+        if (c < 0 || c > 63)
+            return 0;
+        counts->data++;
+        counts->size--;
+        value |= (uint64_t)(c & 31) << shift;
+        if (c & 32)
+            continue;
+        if (c & 16)
+            value |= ~(uint64_t)0 << (shift + 5);
+        *out = (int64_t)value;
+        return 1;
+    }
+    return 0;
+}
+
+static int fill_runs(struct medvl_mask *mask, struct medvl_span counts,
+                     struct medvl_error *err)
+{
+    const int64_t all = mask->width * mask->height;
+    int64_t before[2] = {0, 0}, done = 0, x = 0, y = 0;
+
+    for (int64_t runs = 0; counts.size; runs++) {
+        int64_t run = 0;
+
+        if (!get_count(&run, &counts))
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "mask: run %lld is no number",
+                              (long long)runs + 1);
+        if (runs > 2)
+            run += before[1];
+        if (run < 0 || run > all - done)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "mask: run %lld does not fit %lld x %lld",
+                              (long long)runs + 1, (long long)mask->width,
+                              (long long)mask->height);
+        before[1] = before[0];
+        before[0] = run;
+        done += run;
+        for (; run > 0; run--) {
+            mask->data[y * mask->width + x] = runs & 1;
+            if (++y == mask->height) {
+                y = 0;
+                x++;
+            }
+        }
+    }
+    if (done != all)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "mask: the runs cover %lld of %lld pixels",
+                          (long long)done, (long long)all);
+    return MEDVL_OK;
+}
+
+int medvl_mask_decode(struct medvl_mask *out, struct medvl_span counts,
+                      int64_t width, int64_t height, struct medvl_error *err)
+{
+    int rc = medvl_mask_make(out, width, height, err);
+
+    if (rc < 0)
+        return rc;
+    rc = fill_runs(out, counts, err);
+    if (rc < 0)
+        medvl_mask_release(out);
+    return rc;
+}
+
+/* ---- drawing ----------------------------------------------------------- */
+
+static void paint(struct medvl_picture *picture, int64_t x, int64_t y,
+                  const uint8_t color[3])
+{
+    uint8_t *at = (uint8_t *)picture->data + 3 * (y * picture->width + x);
+
+    for (int c = 0; c < 3; c++)
+        at[c] = color[c];
+}
+
+int medvl_draw_box(struct medvl_picture *picture, struct medvl_box box,
+                   int thick, const uint8_t color[3],
+                   struct medvl_error *err)
+{
+    const double w = (double)picture->width, h = (double)picture->height;
+    const int64_t x0 = (int64_t)between(floor(box.x0 + 0.5), 0, w - 1);
+    const int64_t y0 = (int64_t)between(floor(box.y0 + 0.5), 0, h - 1);
+    int64_t x1 = (int64_t)between(floor(box.x1 + 0.5), 1, w);
+    int64_t y1 = (int64_t)between(floor(box.y1 + 0.5), 1, h);
+    const int rc = medvl_picture_to_rgb(picture, err);
+
+    if (rc < 0)
+        return rc;
+    x1 = x1 <= x0 ? x0 + 1 : x1;
+    y1 = y1 <= y0 ? y0 + 1 : y1;
+    for (int64_t y = y0; y < y1; y++) {
+        const bool edge = y - y0 < thick || y1 - 1 - y < thick;
+
+        for (int64_t x = x0; x < x1; x++) {
+            if (edge || x - x0 < thick || x1 - 1 - x < thick)
+                paint(picture, x, y, color);
+            else
+                x = x1 - 1 - thick;
+        }
+    }
+    return MEDVL_OK;
+}
+
+static bool is_edge(const struct medvl_mask *mask, int64_t x, int64_t y)
+{
+    const uint8_t *at = mask->data + y * mask->width + x;
+
+    return x == 0 || y == 0 || x == mask->width - 1 ||
+           y == mask->height - 1 || !at[-1] || !at[1] || !at[-mask->width] ||
+           !at[mask->width];
+}
+
+int medvl_draw_mask(struct medvl_picture *picture,
+                    const struct medvl_mask *mask, const uint8_t color[3],
+                    struct medvl_error *err)
+{
+    const int rc = medvl_picture_to_rgb(picture, err);
+
+    if (rc < 0)
+        return rc;
+    if (mask->width != picture->width || mask->height != picture->height)
+        return medvl_fail(err, MEDVL_EARG,
+                          "a mask of %lld x %lld on a picture of %lld x %lld",
+                          (long long)mask->width, (long long)mask->height,
+                          (long long)picture->width,
+                          (long long)picture->height);
+    for (int64_t y = 0; y < mask->height; y++)
+        for (int64_t x = 0; x < mask->width; x++)
+            if (mask->data[y * mask->width + x] && is_edge(mask, x, y))
+                paint(picture, x, y, color);
+    return MEDVL_OK;
+}
