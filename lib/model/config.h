@@ -20,18 +20,24 @@ enum medvl_arch {
 
 #define MEDVL_EOS_MAX 8
 
+enum medvl_rope {
+    MEDVL_ROPE_PLAIN,
+    MEDVL_ROPE_LINEAR, /* positions divided by the factor */
+    MEDVL_ROPE_LLAMA3, /* long wavelengths divided, a ramp between */
+};
+
 struct medvl_decoder_config {
     int64_t vocab_size, hidden, intermediate, layers;
     int64_t heads, groups, head_size; /* groups: num_key_value_heads */
     int64_t max_positions;
     float norm_eps;
     float rope_theta;
-    /* rope_scaling: 0 none, 1 linear, 2 llama3 */
-    int rope_kind;
+    enum medvl_rope rope_kind;
     float rope_factor, rope_low, rope_high, rope_original;
     bool tied; /* lm_head is embed_tokens */
     bool attention_bias, mlp_bias;
     enum medvl_act act;
+    float init_range; /* deviation of a fresh model's matrices */
 };
 
 struct medvl_vision_config {
@@ -40,6 +46,7 @@ struct medvl_vision_config {
     enum medvl_act act;
     int64_t run_layers; /* of vision_feature_layer: how many to run */
     bool keep_class;    /* vision_feature_select_strategy "full" */
+    float init_range;
 };
 
 struct medvl_config {
@@ -58,10 +65,13 @@ struct medvl_config {
 
 /*
  * Parse and check.  Sizes are at least 1 and bounded (2^20; vocabulary and
- * positions 2^24), heads divide, an unknown architecture or activation is
+ * positions 2^24; layers 1024), heads divide, an unknown architecture or activation is
  * MEDVL_EUNSUPPORTED naming it, an absent field takes the value that
  * transformers gives it.  Both the names on disk of llava-hf and those of
  * current transformers are taken.
+ *
+ * Reading a folder also takes end ids from its generation_config.json; a
+ * folder of an unfinished run is MEDVL_EARG naming its newest checkpoint.
  */
 int medvl_config_parse(struct medvl_config *config, struct medvl_span json,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
