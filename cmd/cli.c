@@ -34,7 +34,10 @@ enum { EXIT_DONE,
 struct cli_state {
     struct cli_option *rows; /* the command's, then the shared ones */
     bool *given;
-    int count, own; /* rows in all; the command's */
+    int count, own;       /* rows in all; the command's */
+    struct option *longs; /* for getopt_long, and the letters */
+    char *shorts;
+    struct medvl_json *settings; /* of --config */
     struct medvl_pool *pool;
     char hash[33];
     int64_t start, shown; /* milliseconds; of the last progress */
@@ -117,6 +120,22 @@ static void put_failed(const char *name, const char *text)
     medvl_text_release(&all);
 }
 
+static void free_state(struct cli *cli)
+{
+    struct cli_state *state = cli->state;
+
+    if (!state)
+        return;
+    medvl_pool_free(state->pool);
+    medvl_json_free(state->settings);
+    medvl_free(state->longs);
+    medvl_free(state->shorts);
+    medvl_free(state->rows);
+    medvl_free(state->given);
+    medvl_free(state);
+    cli->state = NULL;
+}
+
 static void give_up(struct cli *cli, int code, const char *text)
 {
     say(cli, "", text);
@@ -124,6 +143,7 @@ static void give_up(struct cli *cli, int code, const char *text)
         fprintf(stderr, "Try '%s --help'.\n", cli->name);
     fflush(stdout);
     put_failed(cli->name, text);
+    free_state(cli);
     exit(code);
 }
 
@@ -388,6 +408,7 @@ static void print_help(struct cli *cli, bool all)
     printf("\n%sThe manual: man %s\n",
            hidden ? "All options: --help=all.  " : "", cli->name);
     finish_stdout(cli);
+    free_state(cli);
     exit(EXIT_DONE);
 }
 
@@ -395,6 +416,7 @@ static void print_version(struct cli *cli)
 {
     printf("%s (medvl) %s\nfeatures: zstd\n", cli->name, MEDVL_VERSION);
     finish_stdout(cli);
+    free_state(cli);
     exit(EXIT_DONE);
 }
 
@@ -498,14 +520,13 @@ static void read_config(struct cli *cli)
 {
     struct cli_state *state = cli->state;
     const struct medvl_json *member, *item;
-    struct medvl_json *config;
     struct medvl_error err = {0};
 
-    if (medvl_json_read(&config, cli->config, &err) < 0)
+    if (medvl_json_read(&state->settings, cli->config, &err) < 0)
         cli_misuse(cli, "%s", err.text);
-    if (medvl_json_type(config) != MEDVL_JSON_OBJECT)
+    if (medvl_json_type(state->settings) != MEDVL_JSON_OBJECT)
         cli_misuse(cli, "%s: not a JSON object", cli->config);
-    for (member = medvl_json_first(config); member;
+    for (member = medvl_json_first(state->settings); member;
          member = medvl_json_next(member)) {
         const char *name = medvl_json_name(member);
         const struct cli_option *row = row_named(state, name);
@@ -523,7 +544,8 @@ static void read_config(struct cli *cli)
         else
             config_value(cli, row, member);
     }
-    medvl_json_free(config);
+    medvl_json_free(state->settings);
+    state->settings = NULL;
 }
 
 /* ---- parsing --------------------------------------------------------- */
@@ -613,26 +635,24 @@ static void check_rows(struct cli *cli)
 void cli_parse(struct cli *cli, int argc, char **argv)
 {
     struct cli_state *state;
-    struct option *longs;
-    char *shorts;
+    size_t room;
     int code;
 
     hold_descriptors();
     signal(SIGPIPE, SIG_DFL);
     make_rows(cli);
     state = cli->state;
-    longs = must(cli, medvl_alloc((size_t)state->count + 1, sizeof(*longs)));
-    shorts = must(cli, medvl_alloc((size_t)state->count * 2 + 2, 1));
-    make_getopt(cli, longs, shorts);
+    room = (size_t)state->count + 1;
+    state->longs = must(cli, medvl_alloc(room, sizeof(*state->longs)));
+    state->shorts = must(cli, medvl_alloc(2 * room, 1));
+    make_getopt(cli, state->longs, state->shorts);
     opterr = 0;
     for (;;) {
-        code = getopt_long(argc, argv, shorts, longs, NULL);
+        code = getopt_long(argc, argv, state->shorts, state->longs, NULL);
         if (code == -1)
             break;
         take_option(cli, code, argv);
     }
-    medvl_free(longs);
-    medvl_free(shorts);
     cli->argc = argc - optind;
     cli->argv = argv + optind;
     if (cli->config)
@@ -651,19 +671,6 @@ struct medvl_pool *cli_pool(struct cli *cli)
         medvl_pool_open(&state->pool, (int)cli->threads, &err) < 0)
         give_up(cli, EXIT_FAILED, err.text);
     return state->pool;
-}
-
-static void free_state(struct cli *cli)
-{
-    struct cli_state *state = cli->state;
-
-    if (!state)
-        return;
-    medvl_pool_free(state->pool);
-    medvl_free(state->rows);
-    medvl_free(state->given);
-    medvl_free(state);
-    cli->state = NULL;
 }
 
 int cli_finish(struct cli *cli, int rc, const struct medvl_error *err)
