@@ -17,6 +17,7 @@
 #ifndef MEDVL_TRAIN_DENSE_H
 #define MEDVL_TRAIN_DENSE_H
 
+#include "lib/model/vit.h"
 #include "lib/train/loader.h"
 #include "lib/train/optim.h"
 
@@ -25,13 +26,12 @@ struct medvl_dense;
 struct medvl_dense_options {
     double label, drawn, field; /* weights of the three; 0 leaves one out */
     const char *classes;        /* "plane,species": the fields, or NULL */
-    uint64_t seed;
 };
 
 /* Collects the classes from the training data and makes the heads. */
 int medvl_dense_open(struct medvl_dense **out,
                      const struct medvl_dense_options *options,
-                     struct medvl_loader *data,
+                     struct medvl_dataset *data,
                      const struct medvl_frontend *frontend,
                      const struct medvl_model *model,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -41,18 +41,26 @@ void medvl_dense_free(struct medvl_dense *dense);
 struct medvl_param *medvl_dense_params(struct medvl_dense *dense,
                                        int64_t *count);
 
-/* Losses, each a mean over its patches or pictures; accuracies too. */
+/*
+ * Sums over pictures: of the loss, and of what it is made of.  A picture's
+ * loss is the mean over its patches.  A picture without labelled regions
+ * takes no part in `label`.
+ */
 struct medvl_dense_result {
-    double loss; /* the weighted sum */
+    double loss; /* weighted */
     double label, drawn, field;
-    double label_accuracy, drawn_accuracy, field_accuracy;
-    int64_t pictures;
+    int64_t pictures, labelled;
+
+    /* Likeliest class right, counted outside TRAIN only. */
+    int64_t patches, patches_right; /* label, "none" left out */
+    int64_t fields, fields_right;
 };
 
 /*
  * Run tower and heads over a micro-batch on a tape that has begun; in
  * TRAIN the gradients are seeded with 1 / `share` (pictures of the step)
- * and backward is run.  The result is added to `sum` with its pictures.
+ * and backward is run.  The result is added to `sum`.  In evaluation a
+ * label or value that the training data did not have is an error.
  */
 int medvl_dense_run(struct medvl_dense_result *sum,
                     struct medvl_dense *dense, struct medvl_tape *tape,
