@@ -1,0 +1,57 @@
+/*
+ * medvl-image - work on the pictures of records.
+ *
+ * See man/medvl-image.1.  All the work is in lib/stage/image.c.
+ */
+#include "cmd/cli.h"
+#include "lib/stage/image.h"
+
+static struct medvl_image_options opt;
+
+static const struct cli_option OPTIONS[] = {
+    CLI_NEED('O', "out", &opt.out, "folder", "write the pictures here"),
+    CLI_TEXT(0, "resize", &opt.resize, "N|WxH", "make pictures this size"),
+    CLI_CHOICE(0, "fit", &opt.fit, "pad|crop|stretch",
+               "how to keep the aspect [pad]"),
+    CLI_TEXT(0, "background", &opt.background, "colour",
+             "R,G,B, a name or mean, behind pictures [black]"),
+    CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI",
+             "values of grey that become 0..255"),
+    CLI_TEXT(0, "crop", &opt.crop, "box|field",
+             "cut out X0,Y0,X1,Y1, or the region whose field is true"),
+    CLI_REAL(0, "margin", &opt.margin, 0, 100,
+             "around a cropped region, of its longer side [0]"),
+    CLI_TEXT(0, "draw", &opt.draw, "field",
+             "draw regions whose field is true (all: every one)"),
+    CLI_TEXT(0, "colour", &opt.color, "colour", "to draw with [red]"),
+    CLI_CHOICE(0, "shape", &opt.shape, "box|mask", "what to draw [box]"),
+    CLI_INT(0, "thick", &opt.thick, 1, 1000, "pixels of a frame [1]"),
+    CLI_TEXT(0, "augment", &opt.augment, "spec",
+             "shift=S,scale=S,rotate=DEG,contrast=C,brightness=B,"
+             "gamma=G,noise=N"),
+    CLI_INT(0, "copies", &opt.copies, 1, 1000000,
+            "augmented records for each [1]"),
+    CLI_CHOICE(0, "filter", &opt.filter, "bicubic|bilinear",
+               "of resizing [bicubic]"),
+    CLI_RARE_TEXT(0, "root", &opt.root, "folder",
+                  "paths in records are below it"),
+    CLI_RARE_INT(0, "max-pixels", &opt.pixels, 1, 4294836225,
+                 "in one picture [134217728]"),
+    CLI_END,
+};
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {
+        .name = "medvl-image",
+        .about = "Resize, crop, draw on and augment the pictures of records.",
+        .operands = "[FILE ...]",
+        .options = OPTIONS,
+        .has = CLI_HAS_SEED | CLI_HAS_RECORDS | CLI_HAS_PART |
+               CLI_HAS_OUTPUT,
+    };
+
+    cli_parse(&cli, argc, argv);
+    opt.seed = (uint64_t)cli.seed;
+    return cli_map(&cli, &medvl_image_map, &opt);
+}

@@ -1,0 +1,51 @@
+/*
+ * The image preprocessor: decodes each picture of a record, works on it,
+ * writes it as PNG into a folder and points the record at the new file.
+ * medvl-image(1) is its command.
+ *
+ * The order is fixed: window, crop, augmentation, resize, drawing.  Boxes,
+ * masks and points of "regions" and "spacing" follow the geometry.
+ *
+ * Read next: prompt.h.
+ */
+#ifndef MEDVL_STAGE_IMAGE_H
+#define MEDVL_STAGE_IMAGE_H
+
+#include "lib/stage/loop.h"
+
+/* Text options are NULL, and numbers 0, for what the page calls default. */
+struct medvl_image_options {
+    const char *out;        /* folder for the pictures; needed */
+    const char *root;       /* paths in records are below it */
+    const char *window;     /* "C,W" or "pLO,pHI" */
+    const char *crop;       /* "X0,Y0,X1,Y1", or a region's true field */
+    double margin;          /* around a cropped region, of its longer side */
+    const char *augment;    /* see medvl_augment_parse */
+    int64_t copies;         /* records made of one, with augment */
+    uint64_t seed;          /* of the augmentation */
+    const char *resize;     /* "N" or "WxH" */
+    const char *fit;        /* pad (default), crop, stretch */
+    const char *filter;     /* bicubic (default), bilinear */
+    const char *background; /* a colour (black) */
+    const char *draw;       /* regions whose field is true; "all" */
+    const char *shape;      /* box (default), mask */
+    const char *color;      /* of drawing (red) */
+    int64_t thick;          /* pixels of a frame (1) */
+    int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
+};
+
+/*
+ * The map's functions; options are struct medvl_image_options.
+ *
+ * Reads "images" and, when augmenting, "id".  Sets in each image "path",
+ * "width", "height", "hash", and where they apply "window", "spacing" and
+ * "regions"; takes out "data", "shard" and "index".  A record without
+ * "images" passes through.
+ *
+ * MEDVL_EARG besides what decoding says: grey of more than 8 bits without a
+ * window; a change of geometry on a record whose "messages" hold boxes; a
+ * region marked "drawn" that leaves the picture.
+ */
+extern const struct medvl_map medvl_image_map;
+
+#endif
