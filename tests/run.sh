@@ -104,6 +104,7 @@ report() {
 
 export -f one report
 export work tree tags
+# shellcheck disable=SC2016 # the inner shell expands it
 files | chosen "$*" | xargs -P "${JOBS:-$(nproc)}" -I '{}' \
     bash -c 'one "$1"' one '{}'
 

@@ -29,8 +29,8 @@ run_code() {
 
     shift
     run --separate-stderr "$@"
+    # shellcheck disable=SC2154 # bats sets status, output and stderr
     if [ "$status" -ne "$want" ]; then
-        # shellcheck disable=SC2154
         printf '%s: exit %s, not %s\nstdout: %s\nstderr: %s\n' \
             "$*" "$status" "$want" "$output" "$stderr"
         return 1
