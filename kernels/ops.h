@@ -226,13 +226,16 @@ typedef void medvl_rope_backward_fn(
 
 /* ---- attention ------------------------------------------------------- */
 
+#define MEDVL_HEAD_SIZE_MAX 512
+
 /*
  * Which query sees which key.  Query i of sequence s (from 0) stands at
  * key position i + (keys - queries) of that sequence.  Causal: it sees keys
  * up to there.  window W > 0: only the last W of those.
  */
 struct medvl_attention {
-    int64_t heads, groups, head_size; /* H a multiple of G */
+    int64_t heads, groups; /* H a multiple of G */
+    int64_t head_size;     /* at most MEDVL_HEAD_SIZE_MAX */
     int64_t sequences;
     const int32_t *cu_q;     /* (S+1): rows of q, end to end */
     const int32_t *cu_k;     /* (S+1): keys, counted end to end */
@@ -333,7 +336,7 @@ typedef void medvl_adamw_fn(
     struct medvl_tensor *m, struct medvl_tensor *v,
     const struct medvl_tensor *grad, const struct medvl_adamw *adamw);
 
-/* The sum of squares, in double, blocks of 65,536 added in order. */
+/* The sum of squares, in double, pieces added in order. */
 typedef double medvl_sum_squares_fn(struct medvl_device *dev,
                                     const struct medvl_tensor *inp);
 

@@ -1,0 +1,13 @@
+/*
+ * act_ref.h, vectorised by the compiler.
+ */
+#include "kernels/act_ref.h"
+#include "kernels/avx2.h"
+#include "kernels/cpu.h"
+
+const struct act_rows act_rows_avx2 = {
+    act_forward,
+    act_backward,
+    glu_forward,
+    glu_backward,
+};

@@ -1,0 +1,15 @@
+/*
+ * elementwise_ref.h, vectorised by the compiler.
+ */
+#include "kernels/avx2.h"
+#include "kernels/cpu.h"
+#include "kernels/elementwise_ref.h"
+
+const struct elementwise_rows elementwise_rows_avx2 = {
+    add,
+    lerp,
+    sum_squares,
+    finite_row,
+    dropout,
+    adamw_step,
+};

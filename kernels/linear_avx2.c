@@ -1,0 +1,240 @@
+/*
+ * The product with few rows, or with rows that must not see each other.
+ *
+ * One output is: for each 1,024 of K, a chain of fused multiply-adds in
+ * eight lanes, the lanes added in one fixed order; these sums added in
+ * order; then the bias.  Nothing of that depends on the other rows, so
+ * tiles may take any form.  Four rows of w stand against up to three of
+ * inp: twelve chains hide the latency of the unit, and a weight is loaded
+ * once for three rows and comes from memory once for all of them.
+ */
+#include "kernels/avx2.h"
+#include "kernels/cpu.h"
+
+#define KB           1024 /* part of the definition of the sum */
+#define ROWS         4    /* of w in a tile */
+#define COLS         3    /* rows of inp in a tile */
+#define WIDE         48   /* rows of inp that stay in the second cache */
+#define CONVERT_FROM 6    /* rows that pay for turning weights into f32 first */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __m256 load_weight(const void *w, enum medvl_dtype dtype, int64_t i)
+{
+    if (dtype == MEDVL_DTYPE_F32)
+        return _mm256_loadu_ps((const float *)w + i);
+    if (dtype == MEDVL_DTYPE_BF16)
+        return load_bf16((const uint16_t *)w + i);
+    return load_f16((const uint16_t *)w + i);
+}
+
+/* `count` weights, 1..7, and zeros. */
+INLINE __m256 load_weight_end(const void *w, enum medvl_dtype dtype,
+                              int64_t i, int64_t count)
+{
+    uint16_t room[8] = {0};
+
+    if (dtype == MEDVL_DTYPE_F32)
+        return _mm256_maskload_ps((const float *)w + i, lanes(count));
+    memcpy(room, (const uint16_t *)w + i, (size_t)count * 2);
+    return load_weight(room, dtype, 0);
+}
+
+/* Lane sums of four vectors, each in the same order. */
+INLINE __m128 sum4(__m256 a, __m256 b, __m256 c, __m256 d)
+{
+    const __m256 t = _mm256_hadd_ps(_mm256_hadd_ps(a, b),
+                                    _mm256_hadd_ps(c, d));
+
+    return _mm_add_ps(_mm256_castps256_ps128(t),
+                      _mm256_extractf128_ps(t, 1));
+}
+
+struct tile {
+    const void *w;    /* four rows (or one) of `dtype`, ldw bytes apart */
+    const float *inp; /* up to three rows */
+    float *out;
+    const char *ahead; /* weights that are wanted next, ldw_ahead apart */
+    int64_t ldw, ldi, ldo, ld_ahead;
+    int64_t k;
+    bool first; /* out is set, not added to */
+};
+
+/* rows 1 or 4, cols 1..3, fetch rows of w to prefetch: all constants. */
+INLINE void tile(const struct tile *t, enum medvl_dtype dtype, int rows,
+                 int cols, int fetch)
+{
+    const int64_t size = dtype == MEDVL_DTYPE_F32 ? 4 : 2;
+    __m256 sum[ROWS][COLS], x[COLS];
+    int64_t k;
+
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            sum[r][c] = _mm256_setzero_ps();
+    for (k = 0; k + 8 <= t->k; k += 8) {
+        for (int c = 0; c < cols; c++)
+            x[c] = _mm256_loadu_ps(t->inp + c * t->ldi + k);
+        for (int r = 0; r < fetch; r++)
+            _mm_prefetch(t->ahead + r * t->ld_ahead + k * size, _MM_HINT_T0);
+        for (int r = 0; r < rows; r++) {
+            const __m256 w =
+                load_weight((const char *)t->w + r * t->ldw, dtype, k);
+
+            for (int c = 0; c < cols; c++)
+                sum[r][c] = _mm256_fmadd_ps(w, x[c], sum[r][c]);
+        }
+    }
+    if (k < t->k) {
+        for (int c = 0; c < cols; c++)
+            x[c] = _mm256_maskload_ps(t->inp + c * t->ldi + k,
+                                      lanes(t->k - k));
+        for (int r = 0; r < rows; r++) {
+            const __m256 w = load_weight_end(
+                (const char *)t->w + r * t->ldw, dtype, k, t->k - k);
+
+            for (int c = 0; c < cols; c++)
+                sum[r][c] = _mm256_fmadd_ps(w, x[c], sum[r][c]);
+        }
+    }
+    for (int c = 0; c < cols; c++) {
+        const __m128i mask =
+            rows == ROWS ? _mm_set1_epi32(-1) : _mm_setr_epi32(-1, 0, 0, 0);
+        float *out = t->out + c * t->ldo;
+        __m128 s = sum4(sum[0][c], sum[1][c], sum[2][c], sum[3][c]);
+
+        if (!t->first)
+            s = _mm_add_ps(_mm_maskload_ps(out, mask), s);
+        _mm_maskstore_ps(out, mask, s);
+    }
+}
+
+/* All rows of inp against four rows (or one) of w over one range of k. */
+INLINE void strip(const struct product *p, struct tile *t,
+                  enum medvl_dtype dtype, int rows)
+{
+    const float *inp = t->inp;
+    const char *ahead = t->ahead;
+    float *out = t->out;
+
+    for (int64_t i = 0; i < p->n;) {
+        const int64_t left = p->n - i;
+        const int cols = left >= 3 && left != 4 ? 3 : left >= 2 ? 2
+                                                                : 1;
+
+        t->inp = inp + i * p->ldi;
+        t->out = out + i * p->ldo;
+        if (p->n <= COLS && cols == 1)
+            tile(t, dtype, rows, 1, rows);
+        else if (p->n <= COLS && cols == 2)
+            tile(t, dtype, rows, 2, rows);
+        else if (cols == 1)
+            tile(t, dtype, rows, 1, 0);
+        else if (cols == 2)
+            tile(t, dtype, rows, 2, rows / 2);
+        else
+            tile(t, dtype, rows, 3, rows / 2);
+        i += cols;
+        /* The next tile fetches the other two rows. */
+        t->ahead = t->ahead == ahead ? ahead + rows / 2 * t->ld_ahead : ahead;
+    }
+}
+
+static void strip_any(const struct product *p, struct tile *t,
+                      enum medvl_dtype dtype, int64_t rows)
+{
+    if (dtype == MEDVL_DTYPE_F32 && rows == ROWS)
+        strip(p, t, MEDVL_DTYPE_F32, ROWS);
+    else if (dtype == MEDVL_DTYPE_F32)
+        strip(p, t, MEDVL_DTYPE_F32, 1);
+    else if (dtype == MEDVL_DTYPE_BF16 && rows == ROWS)
+        strip(p, t, MEDVL_DTYPE_BF16, ROWS);
+    else if (dtype == MEDVL_DTYPE_BF16)
+        strip(p, t, MEDVL_DTYPE_BF16, 1);
+    else if (rows == ROWS)
+        strip(p, t, MEDVL_DTYPE_F16, ROWS);
+    else
+        strip(p, t, MEDVL_DTYPE_F16, 1);
+}
+
+static const char *weight(const struct product *p, int64_t m, int64_t k)
+{
+    return (const char *)p->w +
+           (m * p->ldw + k) * (p->dtype == MEDVL_DTYPE_F32 ? 4 : 2);
+}
+
+/* Rows [m, m + rows) of w from k on; `next` is where the walk goes then. */
+static void walk_step(const struct product *p, int64_t m, int64_t rows,
+                      int64_t k, const char *next, float *room)
+{
+    const int64_t size = p->dtype == MEDVL_DTYPE_F32 ? 4 : 2;
+    enum medvl_dtype dtype = p->dtype;
+    struct tile t = {
+        .w = weight(p, m, k),
+        .inp = p->inp + k,
+        .out = p->out + m,
+        .ahead = next,
+        .ldw = p->ldw * size,
+        .ld_ahead = p->ldw * size,
+        .ldi = p->ldi,
+        .ldo = p->ldo,
+        .k = min_i64(KB, p->k - k),
+        .first = k == 0 && !p->add,
+    };
+
+    if (dtype != MEDVL_DTYPE_F32 && p->n >= CONVERT_FROM) {
+        for (int64_t r = 0; r < rows; r++)
+            convert_rows_avx2.convert(room + r * KB, MEDVL_DTYPE_F32,
+                                      weight(p, m + r, k), dtype, t.k);
+        t.w = room;
+        t.ldw = KB * 4;
+        dtype = MEDVL_DTYPE_F32;
+    }
+    strip_any(p, &t, dtype, rows);
+}
+
+/* Few rows of inp: whole rows of w, as they lie in memory. */
+static void walk_rows(const struct product *p, float *room)
+{
+    int64_t rows;
+
+    for (int64_t m = 0; m < p->m; m += rows) {
+        rows = p->m - m >= ROWS ? ROWS : 1;
+        for (int64_t k = 0; k == 0 || k < p->k; k += KB) {
+            const bool end = k + KB >= p->k;
+
+            walk_step(p, m, rows, k,
+                      weight(p, end ? m + rows : m, end ? 0 : k + KB), room);
+        }
+    }
+}
+
+/* Many: WIDE of them at a time, and a range of k so that they stay near. */
+static void walk_wide(const struct product *p, float *room)
+{
+    for (int64_t i = 0; i < p->n; i += WIDE) {
+        struct product part = *p;
+        int64_t rows;
+
+        part.n = min_i64(WIDE, p->n - i);
+        part.inp += i * p->ldi;
+        part.out += i * p->ldo;
+        for (int64_t k = 0; k == 0 || k < p->k; k += KB)
+            for (int64_t m = 0; m < p->m; m += rows) {
+                rows = p->m - m >= ROWS ? ROWS : 1;
+                walk_step(&part, m, rows, k, weight(p, m + rows, k), room);
+            }
+    }
+}
+
+static void product_avx2(const struct product *p, float *scratch)
+{
+    if (p->n <= WIDE)
+        walk_rows(p, scratch);
+    else
+        walk_wide(p, scratch);
+    for (int64_t i = 0; p->bias && i < p->n; i++)
+        for (int64_t m = 0; m < p->m; m++)
+            p->out[i * p->ldo + m] += p->bias[m];
+}
+
+const struct linear_rows linear_rows_avx2 = {product_avx2};
