@@ -42,6 +42,16 @@ unsigned medvl_unicode_class(uint32_t rune)
     return CLASSES[utf8proc_category((utf8proc_int32_t)rune)];
 }
 
+uint32_t medvl_unicode_lower(uint32_t rune)
+{
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)rune);
+}
+
+uint32_t medvl_unicode_upper(uint32_t rune)
+{
+    return (uint32_t)utf8proc_toupper((utf8proc_int32_t)rune);
+}
+
 /* One segment as characters: decomposed, ordered, composed. */
 struct segment {
     utf8proc_int32_t *runes;

@@ -26,6 +26,10 @@
 /* All classes of a character (0 for one above U+10FFFF). */
 unsigned medvl_unicode_class(uint32_t rune);
 
+/* The simple case mapping: one character to one, itself without a case. */
+uint32_t medvl_unicode_lower(uint32_t rune);
+uint32_t medvl_unicode_upper(uint32_t rune);
+
 /* What a word is made of in regular expressions. */
 #define MEDVL_RUNE_WORD                                       \
     (MEDVL_RUNE_LETTER | MEDVL_RUNE_MARK | MEDVL_RUNE_DIGIT | \
