@@ -16,7 +16,7 @@
  * slots[s], its tokens continue what the slot holds (the caller has called
  * medvl_kvcache_extend already), and keys come from the pages.
  */
-struct medvl_tokens {
+struct medvl_sequences {
     int64_t tokens, sequences;   /* N, S */
     const int32_t *ids;          /* (N); -1 at picture tokens */
     const int32_t *positions;    /* (N) */
@@ -34,7 +34,7 @@ struct medvl_decoder_run;
  */
 int medvl_decoder_run_open(struct medvl_decoder_run **out,
                            const struct medvl_decoder_config *config,
-                           const struct medvl_tokens *tokens,
+                           const struct medvl_sequences *tokens,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_decoder_run_free(struct medvl_decoder_run *run);
 

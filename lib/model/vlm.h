@@ -10,7 +10,7 @@
 #include "lib/model/decoder.h"
 
 struct medvl_inputs {
-    struct medvl_tokens tokens;
+    struct medvl_sequences tokens;
     int64_t pictures;
     struct medvl_tensor rows;     /* (pictures*P, row) f32; with pictures */
     const int32_t *picture_token; /* (picture tokens): index into tokens of
