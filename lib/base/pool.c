@@ -14,20 +14,22 @@
 #include "lib/base/pool.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #ifdef __SSE2__
 #include <xmmintrin.h>
 #endif
 
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
 
 #define INSIDE ((uint64_t)0xffff)
@@ -36,7 +38,7 @@
 
 #define SPIN_NS     20000 /* about what a wake-up costs */
 #define MOST        4096
-#define MOST_BYTES  65536 /* of a file under /proc or /sys */
+#define MOST_BYTES  16384 /* of /proc/self/cgroup */
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
 struct helper {
@@ -82,30 +84,40 @@ static int affinity(void)
     return count ? count : 1;
 }
 
-/* The numbers of a small file, or of two; false when there are none. */
+/* A small file of the system's as a string; false when it cannot be. */
+static bool read_small(char *out, size_t size, const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got;
+
+    if (fd < 0)
+        return false;
+    got = read(fd, out, size - 1);
+    close(fd);
+    out[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+/* "QUOTA PERIOD" in one file, or each in its own; "max" is no quota. */
 static bool read_quota(const char *folder, const char *group,
                        const char *quota_name, const char *period_name,
                        double *processors)
 {
-    const char *names[2] = {quota_name, period_name};
-    struct medvl_text path = {0}, text = {0};
-    double quota = -1, period = 0;
-    int i, found = 0;
+    char path[PATH_MAX], text[128] = "";
+    double quota, period;
+    size_t size;
 
-    for (i = 0; i < 2 && names[i]; i++) {
-        medvl_text_clear(&path);
-        if (medvl_text_printf(&path, NULL, "%s%s/%s", folder, group,
-                              names[i]) == MEDVL_OK &&
-            medvl_file_read(&text, path.data, MOST_BYTES, NULL) == MEDVL_OK &&
-            medvl_text_putc(&text, ' ', NULL) == MEDVL_OK)
-            found++;
+    snprintf(path, sizeof(path), "%s%s/%s", folder, group, quota_name);
+    if (!read_small(text, sizeof(text) / 2, path))
+        return false;
+    if (period_name) {
+        snprintf(path, sizeof(path), "%s%s/%s", folder, group, period_name);
+        size = strlen(text);
+        if (!read_small(text + size, sizeof(text) - size, path))
+            return false;
     }
-    if (found == (period_name ? 2 : 1) && /* "max ..." does not match */
-        sscanf(text.data, "%lf %lf", &quota, &period) != 2)
-        quota = -1;
-    medvl_text_release(&path);
-    medvl_text_release(&text);
-    if (quota <= 0 || period <= 0)
+    if (sscanf(text, "%lf %lf", &quota, &period) != 2 || quota <= 0 ||
+        period <= 0)
         return false;
     *processors = quota / period;
     return true;
@@ -154,13 +166,13 @@ static double line_quota(char *line)
 
 static double cgroup_quota(void)
 {
-    struct medvl_text text = {0};
+    char text[MOST_BYTES];
     double least = 0;
     char *line, *end;
 
-    if (medvl_file_read(&text, "/proc/self/cgroup", MOST_BYTES, NULL) < 0)
+    if (!read_small(text, sizeof(text), "/proc/self/cgroup"))
         return 0;
-    for (line = text.data; *line; line = end) {
+    for (line = text; *line; line = end) {
         double one;
 
         end = line + strcspn(line, "\n");
@@ -170,7 +182,6 @@ static double cgroup_quota(void)
         if (one > 0 && (least == 0 || one < least))
             least = one;
     }
-    medvl_text_release(&text);
     return least;
 }
 

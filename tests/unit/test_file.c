@@ -1,0 +1,222 @@
+/* Files and folders.  The module is lib/base/file.h. */
+#include "tests/unit/check.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void a_file_is_written_whole_and_read_back(void **state)
+{
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    char *path = check_temp("whole"), *temp = check_temp("whole.tmp");
+    int64_t size;
+
+    (void)state;
+    CHECK_OK(medvl_file_write(path, "old", 3, &err), &err);
+    CHECK_OK(medvl_file_write(path, "a\0b", 3, &err), &err);
+    assert_false(medvl_file_exists(temp));
+    CHECK_OK(medvl_text_puts(&text, ">", &err), &err);
+    CHECK_OK(medvl_file_read(&text, path, 3, &err), &err);
+    assert_int_equal(text.size, 4);
+    assert_memory_equal(text.data, ">a\0b", 5);
+    CHECK_OK(medvl_file_size(&size, path, &err), &err);
+    assert_int_equal(size, 3);
+    medvl_text_release(&text);
+    medvl_free(path);
+    medvl_free(temp);
+}
+
+static void a_file_larger_than_allowed_is_refused_unread(void **state)
+{
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    char *path = check_temp("large");
+    FILE *file = fopen(path, "w");
+
+    (void)state;
+    assert_non_null(file);
+    assert_int_equal(ftruncate(fileno(file), (off_t)1 << 40), 0);
+    fclose(file);
+    CHECK_OK(medvl_text_puts(&text, "kept", &err), &err);
+    CHECK_FAILS(medvl_file_read(&text, path, 1 << 20, &err), MEDVL_EARG, &err,
+                "1099511627776 bytes");
+    CHECK_FAILS(medvl_file_read(&text, "/dev/zero", 1 << 20, &err),
+                MEDVL_EARG, &err, "more than 1048576");
+    assert_string_equal(text.data, "kept");
+    medvl_text_release(&text);
+    medvl_free(path);
+}
+
+static void what_cannot_be_read_or_written_is_named(void **state)
+{
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    struct medvl_mapping map;
+    int64_t size;
+
+    (void)state;
+    CHECK_FAILS(medvl_file_read(&text, "/no/such", 10, &err), MEDVL_EIO, &err,
+                "/no/such: No such file");
+    CHECK_FAILS(medvl_file_read(&text, "/", 10, &err), MEDVL_EIO, &err, "/: ");
+    CHECK_FAILS(medvl_file_write("/no/such", "x", 1, &err), MEDVL_EIO, &err,
+                "/no/such.tmp");
+    CHECK_FAILS(medvl_mapping_open(&map, "/", &err), MEDVL_EIO, &err,
+                "regular");
+    CHECK_FAILS(medvl_file_size(&size, "/", &err), MEDVL_EIO, &err, "regular");
+    medvl_text_release(&text);
+}
+
+static void a_full_disk_is_an_error_and_a_device_stays_one(void **state)
+{
+    struct medvl_error err = {0};
+    struct stat st;
+
+    (void)state;
+    CHECK_FAILS(medvl_file_write("/dev/full", "x", 1, &err), MEDVL_EIO, &err,
+                "No space");
+    CHECK_OK(medvl_file_write("/dev/null", "x", 1, &err), &err);
+    assert_int_equal(stat("/dev/null", &st), 0);
+    assert_true(S_ISCHR(st.st_mode));
+}
+
+static void a_map_shows_the_bytes_and_an_empty_file_none(void **state)
+{
+    struct medvl_error err = {0};
+    struct medvl_mapping map;
+    char *path = check_temp("mapped");
+
+    (void)state;
+    CHECK_OK(medvl_file_write(path, "abc", 3, &err), &err);
+    CHECK_OK(medvl_mapping_open(&map, path, &err), &err);
+    assert_int_equal(map.size, 3);
+    assert_memory_equal(map.data, "abc", 3);
+    medvl_mapping_release(&map);
+    CHECK_OK(medvl_file_write(path, "", 0, &err), &err);
+    CHECK_OK(medvl_mapping_open(&map, path, &err), &err);
+    assert_null(map.data);
+    medvl_mapping_release(&map);
+    medvl_free(path);
+}
+
+static void folders_are_made_listed_published_and_removed(void **state)
+{
+    struct medvl_error err = {0};
+    struct medvl_names names;
+    char *deep = check_temp("f.tmp/x/y"), *from = check_temp("f.tmp");
+    char *to = check_temp("f"), *b = check_temp("f.tmp/b");
+    char *a = check_temp("f.tmp/a"), *in = check_temp("f.tmp/a/no");
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(deep, &err), &err);
+    CHECK_OK(medvl_folder_make(deep, &err), &err);
+    CHECK_OK(medvl_file_write(b, "b", 1, &err), &err);
+    CHECK_OK(medvl_file_write(a, "a", 1, &err), &err);
+    CHECK_FAILS(medvl_folder_make(in, &err), MEDVL_EIO, &err, "f.tmp/a");
+    assert_int_equal(symlink("/nowhere", in), -1);
+    CHECK_OK(medvl_link_replace("/nowhere", b, &err), &err);
+    CHECK_OK(medvl_path_publish(from, to, &err), &err);
+    assert_false(medvl_folder_exists(from));
+    CHECK_OK(medvl_folder_list(&names, to, &err), &err);
+    assert_int_equal(names.count, 3);
+    assert_string_equal(names.items[0], "a");
+    assert_string_equal(names.items[1], "b");
+    assert_string_equal(names.items[2], "x");
+    medvl_names_release(&names);
+    CHECK_OK(medvl_path_remove(to, &err), &err);
+    assert_false(medvl_folder_exists(to));
+    CHECK_OK(medvl_path_remove(to, &err), &err);
+    CHECK_FAILS(medvl_folder_list(&names, to, &err), MEDVL_EIO, &err,
+                "No such");
+    CHECK_FAILS(medvl_path_publish(to, from, &err), MEDVL_EIO, &err,
+                "No such");
+    medvl_free(deep);
+    medvl_free(from);
+    medvl_free(to);
+    medvl_free(a);
+    medvl_free(b);
+    medvl_free(in);
+}
+
+static void removing_does_not_follow_links(void **state)
+{
+    struct medvl_error err = {0};
+    char *kept = check_temp("kept"), *folder = check_temp("links");
+    char *link = check_temp("links/out");
+
+    (void)state;
+    CHECK_OK(medvl_file_write(kept, "x", 1, &err), &err);
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_OK(medvl_link_replace("../kept", link, &err), &err);
+    assert_true(medvl_file_exists(link));
+    CHECK_OK(medvl_link_replace("..", link, &err), &err);
+    assert_true(medvl_folder_exists(link));
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    assert_true(medvl_file_exists(kept));
+    medvl_free(kept);
+    medvl_free(folder);
+    medvl_free(link);
+}
+
+static void paths_join_with_one_slash(void **state)
+{
+    static const char *const CASES[][3] = {
+        {"a", "b", "a/b"},
+        {"a/", "b", "a/b"},
+        {"", "b", "b"},
+        {"a", "/b", "/b"},
+        {"/", "b", "/b"},
+    };
+    struct medvl_error err = {0};
+    size_t i;
+    char *path;
+
+    (void)state;
+    for (i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        CHECK_OK(medvl_path_join(&path, CASES[i][0], CASES[i][1], &err), &err);
+        assert_string_equal(path, CASES[i][2]);
+        medvl_free(path);
+    }
+}
+
+static void a_lock_is_held_once_and_goes_with_the_process(void **state)
+{
+    struct medvl_lock lock, other;
+    struct medvl_error err = {0};
+    char *path = check_temp("lock");
+    int status;
+    pid_t pid;
+
+    (void)state;
+    pid = fork();
+    assert_true(pid >= 0);
+    if (!pid)
+        _exit(medvl_lock_take(&lock, path, NULL) ? 1 : 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    CHECK_OK(medvl_lock_take(&lock, path, &err), &err);
+    CHECK_FAILS(medvl_lock_take(&other, path, &err), MEDVL_EARG, &err,
+                "another process");
+    medvl_lock_release(&other);
+    medvl_lock_release(&lock);
+    CHECK_OK(medvl_lock_take(&other, path, &err), &err);
+    medvl_lock_release(&other);
+    medvl_free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_written_whole_and_read_back),
+        cmocka_unit_test(a_file_larger_than_allowed_is_refused_unread),
+        cmocka_unit_test(what_cannot_be_read_or_written_is_named),
+        cmocka_unit_test(a_full_disk_is_an_error_and_a_device_stays_one),
+        cmocka_unit_test(a_map_shows_the_bytes_and_an_empty_file_none),
+        cmocka_unit_test(folders_are_made_listed_published_and_removed),
+        cmocka_unit_test(removing_does_not_follow_links),
+        cmocka_unit_test(paths_join_with_one_slash),
+        cmocka_unit_test(a_lock_is_held_once_and_goes_with_the_process),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
