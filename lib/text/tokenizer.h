@@ -165,8 +165,8 @@ int medvl_tokenizer_extend(const char *from, const char *to,
  *   size   entries, at least 256 (every byte is one)
  *
  * Merges are chosen by count, equal counts by the smaller pair of ids, as
- * Hugging Face's trainer does.  When the texts give fewer pairs than asked,
- * the vocabulary is smaller; *made says how large it became.
+ * Hugging Face's trainer does.  Texts that give fewer entries than asked
+ * are MEDVL_EARG, naming how many, and nothing is written.
  */
 struct medvl_tokenizer_trainer;
 int medvl_tokenizer_trainer_new(struct medvl_tokenizer_trainer **out,
@@ -177,7 +177,6 @@ int medvl_tokenizer_trainer_add(struct medvl_tokenizer_trainer *trainer,
                                 struct medvl_error *err) MEDVL_MUST_CHECK;
 int medvl_tokenizer_trainer_write(struct medvl_tokenizer_trainer *trainer,
                                   const char *path, int32_t size,
-                                  int32_t *made,
                                   struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_tokenizer_trainer_free(struct medvl_tokenizer_trainer *trainer);
 

@@ -409,7 +409,7 @@ static void byte_ids(int32_t bytes[256])
 
 int medvl_tokenizer_trainer_write(struct medvl_tokenizer_trainer *trainer,
                                   const char *path, int32_t size,
-                                  int32_t *made, struct medvl_error *err)
+                                  struct medvl_error *err)
 {
     const struct medvl_bpe_merge *merges = NULL;
     struct medvl_text out = {0};
@@ -417,18 +417,23 @@ int medvl_tokenizer_trainer_write(struct medvl_tokenizer_trainer *trainer,
     struct spelled s = {0};
     int32_t bytes[256];
     size_t count = 0;
+    int32_t made = 0;
     int rc;
 
     byte_ids(bytes);
-    rc = medvl_bpe_trainer_run(trainer->words, &merges, &count, made, bytes,
+    rc = medvl_bpe_trainer_run(trainer->words, &merges, &count, &made, bytes,
                                size, err);
+    if (rc == MEDVL_OK && made < size)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the texts give %d entries and no more, not %d",
+                        made, size);
     if (rc == MEDVL_OK)
-        rc = spell(&s, bytes, merges, count, *made, err);
+        rc = spell(&s, bytes, merges, count, made, err);
     if (rc < 0)
         goto done;
     medvl_json_begin(&w, NULL, '{');
     put_parts(&w, trainer->regex);
-    rc = put_model(&w, &s, merges, count, *made, err);
+    rc = put_model(&w, &s, merges, count, made, err);
     if (rc < 0)
         goto done;
     medvl_json_end(&w);

@@ -1,0 +1,282 @@
+/*
+ * Records to ids and back.  A worker has its own encoder, whose cache of
+ * words is where the speed is.
+ *
+ * Read next: shard.c.
+ */
+#include "lib/stage/tokenize.h"
+
+#include <string.h>
+
+#include "lib/base/json.h"
+#include "lib/base/mem.h"
+#include "lib/text/tokenizer.h"
+
+struct stage {
+    const struct medvl_tokenize_options *options;
+    struct medvl_tokenizer *tok;
+};
+
+struct worker {
+    const struct stage *stage;
+    struct medvl_encoder *encoder;
+    struct medvl_tokens tokens;
+    struct medvl_text text;
+    struct medvl_text json;
+};
+
+static void stage_free(void *arg)
+{
+    struct stage *stage = arg;
+
+    if (!stage)
+        return;
+    medvl_tokenizer_free(stage->tok);
+    medvl_free(stage);
+}
+
+static int stage_open(void **out, const void *options,
+                      struct medvl_error *err)
+{
+    struct stage *stage = medvl_alloc(1, sizeof(*stage));
+    int rc;
+
+    *out = NULL;
+    if (!stage)
+        return medvl_no_memory(err);
+    stage->options = options;
+    rc = medvl_tokenizer_open(&stage->tok, stage->options->model, err);
+    if (rc < 0) {
+        stage_free(stage);
+        return rc;
+    }
+    *out = stage;
+    return MEDVL_OK;
+}
+
+static void worker_free(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (!worker)
+        return;
+    medvl_encoder_free(worker->encoder);
+    medvl_tokens_release(&worker->tokens);
+    medvl_text_release(&worker->text);
+    medvl_text_release(&worker->json);
+    medvl_free(worker);
+}
+
+static int worker_new(void **out, void *stage, struct medvl_error *err)
+{
+    struct worker *worker = medvl_alloc(1, sizeof(*worker));
+    int rc = MEDVL_OK;
+
+    *out = NULL;
+    if (!worker)
+        return medvl_no_memory(err);
+    worker->stage = stage;
+    if (!worker->stage->options->decode)
+        rc = medvl_encoder_new(&worker->encoder, worker->stage->tok, err);
+    if (rc < 0) {
+        worker_free(worker);
+        return rc;
+    }
+    *out = worker;
+    return MEDVL_OK;
+}
+
+/* Set "tokens" to the worker's. */
+static int set_tokens(struct worker *worker, struct medvl_record *record,
+                      struct medvl_error *err)
+{
+    int rc;
+
+    medvl_text_clear(&worker->json);
+    rc = medvl_json_write_ints(&worker->json, worker->tokens.ids,
+                               worker->tokens.count, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_record_set(record, "tokens",
+                              medvl_text_span(&worker->json), err);
+    return rc;
+}
+
+static int encode_text(struct worker *worker, struct medvl_record *record,
+                       const char *field, struct medvl_error *err)
+{
+    const bool special = worker->stage->options->special;
+    int rc = medvl_record_read_text(&worker->text, record, field, err);
+
+    if (rc < 0)
+        return rc;
+    rc = medvl_encoder_encode(worker->encoder, &worker->tokens,
+                              medvl_text_span(&worker->text), NULL, 0,
+                              special ? MEDVL_ENCODE_SPECIAL : 0, err);
+    if (rc < 0)
+        return medvl_context(err, "\"%s\"", field);
+    return set_tokens(worker, record, err);
+}
+
+static int decode(struct worker *worker, struct medvl_record *record,
+                  const char *field, struct medvl_error *err)
+{
+    const struct medvl_tokenizer *tok = worker->stage->tok;
+    const struct medvl_span span = medvl_record_get(record, "tokens");
+    struct medvl_tokens *tokens = &worker->tokens;
+    int rc;
+
+    if (!span.data)
+        return medvl_fail(err, MEDVL_EFORMAT, "\"tokens\": missing");
+    rc = medvl_json_read_ints(&tokens->ids, &tokens->count,
+                              &tokens->capacity, span, 0,
+                              medvl_tokenizer_size(tok) - 1, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_tokenizer_decode(tok, &worker->text, tokens->ids,
+                                    tokens->count, 0, err);
+    if (rc < 0)
+        return medvl_context(err, "\"tokens\"");
+    return medvl_record_set_text(record, field,
+                                 medvl_text_span(&worker->text), err);
+}
+
+static int map_record(void *arg, struct medvl_record *record,
+                      struct medvl_out *out, struct medvl_error *err)
+{
+    struct worker *worker = arg;
+    const struct medvl_tokenize_options *options = worker->stage->options;
+    const char *field = options->field ? options->field : "text";
+    int rc;
+
+    medvl_text_clear(&worker->text);
+    medvl_tokens_clear(&worker->tokens);
+    if (options->decode)
+        rc = decode(worker, record, field, err);
+    else
+        rc = encode_text(worker, record, field, err);
+    return rc < 0 ? rc : medvl_out_write(out, record, err);
+}
+
+const struct medvl_map medvl_tokenize_map = {
+    .open = stage_open,
+    .worker = worker_new,
+    .record = map_record,
+    .worker_free = worker_free,
+    .free = stage_free,
+};
+
+/* ---- training ----------------------------------------------------------- */
+
+struct train {
+    const struct medvl_tokenize_train_options *options;
+    struct medvl_tokenizer_trainer *trainer;
+    struct medvl_text text;
+};
+
+static void train_free(void *arg)
+{
+    struct train *train = arg;
+
+    if (!train)
+        return;
+    medvl_tokenizer_trainer_free(train->trainer);
+    medvl_text_release(&train->text);
+    medvl_free(train);
+}
+
+static int train_open(void **out, const void *options,
+                      struct medvl_pool *pool, struct medvl_error *err)
+{
+    const struct medvl_tokenize_train_options *opt = options;
+    struct train *train = medvl_alloc(1, sizeof(*train));
+    int rc;
+
+    (void)pool;
+    *out = NULL;
+    if (!train)
+        return medvl_no_memory(err);
+    train->options = opt;
+    rc = medvl_tokenizer_trainer_new(&train->trainer,
+                                     opt->pattern ? opt->pattern : "llama3",
+                                     err);
+    if (rc < 0) {
+        train_free(train);
+        return rc;
+    }
+    *out = train;
+    return MEDVL_OK;
+}
+
+static int train_text(struct train *train, const char *text,
+                      struct medvl_error *err)
+{
+    return medvl_tokenizer_trainer_add(train->trainer, medvl_span(text),
+                                       err);
+}
+
+/* The text of all messages: a string, or the parts that are text. */
+static int train_messages(struct train *train,
+                          const struct medvl_record *record,
+                          struct medvl_error *err)
+{
+    const struct medvl_json *message;
+    struct medvl_json *list = NULL;
+    int rc = medvl_record_read(&list, record, "messages", err);
+
+    for (message = medvl_json_first(list); message && rc == MEDVL_OK;
+         message = medvl_json_next(message)) {
+        const struct medvl_json *content = medvl_json_get(message,
+                                                          "content");
+        const char *text = medvl_json_string(content);
+
+        if (text)
+            rc = train_text(train, text, err);
+        for (content = medvl_json_first(content);
+             content && rc == MEDVL_OK;
+             content = medvl_json_next(content)) {
+            text = medvl_json_string(medvl_json_get(content, "text"));
+            if (text)
+                rc = train_text(train, text, err);
+        }
+    }
+    medvl_json_free(list);
+    return rc;
+}
+
+static int train_record(void *stage, struct medvl_record *record,
+                        struct medvl_out *out, struct medvl_error *err)
+{
+    struct train *train = stage;
+    const char *field = train->options->field;
+    int rc;
+
+    (void)out;
+    if (!field && !medvl_record_has(record, "text") &&
+        medvl_record_has(record, "messages"))
+        return train_messages(train, record, err);
+    medvl_text_clear(&train->text);
+    rc = medvl_record_read_text(&train->text, record, field ? field : "text",
+                                err);
+    if (rc < 0)
+        return rc;
+    return medvl_tokenizer_trainer_add(train->trainer,
+                                       medvl_text_span(&train->text), err);
+}
+
+static int train_finish(void *stage, struct medvl_out *out,
+                        struct medvl_error *err)
+{
+    struct train *train = stage;
+    const struct medvl_tokenize_train_options *opt = train->options;
+
+    (void)out;
+    return medvl_tokenizer_trainer_write(train->trainer, opt->output,
+                                         (int32_t)opt->size, err);
+}
+
+const struct medvl_sink medvl_tokenize_train_sink = {
+    .open = train_open,
+    .record = train_record,
+    .finish = train_finish,
+    .free = train_free,
+    .refuse_empty = true,
+};
