@@ -516,17 +516,21 @@ static void config_value(struct cli *cli, const struct cli_option *row,
     set_row(cli, row, copy);
 }
 
+/* The members of FILE.json, or of its "options" (a run's options.json). */
 static void read_config(struct cli *cli)
 {
     struct cli_state *state = cli->state;
-    const struct medvl_json *member, *item;
+    const struct medvl_json *member, *item, *options;
     struct medvl_error err = {0};
 
     if (medvl_json_read(&state->settings, cli->config, &err) < 0)
         cli_misuse(cli, "%s", err.text);
     if (medvl_json_type(state->settings) != MEDVL_JSON_OBJECT)
         cli_misuse(cli, "%s: not a JSON object", cli->config);
-    for (member = medvl_json_first(state->settings); member;
+    options = medvl_json_get(state->settings, "options");
+    if (medvl_json_type(options) != MEDVL_JSON_OBJECT)
+        options = state->settings;
+    for (member = medvl_json_first(options); member;
          member = medvl_json_next(member)) {
         const char *name = medvl_json_name(member);
         const struct cli_option *row = row_named(state, name);
