@@ -221,7 +221,7 @@ check-long: check-tsan
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release all
 	@tests/run.sh --long build/release
 
-lint:
+lint: libs
 	@tests/lint.sh
 
 bench: all $(addprefix $B/bench/,$(BENCH))

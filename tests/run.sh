@@ -24,9 +24,11 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export MEDVL_BIN="$PWD/$tree/bin" MEDVL_RELEASE="$PWD/build/release/bin"
-export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=1"
-export UBSAN_OPTIONS="${UBSAN_OPTIONS:-}:print_stacktrace=1"
-export TSAN_OPTIONS="${TSAN_OPTIONS:-}:halt_on_error=1:second_deadlock_stack=1"
+asan=detect_leaks=1:allocator_may_return_null=1
+asan=$asan:detect_stack_use_after_return=1
+export ASAN_OPTIONS="$asan:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+export TSAN_OPTIONS="halt_on_error=1:${TSAN_OPTIONS:-}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
 unset MAKEFLAGS MAKELEVEL MFLAGS
 
