@@ -29,7 +29,6 @@ run_code() {
 
     shift
     run --separate-stderr "$@"
-    # shellcheck disable=SC2154 # bats sets status, output and stderr
     if [ "$status" -ne "$want" ]; then
         printf '%s: exit %s, not %s\nstdout: %s\nstderr: %s\n' \
             "$*" "$status" "$want" "$output" "$stderr"
