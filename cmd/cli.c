@@ -560,6 +560,8 @@ static void make_getopt(struct cli *cli, struct option *longs, char *shorts)
 {
     const struct cli_state *state = cli->state;
 
+    if (cli->stop)
+        *shorts++ = '+';
     *shorts++ = ':'; /* a missing value is told apart */
     for (int i = 0; i < state->count; i++) {
         const struct cli_option *row = &state->rows[i];
@@ -648,7 +650,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
     state = cli->state;
     room = (size_t)state->count + 1;
     state->longs = must(cli, medvl_alloc(room, sizeof(*state->longs)));
-    state->shorts = must(cli, medvl_alloc(2 * room, 1));
+    state->shorts = must(cli, medvl_alloc(2 * room + 1, 1));
     make_getopt(cli, state->longs, state->shorts);
     opterr = 0;
     for (;;) {

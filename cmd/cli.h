@@ -109,7 +109,8 @@ struct cli {
     const char *about;    /* one sentence */
     const char *operands; /* in the usage line: "[FILE ...]" */
     const struct cli_option *options;
-    int has; /* CLI_HAS_* */
+    int has;   /* CLI_HAS_* */
+    bool stop; /* options end at the first operand, which is a command */
 
     /* Filled by cli_parse. */
     int64_t seed;
