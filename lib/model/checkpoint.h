@@ -36,7 +36,12 @@ struct medvl_model {
  * of another shape than the config says is MEDVL_EFORMAT naming it.
  *
  * A misaligned tensor is copied.  `config.json` alone decides what there
- * should be; a PLAN over it has been made before memory is taken.
+ * should be; the file is compared with it before memory is taken.  Layers
+ * of the tower past vision_feature_layer, and its last norm, are there for
+ * other readers: never trained, written as they came.
+ *
+ * Values are matrices and vectors: a patch embedding (C,3,p,p) is (C,3*p*p)
+ * and the class token (1,C) here, and have their own shape in the file.
  */
 int medvl_model_open(struct medvl_model **out, const char *folder,
                      int train, struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -64,6 +69,9 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
  *
  *   values   count f32 tensors to write in place of the params' (averages),
  *            each converted to the param's type; NULL: the params
+ *
+ * Each parameter is written in the type that it was read in (a fresh one:
+ * the config's).
  */
 int medvl_model_write(const struct medvl_model *model, const char *folder,
                       const struct medvl_tensor *values,

@@ -36,7 +36,7 @@ int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
 /* Hidden states (N,C) after the last norm. */
 struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
-                                    const struct medvl_inputs *batch,
+                                    const struct medvl_inputs *inputs,
                                     const struct medvl_decoder_run *run);
 
 #endif

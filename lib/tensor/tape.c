@@ -57,6 +57,8 @@ struct medvl_tape {
     size_t scope_count, scope_capacity;
     struct medvl_tape_node **held; /* made in open scopes */
     size_t held_count, held_capacity;
+    void **memory; /* medvl_tape_memory's */
+    size_t memory_count, memory_capacity;
     struct medvl_text path; /* "decoder.layers.3" */
 };
 
@@ -261,6 +263,23 @@ struct medvl_var *medvl_tape_param(struct medvl_tape *tape,
     return var;
 }
 
+void *medvl_tape_memory(struct medvl_tape *tape, size_t size)
+{
+    void *data;
+
+    if (failed(tape) ||
+        medvl_grow(&tape->memory, &tape->memory_capacity,
+                   tape->memory_count + 1, sizeof(*tape->memory),
+                   &tape->err) < 0)
+        return NULL;
+    data = medvl_alloc(size, 1);
+    if (data)
+        tape->memory[tape->memory_count++] = data;
+    else
+        medvl_no_memory(&tape->err);
+    return data;
+}
+
 /* ---- running one op -------------------------------------------------- */
 
 static void check_finite(struct medvl_tape *tape,
@@ -406,10 +425,26 @@ int medvl_tape_open(struct medvl_tape **out, struct medvl_device *dev,
     return MEDVL_OK;
 }
 
+static void forget(struct medvl_tape *tape)
+{
+    for (size_t i = 0; i < tape->memory_count; i++)
+        medvl_free(tape->memory[i]);
+    tape->memory_count = 0;
+    tape->node_count = 0;
+    tape->record_count = 0;
+    tape->segment_count = 0;
+    tape->scope_count = 0;
+    tape->held_count = 0;
+    tape->sites = 0;
+    medvl_text_clear(&tape->path);
+}
+
 void medvl_tape_free(struct medvl_tape *tape)
 {
     if (!tape)
         return;
+    forget(tape);
+    medvl_free(tape->memory);
     for (size_t i = 0; i < tape->chunk_count; i++)
         medvl_free(tape->chunks[i]);
     medvl_free(tape->chunks);
@@ -420,17 +455,6 @@ void medvl_tape_free(struct medvl_tape *tape)
     medvl_text_release(&tape->path);
     medvl_arena_release(&tape->arena);
     medvl_free(tape);
-}
-
-static void forget(struct medvl_tape *tape)
-{
-    tape->node_count = 0;
-    tape->record_count = 0;
-    tape->segment_count = 0;
-    tape->scope_count = 0;
-    tape->held_count = 0;
-    tape->sites = 0;
-    medvl_text_clear(&tape->path);
 }
 
 void medvl_tape_begin(struct medvl_tape *tape,

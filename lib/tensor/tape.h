@@ -143,6 +143,12 @@ struct medvl_var *medvl_tape_input(struct medvl_tape *tape,
 struct medvl_var *medvl_tape_param(struct medvl_tape *tape,
                                    struct medvl_param *param);
 
+/*
+ * Zeroed host memory that lives until the run ends, for the indices that an
+ * op borrows; in every mode.  NULL once something has failed.
+ */
+void *medvl_tape_memory(struct medvl_tape *tape, size_t size);
+
 /* ---- ops: shapes and meaning are those of kernels/ops.h -------------- */
 
 /* bias may be NULL; adapters are added by train/adapter later. */
