@@ -73,10 +73,13 @@ void medvl_cpu_convert(struct medvl_device *dev, struct medvl_tensor *out,
 const float *cpu_as_f32(const struct medvl_device *dev, float *room,
                         const struct medvl_tensor *tensor)
 {
+    const struct convert_rows *rows = CPU_ROWS(dev, convert);
+
     if (!tensor)
         return NULL;
     if (tensor->dtype == MEDVL_DTYPE_F32)
         return tensor->data;
-    CPU_ROWS(dev, convert)->convert(room, MEDVL_DTYPE_F32, tensor->data, tensor->dtype, medvl_tensor_columns(tensor));
+    rows->convert(room, MEDVL_DTYPE_F32, tensor->data, tensor->dtype,
+                  medvl_tensor_columns(tensor));
     return room;
 }
