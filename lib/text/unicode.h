@@ -1,6 +1,6 @@
 /*
  * Unicode: what class a character is of, and normal form C (utf8proc
- * inside; Unicode 14).
+ * inside: 2.8 has Unicode 15).
  *
  * Read next: pretokenize.h.
  */
