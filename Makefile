@@ -2,6 +2,7 @@
 # make check        build with sanitizers, run all tests
 # make check-long   the tests that take long: check-tsan, then tests/long/
 # make check-tsan   unit tests, and CLI tests tagged tsan, under clang's TSan
+# make fuzz         each target of tests/fuzz/ under libFuzzer, SECONDS=60
 # make lint         format, order, shell and man-page checks
 # make bench        measure the kernels, JSON Lines on stdout
 # make demo         examples/demo: a small model, from images to scores
@@ -10,7 +11,7 @@
 # make clean        remove build/
 # make help         print this
 #
-# Switches: MODE=release|debug|tsan  CUDA=0|1  CUDA_ARCH="80 90"
+# Switches: MODE=release|debug|tsan|fuzz  CUDA=0|1  CUDA_ARCH="80 90"
 # CC CFLAGS CPPFLAGS LDFLAGS LDLIBS are yours; ours are in ALL_*.
 
 MODE      ?= release
@@ -33,21 +34,24 @@ SONAME  := 0
 # ---- flags -----------------------------------------------------------------
 
 ifeq ($(origin CC),default)
-CC := $(if $(filter tsan,$(MODE)),clang,gcc)
+CC := $(if $(filter tsan fuzz,$(MODE)),clang,gcc)
 endif
 
 CFLAGS_release := -O3 -g
 CFLAGS_debug   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
 	-fsanitize=address,undefined,float-cast-overflow
 CFLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined,fuzzer-no-link
 CFLAGS         ?= $(CFLAGS_$(MODE))
 ifeq ($(CFLAGS_$(MODE)),)
-$(error MODE is release, debug or tsan, not "$(MODE)")
+$(error MODE is release, debug, tsan or fuzz, not "$(MODE)")
 endif
 SANITIZE := $(filter -fsanitize%,$(CFLAGS_$(MODE)))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wvla -Wwrite-strings $(if $(CI),-Werror)
+	-Wpointer-arith -Wvla -Wwrite-strings $(if $(CI),-Werror) \
+	$(if $(findstring clang,$(CC)),-Wno-pass-failed)
 ALL_CFLAGS   = -std=c11 -fPIC -pthread -ffp-contract=off -fopenmp-simd \
 	$(WARNINGS) $(SANITIZE) $(CFLAGS)
 ALL_CPPFLAGS = -D_GNU_SOURCE -I. $(DEPS_CPPFLAGS) $(CPPFLAGS)
@@ -81,6 +85,8 @@ CLI_OBJ := $(call object,$(CLI_SRC))
 CU_OBJ  := $(call object,$(CU_SRC))
 LIB     := $B/lib/libmedvl.so
 NN      := $B/lib/libmedvl-nn.so
+FUZZ_MAIN := $(if $(filter-out fuzz,$(MODE)),$(call object,$(wildcard \
+	tests/fuzz/driver.c)))
 PLUGIN  := $(if $(CU_SRC),$B/lib/medvl/libmedvl-cuda.so)
 BIN     := $(addprefix $B/bin/,$(CMD))
 
@@ -103,7 +109,7 @@ DEPS_LONG  := clang libclang-rt-dev
 NEED := $(DEPS_MAKE) \
 	$(if $(filter check% deps demo lint,$(MAKECMDGOALS)),$(DEPS_CHECK)) \
 	$(if $(filter check-long deps lint,$(MAKECMDGOALS)),$(DEPS_LINT)) \
-	$(if $(filter check-long check-tsan deps,$(MAKECMDGOALS)),$(DEPS_LONG))
+	$(if $(filter check-long check-tsan fuzz deps,$(MAKECMDGOALS)),$(DEPS_LONG))
 MISSING := $(if $(filter-out clean help,$(or $(MAKECMDGOALS),all)),$(if \
 	$(shell command -v dpkg-query),$(filter-out $(shell dpkg-query -W \
 	-f '$${db:Status-Status}:$${Package}\n' $(NEED) 2>/dev/null | \
@@ -180,10 +186,10 @@ $B/libexec/%: $B/cmd/%.c.o
 $B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c) $(LIB)
 	@mkdir -p $(@D)
 	$(call link,$(LIB_LIBS) -lcmocka)
-$B/fuzz/%: $B/tests/fuzz/%.c.o $(call object,$(wildcard tests/fuzz/driver.c)) \
-		$$(call nn,tests/fuzz/$$*.c) $(LIB)
+$B/fuzz/%: $B/tests/fuzz/%.c.o $(FUZZ_MAIN) $$(call nn,tests/fuzz/$$*.c) \
+		$(LIB)
 	@mkdir -p $(@D)
-	$(call link,-lm)
+	$(call link,-lm $(if $(FUZZ_MAIN),,-fsanitize=fuzzer))
 $B/bench/%: $B/tests/bench/%.c.o $$(call nn,tests/bench/$$*.c) $(LIB)
 	@mkdir -p $(@D)
 	$(call link,-lm)
@@ -220,6 +226,15 @@ check-tsan:
 check-long: check-tsan
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release all
 	@tests/run.sh --long build/release
+
+SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=fuzz $(FUZZ:%=build/fuzz/fuzz/%)
+	@for f in $(FUZZ); do \
+		mkdir -p build/fuzz/corpus/$$f && \
+		build/fuzz/fuzz/$$f -max_total_time=$(SECONDS) \
+			build/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; \
+	done
 
 lint: libs
 	@tests/lint.sh
@@ -266,7 +281,7 @@ help:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all libs tests check check-tsan check-long lint bench demo install \
+.PHONY: all libs tests check check-tsan check-long fuzz lint bench demo install \
 	deps clean help FORCE
 
 ifneq ($(filter-out clean help deps,$(or $(MAKECMDGOALS),all)),)
