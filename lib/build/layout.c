@@ -660,7 +660,8 @@ static int medmnist_picture(struct medmnist *set, int64_t i, char hash[33],
         rc = medvl_text_printf(&set->name, err, "%s/%s.png", set->job->out,
                                hex);
     if (rc == MEDVL_OK)
-        rc = medvl_path_join(&path, set->job->root, set->name.data, err);
+        rc = medvl_path_join(&path, set->job->root ? set->job->root : "",
+                             set->name.data, err);
     if (rc == MEDVL_OK)
         rc = medvl_picture_write(&picture, path, hash, err);
     medvl_free(path);

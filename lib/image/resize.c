@@ -387,10 +387,15 @@ static int fit_pad(struct medvl_picture *out, const struct medvl_picture *in,
                           "padding makes %lld x %lld pixels, over the limit "
                           "of %lld",
                           (long long)w, (long long)h, (long long)pixels);
-    rc = medvl_picture_pad(&whole, in, x, y, w, h, color, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_picture_resize(out, &whole, width, height, filter, err);
-    medvl_picture_release(&whole);
+    if (w == in->width && h == in->height) {
+        rc = medvl_picture_resize(out, in, width, height, filter, err);
+    } else {
+        rc = medvl_picture_pad(&whole, in, x, y, w, h, color, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_picture_resize(out, &whole, width, height, filter,
+                                      err);
+        medvl_picture_release(&whole);
+    }
     placed->scale_x = (double)width / (double)w;
     placed->scale_y = (double)height / (double)h;
     placed->x0 = (double)x * placed->scale_x;

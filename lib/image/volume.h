@@ -48,8 +48,8 @@ struct medvl_volume {
 /*
  * Read a .nii or .nii.gz file.
  *
- *   helper    path of medvl-decode; NULL: beside this program, then in
- *             ../libexec/medvl from there
+ *   helper    path of medvl-decode; NULL: ../libexec as seen from this
+ *             program, then where it was installed
  *   seconds   limit on the helper's time; 0: 120
  *
  * MEDVL_EFORMAT: damaged or cut short.  MEDVL_EARG: more voxels than

@@ -148,7 +148,8 @@ static int stage_open(void **out, const void *options,
     stage->options = *(const struct medvl_image_options *)options;
     rc = parse_options(stage, err);
     if (rc == MEDVL_OK)
-        rc = medvl_path_join(&stage->folder, stage->options.root,
+        rc = medvl_path_join(&stage->folder,
+                             stage->options.root ? stage->options.root : "",
                              stage->options.out, err);
     if (rc == MEDVL_OK)
         rc = medvl_folder_make(stage->folder, err);
