@@ -13,6 +13,7 @@
 #
 # Switches: MODE=release|debug|tsan|fuzz  CUDA=0|1  CUDA_ARCH="80 90"
 # CC CFLAGS CPPFLAGS LDFLAGS LDLIBS are yours; ours are in ALL_*.
+# V=1 shows the command lines.
 
 MODE      ?= release
 CUDA      ?= 0
@@ -62,12 +63,14 @@ ALL_LDFLAGS  = -pthread -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
 B := build/$(MODE)$(if $(filter 1,$(CUDA)),-cuda)
 
 sources = $(foreach d,$(1),$(wildcard $(d)/*.c))
-LIB_SRC := $(call sources,$(addprefix lib/,base image text data eval build stage))
+LIB_SRC := $(call sources,$(addprefix lib/,base image text data eval build \
+	stage))
 NN_SRC  := $(call sources,kernels $(addprefix lib/,tensor model train run))
 CU_SRC  := $(if $(filter 1,$(CUDA)),$(wildcard kernels/*.cu))
 CLI_SRC := $(filter-out $(wildcard cmd/medvl*.c),$(wildcard cmd/*.c))
-CMD     := $(patsubst cmd/%.c,%,$(filter-out cmd/medvl-decode.c,$(wildcard cmd/medvl*.c)))
 DECODE  := $(patsubst cmd/%.c,$B/libexec/%,$(wildcard cmd/medvl-decode.c))
+CMD     := $(patsubst cmd/%.c,%,$(filter-out cmd/medvl-decode.c,$(wildcard \
+	cmd/medvl*.c)))
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
@@ -135,30 +138,34 @@ endif
 
 # ---- rules -----------------------------------------------------------------
 
+# $(call say,WORD) is a short line in place of the command, or with V=1 the
+# command.
+say = $(if $(V),,@echo "$(1) $(if $(filter cc nvcc,$(1)),$<,$@)";)
+
 $B/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,cc)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $B/%_avx2.c.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
 $B/cmd/medvl-decode.c.o: ALL_CPPFLAGS += -isystem /usr/include/nifti
 
 $B/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D)
-	$(NVCC) -O3 -lineinfo -std=c++17 -I. -Xcompiler -fPIC,-Wall -MMD -MP \
+	$(call say,nvcc)$(NVCC) -O3 -lineinfo -std=c++17 -I. -Xcompiler -fPIC,-Wall -MMD -MP \
 		$(foreach a,$(CUDA_ARCH),-gencode arch=compute_$a,code=sm_$a) \
 		-c -o $@ $<
 
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,ar)$(AR) rcs $@ $^
 $(LIB:.so=.a): $(LIB_OBJ)
 $(NN:.so=.a): $(NN_OBJ)
 
 # The file carries its soname; the name without a number is for the linker.
 %.so:
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-soname,$(@F).$(SONAME) \
+	$(call say,ld)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-soname,$(@F).$(SONAME) \
 		-o $@.$(SONAME) $(filter %.o,$^) $(SO_LIBS) $(LDLIBS)
 	@ln -sf $(@F).$(SONAME) $@
 $(LIB): $(LIB_OBJ)
@@ -168,7 +175,7 @@ $(NN): SO_LIBS = '-Wl,-rpath,$$ORIGIN' -L$B/lib -lmedvl $(NN_LIBS)
 
 $B/lib/medvl/libmedvl-cuda.so: $(CU_OBJ)
 	@mkdir -p $(@D)
-	$(NVCC) -shared -o $@ $^ -lcublasLt
+	$(call say,ld)$(NVCC) -shared -o $@ $^ -lcublasLt
 
 # Mains: a command, a unit test, a fuzz target, a benchmark, the helper.
 link = $(CC) $(CFLAGS) $(ALL_LDFLAGS) '-Wl,-rpath,$$ORIGIN/../lib' -o $@ \
@@ -179,23 +186,24 @@ nn = $(if $(filter $(1),$(NN_USERS)),$(NN))
 .SECONDEXPANSION:
 $B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,-lm)
+	$(call say,ld)$(call link,-lm)
 $B/libexec/%: $B/cmd/%.c.o
 	@mkdir -p $(@D)
-	$(call link,-lniftiio -lznz -lz -lm)
+	$(call say,ld)$(call link,-lniftiio -lznz -lz -lm)
 $B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,$(LIB_LIBS) -lcmocka)
+	$(call say,ld)$(call link,$(LIB_LIBS) -lcmocka)
 $B/fuzz/%: $B/tests/fuzz/%.c.o $(FUZZ_MAIN) $$(call nn,tests/fuzz/$$*.c) \
 		$(LIB)
 	@mkdir -p $(@D)
-	$(call link,-lm $(if $(FUZZ_MAIN),,-fsanitize=fuzzer))
+	$(call say,ld)$(call link,-lm $(if $(FUZZ_MAIN),,-fsanitize=fuzzer))
 $B/bench/%: $B/tests/bench/%.c.o $$(call nn,tests/bench/$$*.c) $(LIB)
 	@mkdir -p $(@D)
-	$(call link,-lm)
+	$(call say,ld)$(call link,-lm)
 
 # Files that name an installation folder are built again when it changes.
-PATHS     := -DMEDVL_LIBEXECDIR='"$(LIBEXECDIR)"' -DMEDVL_PLUGINDIR='"$(PLUGINDIR)"'
+PATHS     := -DMEDVL_LIBEXECDIR='"$(LIBEXECDIR)"' \
+	-DMEDVL_PLUGINDIR='"$(PLUGINDIR)"'
 PATHS_OBJ := $(call object,$(shell grep -lE 'MEDVL_(LIBEXEC|PLUGIN)DIR' \
 	$(LIB_SRC) $(NN_SRC) $(CLI_SRC) /dev/null))
 $(PATHS_OBJ): ALL_CPPFLAGS += $(PATHS)
