@@ -72,15 +72,13 @@ int medvl_device_open(struct medvl_device **out, const char *name,
 int medvl_device_reserve(struct medvl_device *dev, size_t size,
                          struct medvl_error *err)
 {
-    void *block;
-
     if (size <= dev->scratch_size)
         return MEDVL_OK;
-    block = medvl_block_alloc(size);
-    if (!block)
+    medvl_block_free(dev->scratch, dev->scratch_size); /* never both */
+    dev->scratch_size = 0;
+    dev->scratch = medvl_block_alloc(size);
+    if (!dev->scratch)
         return medvl_no_memory(err);
-    medvl_block_free(dev->scratch, dev->scratch_size);
-    dev->scratch = block;
     dev->scratch_size = size;
     return MEDVL_OK;
 }

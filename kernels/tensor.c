@@ -65,7 +65,7 @@ static const struct dtype {
     [MEDVL_DTYPE_I32] = {"I32", 1, 4},
     [MEDVL_DTYPE_U8] = {"U8", 1, 1},
 };
-#define DTYPE_COUNT ((int)(sizeof(DTYPES) / sizeof(DTYPES[0])))
+#define DTYPE_COUNT (sizeof(DTYPES) / sizeof(DTYPES[0]))
 
 int medvl_tensor_bytes(size_t *out, enum medvl_dtype dtype, int rank,
                        const int64_t *size, struct medvl_error *err)
@@ -74,7 +74,7 @@ int medvl_tensor_bytes(size_t *out, enum medvl_dtype dtype, int rank,
     int64_t items = 1;
     bool empty = false;
 
-    if (dtype <= MEDVL_DTYPE_NONE || (int)dtype >= DTYPE_COUNT)
+    if (dtype == MEDVL_DTYPE_NONE || (unsigned)dtype >= DTYPE_COUNT)
         return medvl_fail(err, MEDVL_EARG, "no such storage type: %d",
                           (int)dtype);
     if (rank < 1 || rank > MEDVL_TENSOR_RANK)
@@ -108,7 +108,7 @@ size_t medvl_dtype_bytes(enum medvl_dtype dtype, int64_t items)
 
 const char *medvl_dtype_name(enum medvl_dtype dtype)
 {
-    if ((int)dtype < 0 || (int)dtype >= DTYPE_COUNT)
+    if ((unsigned)dtype >= DTYPE_COUNT)
         return "none";
     return DTYPES[dtype].name;
 }

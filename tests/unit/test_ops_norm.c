@@ -123,7 +123,13 @@ static void run_backward(struct medvl_device *dev, void *context)
                                    &c->inp->t, &c->w->t, &c->saved->t);
 }
 
-static const int64_t SIZES[][2] = {{1, 1}, {0, 8}, {7, 5}, {97, 131}, {2113, 67}};
+static const int64_t SIZES[][2] = {
+    {1, 1},
+    {0, 8},
+    {7, 5},
+    {97, 131},
+    {2113, 67},
+};
 
 static void every_device_agrees_with_the_reference(void **state)
 {
