@@ -151,7 +151,8 @@ $B/cmd/medvl-decode.c.o: ALL_CPPFLAGS += -isystem /usr/include/nifti
 
 $B/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D)
-	$(call say,nvcc)$(NVCC) -O3 -lineinfo -std=c++17 -I. -Xcompiler -fPIC,-Wall -MMD -MP \
+	$(call say,nvcc)$(NVCC) -O3 -lineinfo -std=c++17 -I. \
+		-Xcompiler -fPIC,-Wall -MMD -MP \
 		$(foreach a,$(CUDA_ARCH),-gencode arch=compute_$a,code=sm_$a) \
 		-c -o $@ $<
 
@@ -165,8 +166,8 @@ $(NN:.so=.a): $(NN_OBJ)
 # The file carries its soname; the name without a number is for the linker.
 %.so:
 	@mkdir -p $(@D)
-	$(call say,ld)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-soname,$(@F).$(SONAME) \
-		-o $@.$(SONAME) $(filter %.o,$^) $(SO_LIBS) $(LDLIBS)
+	$(call say,ld)$(CC) $(CFLAGS) $(ALL_LDFLAGS) -shared \
+		-Wl,-soname,$(@F).$(SONAME) -o $@.$(SONAME) $(filter %.o,$^) $(SO_LIBS) $(LDLIBS)
 	@ln -sf $(@F).$(SONAME) $@
 $(LIB): $(LIB_OBJ)
 $(LIB): SO_LIBS = $(LIB_LIBS)
@@ -289,8 +290,8 @@ help:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all libs tests check check-tsan check-long fuzz lint bench demo install \
-	deps clean help FORCE
+.PHONY: all libs tests check check-tsan check-long fuzz lint bench demo \
+	install deps clean help FORCE
 
 ifneq ($(filter-out clean help deps,$(or $(MAKECMDGOALS),all)),)
 -include $(patsubst %.o,%.d,$(LIB_OBJ) $(NN_OBJ) $(CLI_OBJ) $(CU_OBJ) \
