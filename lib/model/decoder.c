@@ -310,9 +310,10 @@ struct medvl_var *medvl_decoder_forward(struct medvl_tape *tape,
 {
     const struct medvl_decoder_config *c = &model->config.decoder;
     struct medvl_param *last;
-    struct medvl_var *x;
+    struct medvl_var *x, *before;
 
     for (int64_t i = 0; i < c->layers; i++) {
+        before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
         x = norm(tape, model, i, "input_layernorm", hidden);
         x = attend(tape, model, run, i, x);
@@ -323,6 +324,7 @@ struct medvl_var *medvl_decoder_forward(struct medvl_tape *tape,
         x = medvl_tape_dropout(tape, x);
         hidden = medvl_tape_add(tape, hidden, x);
         medvl_tape_leave(tape, &hidden, 1);
+        medvl_tape_drop(tape, before);
     }
     last = medvl_model_param(model, "%smodel.norm.weight", root(model));
     return medvl_tape_rmsnorm(tape, hidden, last, c->norm_eps);

@@ -150,9 +150,10 @@ static struct medvl_var *layers(struct medvl_tape *tape,
                                 struct medvl_var *hidden)
 {
     const struct medvl_vision_config *v = &model->config.vision;
-    struct medvl_var *x;
+    struct medvl_var *x, *before;
 
     for (int64_t i = 0; i < v->run_layers; i++) {
+        before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
         x = norm(tape, model, i, "layer_norm1", hidden);
         x = attend(tape, model, i, attention, x);
@@ -165,6 +166,7 @@ static struct medvl_var *layers(struct medvl_tape *tape,
         x = medvl_tape_dropout(tape, x);
         hidden = medvl_tape_add(tape, hidden, x);
         medvl_tape_leave(tape, &hidden, 1);
+        medvl_tape_drop(tape, before);
     }
     return hidden;
 }

@@ -66,9 +66,9 @@ struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
     const struct medvl_tensor places = medvl_tensor_1d(
         (void *)(uintptr_t)inputs->picture_token, MEDVL_DTYPE_I32,
         inputs->picture_tokens);
-    struct medvl_var *features, *hidden;
+    struct medvl_var *features, *hidden, *words;
 
-    hidden = medvl_decoder_embed(tape, model, run);
+    hidden = words = medvl_decoder_embed(tape, model, run);
     if (inputs->pictures > 0 && model->config.arch != MEDVL_ARCH_LLAVA)
         medvl_tape_fail(tape, MEDVL_EARG,
                         "pictures for a model that takes none");
@@ -76,7 +76,9 @@ struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
         features = medvl_vit_forward(tape, model, &inputs->rows,
                                      inputs->pictures);
         features = medvl_projector_forward(tape, model, features);
-        hidden = medvl_tape_scatter_rows(tape, hidden, features, &places);
+        hidden = medvl_tape_scatter_rows(tape, words, features, &places);
+        medvl_tape_drop(tape, words);
+        medvl_tape_drop(tape, features);
     }
     return medvl_decoder_forward(tape, model, run, hidden);
 }

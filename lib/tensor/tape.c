@@ -627,6 +627,16 @@ void medvl_tape_leave(struct medvl_tape *tape,
         tape->path.data[scope.path] = '\0';
 }
 
+void medvl_tape_drop(struct medvl_tape *tape, struct medvl_var *var)
+{
+    struct medvl_tape_node *node = node_of(var);
+
+    if (failed(tape))
+        return;
+    node->held = false;
+    give_if_unused(tape, node);
+}
+
 /* ---- ops ------------------------------------------------------------- */
 
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,

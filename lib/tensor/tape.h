@@ -135,6 +135,10 @@ void medvl_tape_enter(struct medvl_tape *tape, const char *format, ...)
 void medvl_tape_leave(struct medvl_tape *tape,
                       struct medvl_var *const *survivors, int count);
 
+/* The caller will not use `var` again: its memory goes when no record needs
+ * it, before the end of its scope.  For a chain of layers. */
+void medvl_tape_drop(struct medvl_tape *tape, struct medvl_var *var);
+
 /* Borrowed memory as a variable: pixels, tables, indices.  In a PLAN the
  * data may be NULL.  wants_grad is false unless asked. */
 struct medvl_var *medvl_tape_input(struct medvl_tape *tape,
