@@ -17,10 +17,10 @@
  * an element's bits do not depend on where in a row it stands.
  *
  * e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2 and a minimax
- * polynomial of degree 6; 0 below -87.3, where results leave the normal
+ * polynomial of degree 6; 0 below -86.9, near where results leave the normal
  * numbers; +inf above 88.72.
  */
-#define EXP_LOW    -87.33654f
+#define EXP_LOW    -86.9f
 #define EXP_HIGH   88.72283f
 #define EXP_LOG2E  1.44269504f
 #define EXP_LN2_HI 0.693359375f
@@ -36,7 +36,7 @@ static inline float exp_avx2(float x)
 {
     union {
         float f;
-        int32_t i;
+        uint32_t i;
     } n, scale;
     float r, p, k;
 
@@ -50,8 +50,7 @@ static inline float exp_avx2(float x)
     p = __builtin_fmaf(p, r, EXP_C2);
     p = __builtin_fmaf(p, r, 1.0f);
     p = __builtin_fmaf(p, r, 1.0f);
-    /* 2^n in two steps' reach: n is -126..128, halved to stay normal. */
-    scale.i = (n.i << 23) + 0x3f000000; /* 2^(n-1) */
+    scale.i = (n.i << 23) + 0x3f000000u; /* 2^(n-1): n may be 128 */
     p = p * scale.f * 2.0f;
     p = x < EXP_LOW ? 0.0f : p;
     return x > EXP_HIGH ? INFINITY : p;

@@ -91,11 +91,15 @@ int medvl_tensor_bytes(size_t *out, enum medvl_dtype dtype, int rank,
                           "a row of %lld is no multiple of %d",
                           (long long)size[rank - 1], DTYPES[dtype].block);
     for (int i = 0; i < rank && !empty; i++)
-        if (!medvl_int64_mul(&items, items, size[i]))
-            items = limit;
-    items /= DTYPES[dtype].block;
-    if (!empty && items >= limit / DTYPES[dtype].bytes)
+        if (!medvl_int64_mul(&items, items, size[i])) {
+            items = INT64_MAX;
+            break;
+        }
+    if (!empty && (items == INT64_MAX ||
+                   items / DTYPES[dtype].block >=
+                       limit / DTYPES[dtype].bytes))
         return medvl_fail(err, MEDVL_EARG, "a tensor of over 2^62 bytes");
+    items /= DTYPES[dtype].block;
     *out = empty ? 0 : (size_t)items * (size_t)DTYPES[dtype].bytes;
     return MEDVL_OK;
 }
