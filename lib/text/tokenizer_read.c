@@ -307,10 +307,12 @@ static int read_token(struct reading *r, struct medvl_span quoted,
     int64_t id;
     int rc = read_string(&r->name, &name, quoted, err);
 
-    if (rc == MEDVL_OK)
-        rc = medvl_parse_int(&id, number, 0, MEDVL_BPE_IDS - 1, err);
     if (rc < 0)
         return rc;
+    if (medvl_parse_int(&id, number, 0, MEDVL_BPE_IDS - 1, NULL) < 0)
+        return medvl_fail(err, MEDVL_EFORMAT, "%.*s is no id",
+                          (int)(number.size < 40 ? number.size : 40),
+                          number.data);
     if (name.size > TOKEN_BYTES)
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "a token of %zu bytes",
                           name.size);

@@ -345,7 +345,14 @@ static void merges_come_by_count_then_by_ids(void **state)
                                         NULL};
     /* w+e stands four times; then those of three, the least ids first. */
     static const struct medvl_bpe_merge want[] = {
-        {'w', 'e', 256}, {'e', 256, 257}, {'l', 'o', 258}, {'n', 257, 259}, {'s', 't', 260}, {259, 260, 261}, {'d', 'e', 262}};
+        {'w', 'e', 256},
+        {'e', 256, 257},
+        {'l', 'o', 258},
+        {'n', 257, 259},
+        {'s', 't', 260},
+        {259, 260, 261},
+        {'d', 'e', 262},
+    };
     const struct medvl_bpe_merge *merges = NULL;
     struct medvl_bpe_trainer *trainer = NULL;
     struct medvl_error err = {0};
