@@ -178,29 +178,33 @@ $B/lib/medvl/libmedvl-cuda.so: $(CU_OBJ)
 	@mkdir -p $(@D)
 	$(call say,ld)$(NVCC) -shared -o $@ $^ -lcublasLt
 
-# Mains: a command, a unit test, a fuzz target, a benchmark, the helper.
-link = $(CC) $(CFLAGS) $(ALL_LDFLAGS) '-Wl,-rpath,$$ORIGIN/../lib' -o $@ \
-	$(filter %.o,$^) -L$B/lib $(patsubst $B/lib/lib%.so,-l%,$(filter \
-	%.so,$^)) $(1) $(LDLIBS)
-nn = $(if $(filter $(1),$(NN_USERS)),$(NN))
+# Commands find the shared libraries beside them.  Tests take from the
+# archives what they need, and no more.
+link = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
+nn   = $(if $(filter $(1),$(NN_USERS)),$(2))
 
 .SECONDEXPANSION:
-$B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c) $(LIB)
+$B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c,$(NN)) $(LIB)
 	@mkdir -p $(@D)
-	$(call say,ld)$(call link,-lm)
+	$(call say,ld)$(link) '-Wl,-rpath,$$ORIGIN/../lib' -L$B/lib \
+		$(patsubst $B/lib/lib%.so,-l%,$(filter %.so,$^)) -lm $(LDLIBS)
 $B/libexec/%: $B/cmd/%.c.o
 	@mkdir -p $(@D)
-	$(call say,ld)$(call link,-lniftiio -lznz -lz -lm)
-$B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c) $(LIB)
+	$(call say,ld)$(link) -lniftiio -lznz -lz -lm $(LDLIBS)
+
+ALL_LIBS = $(NN_LIBS) $(LIB_LIBS) $(LDLIBS)
+$B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c,$(NN:.so=.a)) \
+		$(LIB:.so=.a)
 	@mkdir -p $(@D)
-	$(call say,ld)$(call link,$(LIB_LIBS) -lcmocka)
-$B/fuzz/%: $B/tests/fuzz/%.c.o $(FUZZ_MAIN) $$(call nn,tests/fuzz/$$*.c) \
-		$(LIB)
+	$(call say,ld)$(link) -lcmocka $(ALL_LIBS)
+$B/fuzz/%: $B/tests/fuzz/%.c.o $(FUZZ_MAIN) \
+		$$(call nn,tests/fuzz/$$*.c,$(NN:.so=.a)) $(LIB:.so=.a)
 	@mkdir -p $(@D)
-	$(call say,ld)$(call link,-lm $(if $(FUZZ_MAIN),,-fsanitize=fuzzer))
-$B/bench/%: $B/tests/bench/%.c.o $$(call nn,tests/bench/$$*.c) $(LIB)
+	$(call say,ld)$(link) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(ALL_LIBS)
+$B/bench/%: $B/tests/bench/%.c.o \
+		$$(call nn,tests/bench/$$*.c,$(NN:.so=.a)) $(LIB:.so=.a)
 	@mkdir -p $(@D)
-	$(call say,ld)$(call link,-lm)
+	$(call say,ld)$(link) $(ALL_LIBS)
 
 # Files that name an installation folder are built again when it changes.
 PATHS     := -DMEDVL_LIBEXECDIR='"$(LIBEXECDIR)"' \
