@@ -1,7 +1,7 @@
 /*
  * What the three files of the tokenizer share: tokenizer.c encodes and
  * decodes, tokenizer_read.c opens, tokenizer_write.c extends and trains.
- * Not installed.
+ * Internal to them.
  */
 #ifndef MEDVL_TEXT_TOKENIZER_PARTS_H
 #define MEDVL_TEXT_TOKENIZER_PARTS_H

@@ -1,0 +1,143 @@
+# medvl-tokenize: text to ids, ids to text, training.
+
+load helper
+
+GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
+
+@test "text gets tokens and nothing else changes" {
+    run_ok medvl-tokenize -m "$GOLDEN/llama3.json" \
+        <<<'{"id":"a", "text":"!#a","other":[1.0, 2],"tokens":0}'
+    [ "$output" = '{"id":"a","text":"!#a","other":[1.0, 2],"tokens":[0,2,64]}' ]
+}
+
+@test "ids are those of Hugging Face, added tokens included" {
+    run_ok medvl-tokenize -m "$GOLDEN/flags.json" "$GOLDEN/flags.jsonl"
+    [ "${#lines[@]}" -eq 700 ]
+    sed 's/.*"ids": *//; s/,"tokens":/ /; s/, /,/g; s/}$//' <<<"$output" |
+        awk '$1 != $2 { print NR ": " $0; bad = 1 } END { exit bad }'
+}
+
+@test "decoding gives the text back" {
+    printf '{"id":"%s","text":"%s"}\n' a 'Röntgen, 12 mm: 胸部' b '' \
+        c 'a\t\"b\"\\ 👍🏽' >in.jsonl
+    medvl-tokenize -m "$GOLDEN/llama3.json" in.jsonl >ids.jsonl
+    run_ok medvl-tokenize --decode -m "$GOLDEN/llama3.json" -f back ids.jsonl
+    sed 's/.*"text":\(.*\),"tokens":.*"back":\(.*\)}/\1 | \2/' \
+        <<<"$output" | awk -F ' [|] ' '$1 != $2 { exit 1 }'
+}
+
+@test "another field is read with -f" {
+    run_ok medvl-tokenize -m "$GOLDEN/llama3.json" -f answer \
+        <<<'{"answer":"!","text":"a"}'
+    [ "$output" = '{"answer":"!","text":"a","tokens":[0]}' ]
+}
+
+@test "--special puts begin and end around" {
+    run_ok medvl-tokenize -m "$GOLDEN/flags.json" --special <<<'{"text":"!"}'
+    [ "$output" = '{"text":"!","tokens":[400,0,401]}' ]
+    run_ok medvl-tokenize -m "$GOLDEN/llama3.json" --special \
+        <<<'{"text":"!"}'
+    [ "$output" = '{"text":"!","tokens":[0]}' ]
+}
+
+# bats test_tags=tsan
+@test "threads and parts give the same bytes" {
+    for i in 1 2 3 4 5 6 7 8; do
+        cat "$GOLDEN/flags.jsonl"
+    done >in.jsonl
+    medvl-tokenize -j 1 -m "$GOLDEN/flags.json" in.jsonl >one.jsonl
+    medvl-tokenize -j 2 -m "$GOLDEN/flags.json" in.jsonl >two.jsonl
+    cmp one.jsonl two.jsonl
+    for part in 1/3 2/3 3/3; do
+        medvl-tokenize --part "$part" -m "$GOLDEN/flags.json" in.jsonl
+    done >parts.jsonl
+    cmp one.jsonl parts.jsonl
+}
+
+@test "a record without text stops the run, and -k sets it aside" {
+    printf '{"id":"%s","text":%s}\n' a '"x"' b 3 c '"y"' >in.jsonl
+    run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" in.jsonl
+    [[ "$stderr" == *'in.jsonl:2: b: '*'"text"'* ]]
+    run_code 3 medvl-tokenize -k --rejects bad.jsonl \
+        -m "$GOLDEN/llama3.json" in.jsonl
+    [ "${#lines[@]}" -eq 2 ]
+    [ "$(wc -l <bad.jsonl)" -eq 1 ]
+    run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" <<<'{"id":"a"}'
+    [[ "$stderr" == *'"text"'* ]]
+}
+
+@test "bad ids are errors" {
+    for tokens in '[400]' '[-1]' '[1.5]' '"x"' '[1e99]' '{}'; do
+        run_code 1 medvl-tokenize --decode -m "$GOLDEN/llama3.json" \
+            <<<"{\"id\":\"a\",\"tokens\":$tokens}"
+        [[ "$stderr" == *'stdin:1: a: "tokens"'* ]]
+    done
+    run_code 1 medvl-tokenize --decode -m "$GOLDEN/llama3.json" \
+        <<<'{"id":"a"}'
+    [[ "$stderr" == *'"tokens": missing'* ]]
+}
+
+@test "a tokenizer that is not there or not built in is named" {
+    run_code 1 medvl-tokenize -m nowhere <<<'{"text":"x"}'
+    [[ "$stderr" == *nowhere* ]]
+    sed 's/"BPE"/"Unigram"/' "$GOLDEN/llama3.json" >other.json
+    run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
+    [[ "$stderr" == *other.json*Unigram* ]]
+}
+
+@test "wrong use is exit 2" {
+    run_code 2 medvl-tokenize <<<''
+    run_code 2 medvl-tokenize --train 300 <<<''
+    run_code 2 medvl-tokenize --train 100 -o x <<<''
+    run_code 2 medvl-tokenize --train 300 -o x -m y <<<''
+    run_code 2 medvl-tokenize --train 300 -o x --part 1/2 <<<''
+    run_code 2 medvl-tokenize -m x --decode --special <<<''
+    run_code 2 medvl-tokenize -m x --pattern gpt2 <<<''
+}
+
+@test "training learns what Hugging Face learns" {
+    sed 's/.*/{"text":"&"}/' "$GOLDEN/texts.txt" >texts.jsonl
+    for pattern in llama3 qwen2 gpt2; do
+        run_ok medvl-tokenize --train 400 --pattern "$pattern" \
+            -o own.json texts.jsonl
+        [ -z "$output" ]
+        diff <(grep -o '"vocab":.*' own.json) \
+            <(grep -o '"vocab":.*' "$GOLDEN/$pattern.json")
+    done
+}
+
+@test "training reads messages and named fields" {
+    sed 's/.*/{"text":"&"}/' "$GOLDEN/texts.txt" >texts.jsonl
+    sed 's/.*/{"caption":"&","text":"x"}/' "$GOLDEN/texts.txt" >named.jsonl
+    sed 's/.*/{"messages":[{"role":"user","content":[{"type":"image"},{"type":"text","text":"&"}]},{"role":"assistant","content":"&"}]}/' \
+        "$GOLDEN/texts.txt" >messages.jsonl
+    medvl-tokenize --train 400 -o a.json texts.jsonl
+    medvl-tokenize --train 400 -f caption -o b.json named.jsonl
+    medvl-tokenize --train 400 -o c.json messages.jsonl
+    cmp a.json b.json
+    cmp a.json c.json # every count is twice as large
+}
+
+@test "training that cannot be done writes nothing" {
+    run_code 1 medvl-tokenize --train 5000 -o own.json <<<'{"text":"lung"}'
+    [[ "$stderr" == *'give 259 entries'* ]]
+    run_code 1 medvl-tokenize --train 300 -o own.json <<<'{"text":3}'
+    run_code 1 medvl-tokenize --train 300 -o own.json </dev/null
+    run_code 1 medvl-tokenize --train 300 -o own.json \
+        <<<'{"medvl_failed":"medvl-x: no"}'
+    [ ! -e own.json ]
+}
+
+@test "the captions of ROCO give a vocabulary of 4096" {
+    need_data bench/captions_roco/captions.jsonl
+    captions=$MEDVL_DATA/bench/captions_roco/captions.jsonl
+    medvl-tokenize --train 4096 -f caption -o own.json "$captions"
+    medvl-tokenize -m own.json -f caption "$captions" >ids.jsonl
+    medvl-tokenize --decode -m own.json -f back ids.jsonl |
+        sed 's/.*"caption": *\(".*"\),"tokens":\(.*\),"back":\(".*"\)}$/\1\n\3/' |
+        awk 'NR % 2 { text = $0; next } $0 != text { exit 1 }'
+    # Hugging Face's trainer: 0.2336 tokens a character, to 1 % of it.
+    sed 's/.*"caption": *"\(.*\)","tokens":\(.*\)}$/\1\t\2/' ids.jsonl |
+        awk -F '\t' '{ chars += length($1); tokens += gsub(/,/, "", $2) + 1 }
+            END { r = tokens / chars; exit !(r > 0.2313 && r < 0.236) }'
+}
