@@ -50,8 +50,11 @@ int main(int argc, char **argv)
         .has = CLI_HAS_SEED | CLI_HAS_RECORDS | CLI_HAS_PART |
                CLI_HAS_OUTPUT,
     };
+    struct medvl_error err = {0};
 
     cli_parse(&cli, argc, argv);
     opt.seed = (uint64_t)cli.seed;
+    if (medvl_image_check(&opt, &err) < 0)
+        cli_misuse(&cli, "%s", err.text);
     return cli_map(&cli, &medvl_image_map, &opt);
 }

@@ -77,5 +77,7 @@ int main(int argc, char **argv)
     opt.hash = cli_options_hash(&cli);
     opt.report = report;
     opt.arg = &cli;
+    if (medvl_import_check(&opt, &err) < 0)
+        cli_misuse(&cli, "%s", err.text);
     return cli_finish(&cli, medvl_import(&opt, &err), &err);
 }

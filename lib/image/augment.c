@@ -161,10 +161,19 @@ int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
 {
     const struct medvl_affine back = inverse(map);
     const double *m = back.m;
-    int rc = medvl_mask_make(out, width, height, err);
+    struct medvl_box box;
+    const int rc = medvl_mask_make(out, width, height, err);
 
-    for (int64_t y = 0; rc == MEDVL_OK && y < height; y++)
-        for (int64_t x = 0; x < width; x++) {
+    if (rc < 0 || !medvl_mask_box(&box, in))
+        return rc;
+    /* Only where something can land; a pixel more against rounding. */
+    box = medvl_affine_box(map, box);
+    box = (struct medvl_box){floor(box.x0) - 1, floor(box.y0) - 1,
+                             ceil(box.x1) + 1, ceil(box.y1) + 1};
+    if (!medvl_box_clip(&box, width, height))
+        return MEDVL_OK;
+    for (int64_t y = (int64_t)box.y0; y < (int64_t)box.y1; y++)
+        for (int64_t x = (int64_t)box.x0; x < (int64_t)box.x1; x++) {
             const double px = (double)x + 0.5, py = (double)y + 0.5;
             const double u = m[0] * px + m[1] * py + m[2];
             const double v = m[3] * px + m[4] * py + m[5];
@@ -174,7 +183,7 @@ int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
                 out->data[y * width + x] =
                     in->data[(int64_t)v * in->width + (int64_t)u];
         }
-    return rc;
+    return MEDVL_OK;
 }
 
 /* ---- drawing lots ------------------------------------------------------ */

@@ -748,9 +748,11 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
     a = (struct medvl_span){text + percentile,
                             (size_t)(comma - text) - percentile};
     b = medvl_span(comma + 1 + percentile);
-    if (medvl_parse_real(&x, a, low, high, err) < 0 ||
-        medvl_parse_real(&y, b, low, high, err) < 0)
-        return medvl_context(err, "window '%s'", text);
+    if (medvl_parse_real(&x, a, low, high, NULL) < 0 ||
+        medvl_parse_real(&y, b, low, high, NULL) < 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "window '%s': want C,W or pLO,pHI, with numbers%s",
+                          text, percentile ? " of 0..100" : "");
     if (percentile ? x >= y : y <= 0)
         return medvl_fail(err, MEDVL_EARG, "window '%s': %s", text,
                           percentile ? "the percentiles must rise"

@@ -127,6 +127,14 @@ static int parse_options(struct stage *stage, struct medvl_error *err)
     return rc;
 }
 
+int medvl_image_check(const struct medvl_image_options *options,
+                      struct medvl_error *err)
+{
+    struct stage stage = {.options = *options};
+
+    return parse_options(&stage, err);
+}
+
 static void stage_free(void *at)
 {
     struct stage *stage = at;

@@ -34,6 +34,10 @@ struct medvl_image_options {
     int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
 };
 
+/* Are the options right?  MEDVL_EARG or MEDVL_EFORMAT says what is not. */
+int medvl_image_check(const struct medvl_image_options *options,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /*
  * The map's functions; options are struct medvl_image_options.
  *

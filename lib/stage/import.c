@@ -362,9 +362,9 @@ struct job {
     struct medvl_text json, name, region, counts_text;
 };
 
-static int parse_slices(struct job *job, struct medvl_error *err)
+static int parse_slices(struct job *job, const char *text,
+                        struct medvl_error *err)
 {
-    const char *text = job->im->options->slices;
     const char *dash = text ? strchr(text, '-') : NULL;
     const char *colon = text ? strchr(text, ':') : NULL;
     struct medvl_span last;
@@ -950,7 +950,7 @@ static int one_volume(struct import *im, const char *path,
     int rc = find_stem(&job, err);
 
     if (rc == MEDVL_OK)
-        rc = parse_slices(&job, err);
+        rc = parse_slices(&job, o->slices, err);
     if (rc == MEDVL_OK)
         rc = hash_file(job.hash, path, err);
     if (rc == MEDVL_OK)
@@ -971,11 +971,6 @@ static int run_volumes(struct import *im, struct medvl_error *err)
     const struct medvl_import_options *o = im->options;
     int rc = MEDVL_OK;
 
-    if (!o->out)
-        return medvl_fail(err, MEDVL_EARG, "no folder for the pictures");
-    if (o->labels && o->path_count > 1)
-        return medvl_fail(err, MEDVL_EARG,
-                          "one label volume goes with one volume");
     for (int i = 0; rc == MEDVL_OK && i < o->path_count; i++) {
         rc = one_volume(im, o->paths[i], err);
         if (rc < 0 && rc != MEDVL_ENOMEM)
@@ -986,11 +981,27 @@ static int run_volumes(struct import *im, struct medvl_error *err)
 
 /* ---- the whole -------------------------------------------------------- */
 
-static int check_options(const struct medvl_import_options *o,
-                         struct medvl_error *err)
+int medvl_import_check(const struct medvl_import_options *o,
+                       struct medvl_error *err)
 {
+    const bool volumes = strcmp(o->layout, "nifti") == 0;
+    struct medvl_window window;
+    struct job job = {0};
+
+    if (!volumes && !medvl_layout_find(o->layout))
+        return medvl_fail(err, MEDVL_EARG,
+                          "'%s' is no layout; there are vqa-rad, medmnist, "
+                          "bccd, captions, images, nifti",
+                          o->layout);
     if (!o->path_count)
         return medvl_fail(err, MEDVL_EARG, "nothing to import");
+    if (!o->out && (volumes || strcmp(o->layout, "medmnist") == 0))
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s makes pictures: want a folder (--out)",
+                          o->layout);
+    if (o->labels && (!volumes || o->path_count > 1))
+        return medvl_fail(err, MEDVL_EARG,
+                          "labels go with one volume");
     for (int i = 0; i < o->set_count; i++) {
         const char *equal = strchr(o->set[i], '=');
 
@@ -999,7 +1010,9 @@ static int check_options(const struct medvl_import_options *o,
             return medvl_fail(err, MEDVL_EARG, "set '%s': want KEY=VALUE",
                               o->set[i]);
     }
-    return MEDVL_OK;
+    if (o->window && medvl_window_parse(&window, o->window, err) < 0)
+        return MEDVL_EARG;
+    return parse_slices(&job, o->slices, err);
 }
 
 static int open_output(struct import *im, struct medvl_error *err)
@@ -1054,12 +1067,7 @@ int medvl_import(const struct medvl_import_options *options,
 
     err = err ? err : &local;
     im.author = options->author ? options->author : "human";
-    rc = check_options(options, err);
-    if (rc == MEDVL_OK && !layout && strcmp(options->layout, "nifti") != 0)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "'%s' is no layout; there are vqa-rad, medmnist, "
-                        "bccd, captions, images, nifti",
-                        options->layout);
+    rc = medvl_import_check(options, err);
     if (rc == MEDVL_OK)
         rc = read_names(&im, err);
     if (rc == MEDVL_OK)

@@ -46,6 +46,10 @@ struct medvl_import_options {
     void *arg;
 };
 
+/* Are the options right?  MEDVL_EARG says what is not. */
+int medvl_import_check(const struct medvl_import_options *options,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /*
  * Write the records.  Returns MEDVL_OK, 1 when items were set aside, or an
  * error; nothing of a named output is left then.
