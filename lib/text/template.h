@@ -22,13 +22,14 @@
  * What there is: for (with if, else, loop.*, recursive, unpacking, break,
  * continue), if, set (also as a block, and of namespace members), macro,
  * call, filter, with, raw, generation (transparent); all operators and
- * slices; the filters, tests, string, list and dict methods listed in
- * template_filter.c and template_method.c.  Nothing can be changed in place but a namespace,
- * as in the sandbox of transformers.  Missing on purpose: files (include,
- * import, extends), a clock (strftime_now is an error unless a date is
- * set), random numbers.  Numbers are 64-bit integers and doubles: a result
- * that fits neither is an error.  Sequences that are lazy in Python (range,
- * map, items()) are lists here.
+ * slices; the filters, tests and functions at the end of template_filter.c,
+ * the methods of str, list and dict at the end of template_method.c.
+ * Nothing can be changed in place but a namespace, as in the sandbox of
+ * transformers.  Missing on purpose: files (include, import, extends), the
+ * clock (strftime_now is undefined; set date_string where a template asks
+ * for one), random numbers.  Numbers are 64-bit integers and doubles: a
+ * result that fits neither is an error.  Sequences that are lazy in Python
+ * (range, map, items()) are lists here.
  *
  * Errors are MEDVL_EFORMAT, "line 3, column 14: what".
  *
@@ -43,6 +44,7 @@
 #include <stdint.h>
 
 #include "lib/base/json.h"
+#include "lib/text/tokenizer.h"
 
 struct medvl_template;     /* compiled; may be shared by threads */
 struct medvl_template_run; /* variables and scratch memory of one thread */
@@ -104,18 +106,12 @@ int medvl_template_set_bool(struct medvl_template_run *run, const char *name,
                             bool value,
                             struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Bytes of one origin, one after another. */
-struct medvl_mark {
-    size_t size; /* never 0 */
-    bool from_record;
-};
-
 /* Text and where it came from; valid when zeroed. */
 struct medvl_marked {
     struct medvl_text text;
-    struct medvl_mark *marks; /* sizes add up to text.size; they alternate */
-    size_t mark_count;
-    size_t mark_capacity;
+    struct medvl_run *runs; /* sizes add up to text.size; they alternate */
+    size_t run_count;
+    size_t run_capacity;
 };
 
 int medvl_marked_append(struct medvl_marked *marked, const void *data,

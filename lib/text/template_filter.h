@@ -1,0 +1,21 @@
+/*
+ * The filters, tests and functions of templates.  Inside of template.h.
+ *
+ * Read next: template_parse.h.
+ */
+#ifndef MEDVL_TEXT_TEMPLATE_FILTER_H
+#define MEDVL_TEXT_TEMPLATE_FILTER_H
+
+#include "lib/text/template_method.h"
+
+/* By name, or NULL.  A test's result is a bool. */
+const struct medvl_tf *medvl_filter_find(struct medvl_span name);
+const struct medvl_tf *medvl_test_find(struct medvl_span name);
+const struct medvl_tf *medvl_function_find(struct medvl_span name);
+
+/* a + b of numbers; with 'sign' -1 a - b.  Past 64 bits is an error. */
+int medvl_filter_add(struct medvl_tv_heap *h, struct medvl_tv *out,
+                     const struct medvl_tv *a, const struct medvl_tv *b,
+                     int sign);
+
+#endif
