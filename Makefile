@@ -220,12 +220,6 @@ $B/paths: FORCE
 
 # ---- tests -----------------------------------------------------------------
 
-DATA := $(realpath ../shared/data)
-export MEDVL_DATA ?= $(DATA)
-ifeq ($(MEDVL_DATA),)
-unexport MEDVL_DATA
-endif
-
 # The sanitized tree runs the tests; a few of them need the fast one beside it.
 check:
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release all

@@ -6,6 +6,9 @@
 #include "kernels/device.h"
 
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "kernels/cpu.h"
 #include "lib/base/mem.h"
@@ -16,12 +19,15 @@ struct cpu_state {
     size_t size;
 };
 
+/* F16C is asked for by hand: clang 14 has no name for it. */
 static enum medvl_isa best_isa(void)
 {
 #if defined(__x86_64__)
+    unsigned a, b, c, d;
+
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c"))
+        __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C))
         return MEDVL_ISA_AVX2;
 #endif
     return MEDVL_ISA_PLAIN;

@@ -106,8 +106,8 @@ module_order() {
 # A header of C, POSIX, Linux or the compiler is anybody's; another's
 # stands in one module.
 foreign_headers() {
-    local system='assert|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float|fts'
-    system="$system|[a-z]*intrin|inttypes|iso646|libgen|limits|locale|math"
+    local system='assert|cpuid|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float'
+    system="$system|fts|[a-z]*intrin|inttypes|iso646|libgen|limits|locale|math"
     system="$system|poll|pthread|sched|semaphore|setjmp|signal|spawn|stdalign"
     system="$system|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib"
     system="$system|stdnoreturn|string|strings|sys/[a-z]*|linux/[a-z]*|time"
