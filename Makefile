@@ -146,7 +146,10 @@ $B/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,cc)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$B/%_avx2.c.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
+# Square roots and choices vectorise only without errno and traps; no value
+# changes by it.
+$B/%_avx2.c.o: ALL_CFLAGS += -mavx2 -mfma -mf16c -fno-math-errno \
+	-fno-trapping-math
 $B/cmd/medvl-decode.c.o: ALL_CPPFLAGS += -isystem /usr/include/nifti
 
 $B/%.cu.o: %.cu Makefile

@@ -1,8 +1,9 @@
 /*
  * act_ref.h, vectorised by the compiler.
  */
+#include "kernels/avx2.h" /* first: its e^x becomes that of _ref.h */
+
 #include "kernels/act_ref.h"
-#include "kernels/avx2.h"
 #include "kernels/cpu.h"
 
 const struct act_rows act_rows_avx2 = {

@@ -11,8 +11,9 @@
  *
  * Read next: head_logprob.c.
  */
+#include "kernels/avx2.h" /* first: its e^x becomes that of _ref.h */
+
 #include "kernels/attention_ref.h"
-#include "kernels/avx2.h"
 #include "kernels/cpu.h"
 
 #define BLOCK 64 /* keys, and rows of queries */

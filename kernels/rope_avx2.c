@@ -1,7 +1,8 @@
 /*
  * rope_ref.h, vectorised by the compiler.
  */
-#include "kernels/avx2.h"
+#include "kernels/avx2.h" /* first: its e^x becomes that of _ref.h */
+
 #include "kernels/cpu.h"
 #include "kernels/rope_ref.h"
 
