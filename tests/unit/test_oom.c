@@ -1,177 +1,208 @@
 /*
- * Torture: whole operations of the floor with the 0th, 1st, 2nd ...
- * allocation failing.  Each must return MEDVL_ENOMEM and leak nothing.
+ * Whole operations with the 0th, 1st, 2nd ... allocation failing: each must
+ * end in MEDVL_ENOMEM, and leak nothing (the sanitizer says).
  */
 #include "tests/unit/check.h"
 
-#include "lib/base/hash.h"
-#include "lib/base/pool.h"
-#include "lib/base/stream.h"
+#include "lib/stage/loop.h"
+#include "lib/stage/split.h"
 
-#define MOST 200
+static char *in_path, *out_path, *rejects_path, *folder;
 
-static int append_and_print(void *arg, struct medvl_error *err)
+static int parse_and_print(void *arg, struct medvl_error *err)
 {
-    struct medvl_text text = {0};
-    int rc = MEDVL_OK, i;
+    const struct medvl_span text = medvl_span(arg);
+    struct medvl_json *tree = NULL;
+    struct medvl_text out = {0};
+    int rc = medvl_json_parse(&tree, text, err);
 
-    (void)arg;
-    for (i = 0; i < 100 && rc == MEDVL_OK; i++)
-        rc = medvl_text_printf(&text, err, "%d, ", i);
     if (rc == MEDVL_OK)
-        rc = medvl_text_puts(&text, "end", err);
-    medvl_text_release(&text);
+        rc = medvl_json_print(&out, tree, err);
+    medvl_json_free(tree);
+    medvl_text_release(&out);
     return rc;
 }
 
-static int parse_long_number(void *arg, struct medvl_error *err)
+static void a_tree_is_whole_or_there_is_no_memory(void **state)
 {
-    const char *text = "3.14159265358979323846264338327950288419716939937510"
-                       "58209749445923078164062862089986280348253421170679";
-    double value;
-
-    (void)arg;
-    return medvl_parse_real(&value, medvl_span(text), 3, 4, err);
-}
-
-static int write_lines(const char *path, struct medvl_error *err)
-{
-    struct medvl_writer *writer;
-    int rc, i;
-
-    rc = medvl_writer_open(&writer, path, ".tmp", false, err);
-    if (rc < 0)
-        return rc;
-    for (i = 0; i < 1000 && rc == MEDVL_OK; i++)
-        rc = medvl_writer_put(writer, "a line of some length\n", 22, err);
-    if (rc == MEDVL_OK)
-        return medvl_writer_close(writer, err);
-    medvl_writer_free(writer);
-    return rc;
-}
-
-static int read_lines(const char *path, int part, int parts,
-                      struct medvl_error *err)
-{
-    struct medvl_reader *reader;
-    struct medvl_text block = {0};
-    int rc;
-
-    rc = medvl_reader_open(&reader, path, part, parts, err);
-    if (rc < 0)
-        return rc;
-    do
-        rc = medvl_reader_lines(reader, &block, 1000, 1000, err);
-    while (rc > 0);
-    medvl_text_release(&block);
-    medvl_reader_free(reader);
-    return rc;
-}
-
-static int stream_there_and_back(void *arg, struct medvl_error *err)
-{
-    int rc;
-
-    rc = write_lines(arg, err);
-    if (rc == MEDVL_OK)
-        rc = read_lines(arg, 0, 0, err);
-    return rc;
-}
-
-static int take_parts(void *arg, struct medvl_error *err)
-{
-    int rc = MEDVL_OK, part;
-
-    for (part = 1; part <= 3 && rc == MEDVL_OK; part++)
-        rc = read_lines(arg, part, 3, err);
-    return rc;
-}
-
-static int use_folders(void *arg, struct medvl_error *err)
-{
-    struct medvl_names names = {0};
-    struct medvl_text text = {0};
-    char *file = NULL;
-    int rc;
-
-    rc = medvl_folder_make(arg, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_path_join(&file, arg, "file", err);
-    if (rc == MEDVL_OK)
-        rc = medvl_file_write(file, "abc", 3, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_file_read(&text, file, 100, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_link_replace("nowhere", file, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_folder_list(&names, arg, err);
-    medvl_names_release(&names);
-    medvl_text_release(&text);
-    medvl_free(file);
-    return rc;
-}
-
-static int pack_a_block(void *arg, struct medvl_error *err)
-{
-    struct medvl_text packed = {0}, back = {0};
-    char data[10000] = {0};
-    int rc;
-
-    (void)arg;
-    rc = medvl_zstd_compress(&packed, data, sizeof(data), 3, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_zstd_decompress(&back, packed.data, packed.size,
-                                   sizeof(data), err);
-    medvl_text_release(&packed);
-    medvl_text_release(&back);
-    return rc;
-}
-
-static int hash_in_pieces(void *arg, struct medvl_error *err)
-{
-    struct medvl_hash *hash;
-    const int rc = medvl_hash_new(&hash, err);
-
-    (void)arg;
-    medvl_hash_free(hash);
-    return rc;
-}
-
-static int open_a_team(void *arg, struct medvl_error *err)
-{
-    struct medvl_pool *pool;
-    const int rc = medvl_pool_open(&pool, 0, err);
-
-    (void)arg;
-    medvl_pool_free(pool);
-    return rc;
-}
-
-static void a_failing_allocation_is_reported(void **state)
-{
-    char *plain = check_temp("oom"), *packed = check_temp("oom.zst");
-    char *folder = check_temp("oom.d/e");
+    static char text[] = "{\"a\":[1,2,{\"b\":\"text \\u00e9\"}],\"c\":null}";
 
     (void)state;
-    check_no_memory(append_and_print, NULL, MOST);
-    check_no_memory(parse_long_number, NULL, MOST);
-    check_no_memory(stream_there_and_back, plain, MOST);
-    check_no_memory(stream_there_and_back, packed, MOST);
-    check_no_memory(take_parts, plain, MOST);
-    check_no_memory(use_folders, folder, MOST);
-    check_no_memory(pack_a_block, NULL, MOST);
-    check_no_memory(hash_in_pieces, NULL, MOST);
-    check_no_memory(open_a_team, NULL, MOST);
-    medvl_free(plain);
-    medvl_free(packed);
+    check_no_memory(parse_and_print, text, 100);
+}
+
+static int change_a_record(void *arg, struct medvl_error *err)
+{
+    struct medvl_record record = {0};
+    struct medvl_text out = {0};
+    int rc = medvl_record_parse(&record, medvl_span(arg), err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_record_set_text(&record, "answer", medvl_span("no"), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_record_author(&record, "answer", "human", "x", "y", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_record_write(&out, &record, err);
+    if (rc == MEDVL_OK && !strstr(out.data, "\"author\":\"human\""))
+        rc = medvl_fail(err, MEDVL_EFORMAT, "a field was lost");
+    medvl_text_release(&out);
+    medvl_record_release(&record);
+    return rc;
+}
+
+static void a_field_is_set_or_there_is_no_memory(void **state)
+{
+    static char line[] =
+        "{\"id\":\"a\",\"\\u0062\":1,\"provenance\":{\"x\":1}}";
+
+    (void)state;
+    check_no_memory(change_a_record, line, 100);
+}
+
+static int copy(void *worker, struct medvl_record *record,
+                struct medvl_out *out, struct medvl_error *err)
+{
+    (void)worker;
+    if (medvl_record_has(record, "bad"))
+        return medvl_fail(err, MEDVL_EFORMAT, "is bad");
+    return medvl_out_write(out, record, err);
+}
+
+static int copy_batch(void *stage, struct medvl_record *records,
+                      int64_t count, struct medvl_out *out,
+                      struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        rc = copy(stage, &records[i], out, err);
+        if (rc == MEDVL_EFORMAT)
+            rc = medvl_out_reject(out, &records[i], err);
+    }
+    return rc;
+}
+
+/* The loops' output must be the same whenever they say they are done. */
+static int check_output(int rc, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    int read;
+
+    if (rc < 0)
+        return rc;
+    read = medvl_file_read(&text, out_path, 1 << 20, err);
+    if (read == MEDVL_OK && text.size != 22)
+        read = medvl_fail(err, MEDVL_EFORMAT, "a record was lost");
+    medvl_text_release(&text);
+    return read;
+}
+
+static struct medvl_loop_options options(void)
+{
+    const struct medvl_loop_options loop = {
+        .files = (const char *const *)&in_path,
+        .file_count = 1,
+        .keep_going = true,
+        .rejects = rejects_path,
+        .output = out_path,
+    };
+
+    return loop;
+}
+
+static int run_map(void *arg, struct medvl_error *err)
+{
+    const struct medvl_map map = {.record = copy};
+    const struct medvl_loop_options loop = options();
+
+    (void)arg;
+    return check_output(medvl_loop_map(&map, NULL, &loop, NULL, err), err);
+}
+
+static int run_batch(void *arg, struct medvl_error *err)
+{
+    const struct medvl_batch batch = {.records = copy_batch};
+    const struct medvl_loop_options loop = options();
+
+    (void)arg;
+    return check_output(medvl_loop_batch(&batch, NULL, &loop, NULL, err),
+                        err);
+}
+
+static void the_loops_lose_no_record(void **state)
+{
+    struct medvl_error err = {0};
+    const char *lines = "{\"id\":\"a\"}\n{\"bad\":1}\nx\n{\"id\":\"b\"}\n";
+
+    (void)state;
+    CHECK_OK(medvl_file_write(in_path, lines, strlen(lines), &err), &err);
+    check_no_memory(run_map, NULL, 400);
+    check_no_memory(run_batch, NULL, 400);
+}
+
+static int run_split(void *arg, struct medvl_error *err)
+{
+    struct medvl_loop_options loop = options();
+
+    loop.keep_going = false;
+    loop.rejects = NULL;
+    return medvl_loop_sink(&medvl_split_all, arg, &loop, NULL, err);
+}
+
+static void splitting_is_whole_or_there_is_no_memory(void **state)
+{
+    static const char *const WHERE[] = {"images[0].slice=1", "id != 'z'"};
+    struct medvl_split_options permute = {
+        .where = WHERE,
+        .where_count = 2,
+        .permute = "pictures",
+    };
+    struct medvl_split_options parts = {
+        .by = "id",
+        .parts = "a=0.5,b=0.5",
+        .folder = folder,
+    };
+    struct medvl_split_options sample = {.sample = "1", .shuffle = true};
+    const char *lines =
+        "{\"id\":\"a\",\"images\":[{\"path\":\"p\",\"slice\":1}]}\n"
+        "{\"id\":\"b\",\"images\":[{\"path\":\"q\",\"slice\":1}]}\n";
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_file_write(in_path, lines, strlen(lines), &err), &err);
+    check_no_memory(run_split, &permute, 600);
+    check_no_memory(run_split, &parts, 400);
+    check_no_memory(run_split, &sample, 400);
+}
+
+static int make_names(void **state)
+{
+    (void)state;
+    in_path = check_temp("oom-in.jsonl");
+    out_path = check_temp("oom-out.jsonl");
+    rejects_path = check_temp("oom-rejects.jsonl");
+    folder = check_temp("oom-parts");
+    return 0;
+}
+
+static int free_names(void **state)
+{
+    (void)state;
+    medvl_free(in_path);
+    medvl_free(out_path);
+    medvl_free(rejects_path);
     medvl_free(folder);
+    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_failing_allocation_is_reported),
+        cmocka_unit_test(a_tree_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(a_field_is_set_or_there_is_no_memory),
+        cmocka_unit_test(the_loops_lose_no_record),
+        cmocka_unit_test(splitting_is_whole_or_there_is_no_memory),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_names, free_names);
 }
