@@ -1,0 +1,242 @@
+/*
+ * lib/train/dataset and lib/train/loader over JSON Lines without pictures.
+ */
+#include "tests/unit/check.h"
+
+#include <unistd.h>
+
+#include "lib/train/loader.h"
+
+static char folder[64], path[96];
+static struct medvl_loader *loader;
+
+static int setup(void **state)
+{
+    (void)state;
+    loader = NULL;
+    snprintf(folder, sizeof(folder), "/tmp/medvl-loader-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof(path), "%s/data.jsonl", folder);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    medvl_loader_free(loader);
+    return medvl_path_remove(folder, NULL);
+}
+
+static void put(const char *lines)
+{
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_file_write(path, lines, strlen(lines), &err), &err);
+}
+
+/* `count` records; number i has i % 7 + 2 tokens, all i. */
+static void put_records(int count)
+{
+    struct medvl_error err = {0};
+    struct medvl_text text = {0};
+
+    for (int i = 0; i < count; i++) {
+        CHECK_OK(medvl_text_printf(&text, &err, "{\"id\":\"r%d\",\"tokens\":[",
+                                   i),
+                 &err);
+        for (int k = 0; k < i % 7 + 2; k++)
+            CHECK_OK(medvl_text_printf(&text, &err, "%s%d", k ? "," : "", i),
+                     &err);
+        CHECK_OK(medvl_text_puts(&text, "]}\n", &err), &err);
+    }
+    CHECK_OK(medvl_file_write(path, text.data, text.size, &err), &err);
+    medvl_text_release(&text);
+}
+
+static struct medvl_loader_options plain(const char *const *data)
+{
+    return (struct medvl_loader_options){
+        .data = {.data = data, .data_count = 1, .vocab = 1000, .image_token = -1},
+        .seed = 1,
+        .batch_tokens = 20,
+        .accumulate = 2};
+}
+
+static void start(const struct medvl_loader_options *options)
+{
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_loader_open(&loader, options, NULL, NULL, &err), &err);
+}
+
+/* How often each of `count` records stands in the epoch; order is a hash
+ * of the sequence of ids. */
+static uint64_t count_epoch(int *times, int count, int64_t epoch)
+{
+    struct medvl_error err = {0};
+    struct medvl_step step;
+    uint64_t order = 0;
+    int64_t steps;
+
+    memset(times, 0, (size_t)count * sizeof(*times));
+    CHECK_OK(medvl_loader_steps(&steps, loader, epoch, &err), &err);
+    for (int64_t i = 0; i < steps; i++) {
+        CHECK_OK(medvl_loader_read(&step, loader, epoch, i, &err), &err);
+        assert_true(step.micro_count >= 1 && step.micro_count <= 2);
+        for (int64_t m = 0; m < step.micro_count; m++) {
+            const struct medvl_microbatch *micro = &step.micro[m];
+
+            assert_true(micro->batch.tokens.tokens <= 20);
+            for (int64_t s = 0; s < micro->sample_count; s++) {
+                const int id = (int)strtol(micro->samples[s].id + 1, NULL, 10);
+
+                assert_true(id >= 0 && id < count);
+                times[id]++;
+                order = order * 31 + (uint64_t)id;
+            }
+        }
+    }
+    return order;
+}
+
+static void an_epoch_holds_every_record_once_in_an_order_of_its_own(
+    void **state)
+{
+    const char *const data[] = {path};
+    const struct medvl_loader_options options = plain(data);
+    uint64_t first, second, again;
+    int times[53];
+
+    (void)state;
+    put_records(53);
+    start(&options);
+    first = count_epoch(times, 53, 0);
+    for (int i = 0; i < 53; i++)
+        assert_int_equal(times[i], 1);
+    second = count_epoch(times, 53, 1);
+    again = count_epoch(times, 53, 0);
+    assert_true(first == again);
+    assert_true(first != second);
+}
+
+static void a_weight_repeats_records_and_draws_the_fraction(void **state)
+{
+    char weighted[128];
+    const char *const data[] = {weighted};
+    const struct medvl_loader_options options = plain(data);
+    int times[200], third = 0;
+
+    (void)state;
+    put_records(200);
+    snprintf(weighted, sizeof(weighted), "%s=2.5", path);
+    start(&options);
+    count_epoch(times, 200, 0);
+    for (int i = 0; i < 200; i++) {
+        assert_true(times[i] == 2 || times[i] == 3);
+        third += times[i] == 3;
+    }
+    assert_true(third > 70 && third < 130);
+}
+
+static void a_target_is_the_next_token_where_the_mask_says_so(void **state)
+{
+    const char *const data[] = {path};
+    struct medvl_loader_options options = plain(data);
+    static const int32_t WANT[] = {-1, 7, 8, -1};
+    struct medvl_error err = {0};
+    struct medvl_step step;
+
+    (void)state;
+    put("{\"id\":\"a\",\"tokens\":[5,6,7,8],\"loss_mask\":[1,0,1,1]}\n"
+        "{\"id\":\"b\",\"tokens\":[5,6],\"loss_mask\":[0,1]}\n");
+    options.in_order = true;
+    start(&options);
+    CHECK_OK(medvl_loader_read(&step, loader, 0, 0, &err), &err);
+    assert_int_equal(step.micro_count, 1);
+    assert_int_equal(step.tokens, 6);
+    CHECK_CLOSE(step.weight, 3, 0);
+    /* b's target stands at its first token; its last has none. */
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(step.micro[0].target[i], WANT[i]);
+    assert_int_equal(step.micro[0].target[4], 6);
+    assert_int_equal(step.micro[0].target[5], -1);
+    assert_int_equal(step.micro[0].batch.tokens.cu[1], 4);
+    assert_int_equal(step.micro[0].batch.tokens.positions[4], 0);
+}
+
+static void balance_gives_each_value_the_same_weight_in_all(void **state)
+{
+    const char *const data[] = {path};
+    struct medvl_loader_options options = plain(data);
+    struct medvl_dataset *set;
+
+    (void)state;
+    put("{\"id\":\"a\",\"k\":\"x\",\"tokens\":[1,2]}\n"
+        "{\"id\":\"b\",\"k\":\"x\",\"tokens\":[1,2]}\n"
+        "{\"id\":\"c\",\"k\":\"x\",\"tokens\":[1,2]}\n"
+        "{\"id\":\"d\",\"k\":\"y\",\"tokens\":[1,2]}\n");
+    options.data.balance = "k";
+    start(&options);
+    set = medvl_loader_data(loader);
+    for (int i = 0; i < 3; i++)
+        CHECK_CLOSE(medvl_dataset_entry(set, i)->weight, 4.0 / 6, 1e-6);
+    CHECK_CLOSE(medvl_dataset_entry(set, 3)->weight, 2, 1e-6);
+}
+
+static void what_cannot_be_learned_is_named(void **state)
+{
+    const char *const data[] = {path};
+    struct medvl_loader_options options = plain(data);
+    struct medvl_error err = {0};
+
+    (void)state;
+    put("{\"id\":\"a\",\"tokens\":[1,2]}\n{\"id\":\"b\",\"tokens\":[1,1000]}\n");
+    CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
+                MEDVL_EFORMAT, &err, "record 2 \"b\": token 1000");
+    put("{\"id\":\"a\",\"tokens\":[1,2,3]}\n");
+    options.batch_tokens = 2;
+    CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
+                MEDVL_EARG, &err, "limit of 2");
+    put("");
+    CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
+                MEDVL_EARG, &err, "no records");
+    put("{\"id\":\"a\",\"tokens\":[1,2],\"loss_mask\":[1]}\n");
+    CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
+                MEDVL_EFORMAT, &err, "loss_mask");
+    put("{\"id\":\"a\",\"tokens\":[1,2],\"images\":[{\"path\":\"x.png\"}]}\n");
+    CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
+                MEDVL_EIO, &err, "x.png");
+}
+
+static void the_hash_follows_the_content_alone(void **state)
+{
+    const char *const data[] = {path};
+    const struct medvl_loader_options options = plain(data);
+    char before[33];
+
+    (void)state;
+    put_records(5);
+    start(&options);
+    memcpy(before, medvl_dataset_hash(medvl_loader_data(loader)), 33);
+    medvl_loader_free(loader);
+    put_records(6);
+    start(&options);
+    assert_string_not_equal(before,
+                            medvl_dataset_hash(medvl_loader_data(loader)));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(an_epoch_holds_every_record_once_in_an_order_of_its_own),
+        TEST(a_weight_repeats_records_and_draws_the_fraction),
+        TEST(a_target_is_the_next_token_where_the_mask_says_so),
+        TEST(balance_gives_each_value_the_same_weight_in_all),
+        TEST(what_cannot_be_learned_is_named),
+        TEST(the_hash_follows_the_content_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
