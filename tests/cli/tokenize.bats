@@ -22,8 +22,9 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
         c 'a\t\"b\"\\ 👍🏽' >in.jsonl
     medvl-tokenize -m "$GOLDEN/llama3.json" in.jsonl >ids.jsonl
     run_ok medvl-tokenize --decode -m "$GOLDEN/llama3.json" -f back ids.jsonl
-    sed 's/.*"text":\(.*\),"tokens":.*"back":\(.*\)}/\1 | \2/' \
-        <<<"$output" | awk -F ' [|] ' '$1 != $2 { exit 1 }'
+    printf '%s\n' "$output" |
+        sed 's/.*"text":\(.*\),"tokens":.*"back":\(.*\)}/\1 | \2/' |
+        awk -F ' [|] ' '$1 != $2 { exit 1 }'
 }
 
 @test "another field is read with -f" {
@@ -42,7 +43,7 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
 
 # bats test_tags=tsan
 @test "threads and parts give the same bytes" {
-    for i in 1 2 3 4 5 6 7 8; do
+    for _ in 1 2 3 4 5 6 7 8; do
         cat "$GOLDEN/flags.jsonl"
     done >in.jsonl
     medvl-tokenize -j 1 -m "$GOLDEN/flags.json" in.jsonl >one.jsonl

@@ -90,7 +90,8 @@ static void written_patterns_agree_with_the_expression(void **state)
 {
     static const char *const parts[] = {
         "a", "Ab", "hundredletters", " ", "  ", "\t", "\n", "\r\n", "1",
-        "234", "56789", ".", "!?", "'s", "'S", "'re", "'LL", "'", "(", "_",
+        "234", "56789", ".", "!?", "'s", "'S", "'re", "'LL", "'m", "'D", "'t",
+        "'vE", "'", "(", "_",
         "\xC3\xA9", "e\xCC\x81", "\xC5\xBF", "\xC2\xA0", "\xE3\x80\x80",
         "\xC2\x85", "\xE8\x83\xB8", "\xE9\x83\xA8", "\xD9\xA3", "\xC2\xBD",
         "\xE2\x85\xA7", "\xF0\x9F\x91\x8D", "\xF0\x90\x90\x80",
