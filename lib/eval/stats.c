@@ -189,7 +189,7 @@ int medvl_stats_interval(struct medvl_interval *out,
     for (int64_t g = 0; g < sample->groups; g++)
         w.weights[g] = 1;
     out->value = evaluate(&w);
-    for (int64_t i = 0; i < resamples; i++) {
+    for (int64_t i = 0; i < resamples && sample->groups > 1; i++) {
         resample(&w, i, seed);
         w.results[defined] = evaluate(&w);
         if (!isnan(w.results[defined]))

@@ -40,7 +40,8 @@ struct medvl_interval {
  * times, as many groups as there are are drawn with replacement, and the
  * statistic is taken over their items; low and high are the 2.5 and 97.5 %
  * points, interpolated linearly.  Resamples that leave it undefined are
- * passed over; with more than half of those low and high are NaN.
+ * passed over; with more than half of those, and with a single group, which
+ * says nothing of others, low and high are NaN.
  *
  *   resamples   at least 0; 0 leaves low and high NaN
  *

@@ -195,6 +195,10 @@ static void what_is_undefined_is_not_a_number(void **state)
     assert_true(isnan(got.value) && isnan(got.low));
     got = interval(MEDVL_STATISTIC_MEAN, &SAMPLE, 0, 1);
     assert_true(!isnan(got.value) && isnan(got.low) && isnan(got.high));
+    s = SAMPLE;
+    s.count = s.groups = 1;
+    got = interval(MEDVL_STATISTIC_MEAN, &s, 100, 1);
+    assert_true(got.value == value[0] && isnan(got.low) && isnan(got.high));
     memset(label, 0, sizeof(label));
     got = interval(MEDVL_STATISTIC_AUC, &SAMPLE, 100, 1);
     assert_true(isnan(got.value) && isnan(got.low));
