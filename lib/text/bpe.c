@@ -88,17 +88,24 @@ struct medvl_bpe {
     struct pair *pairs; /* by key */
     size_t pairs_size, pairs_count;
     uint32_t merges;
-    int32_t bytes[256]; /* the token of each byte, or -1 */
+    uint64_t *byte_pairs; /* values of pairs of byte tokens, by the bytes */
+    int32_t bytes[256];   /* the token of each byte, or -1 */
     bool whole_words;
 };
 
+/* Slots for `count` entries: at most two thirds become full. */
 static size_t table_for(size_t count)
 {
     size_t size = 64;
 
-    while (size / 2 < count && size < SIZE_MAX / 4)
+    while (size / 3 * 2 < count && size < SIZE_MAX / 4)
         size *= 2;
     return size;
+}
+
+static bool is_full(size_t count, size_t size)
+{
+    return count >= size / 3 * 2;
 }
 
 static uint64_t mix(uint64_t key)
@@ -133,9 +140,11 @@ static int tables_new(struct medvl_bpe *bpe, size_t tokens, size_t merges,
     bpe->table = medvl_alloc(bpe->table_size, sizeof(*bpe->table));
     bpe->pairs_size = table_for(merges);
     bpe->pairs = medvl_alloc(bpe->pairs_size, sizeof(*bpe->pairs));
-    if (!bpe->table || !bpe->pairs)
+    bpe->byte_pairs = medvl_alloc(1 << 16, sizeof(*bpe->byte_pairs));
+    if (!bpe->table || !bpe->pairs || !bpe->byte_pairs)
         return medvl_no_memory(err);
     memset(bpe->pairs, 0xFF, bpe->pairs_size * sizeof(*bpe->pairs));
+    memset(bpe->byte_pairs, 0xFF, sizeof(*bpe->byte_pairs) << 16);
     return MEDVL_OK;
 }
 
@@ -168,6 +177,7 @@ void medvl_bpe_free(struct medvl_bpe *bpe)
     medvl_free(bpe->places);
     medvl_free(bpe->table);
     medvl_free(bpe->pairs);
+    medvl_free(bpe->byte_pairs);
     medvl_free(bpe);
 }
 
@@ -211,7 +221,7 @@ int32_t medvl_bpe_id(const struct medvl_bpe *bpe, struct medvl_span bytes)
 
 static int table_grow(struct medvl_bpe *bpe, struct medvl_error *err)
 {
-    const size_t size = table_for(bpe->count * 2);
+    const size_t size = table_for(bpe->count * 2 + 64);
     int32_t *table = medvl_alloc(size, sizeof(*table));
 
     if (!table)
@@ -260,7 +270,7 @@ int medvl_bpe_add_token(struct medvl_bpe *bpe, int32_t id,
                           bytes.size == 0 ? "empty" : "too large");
     if (medvl_bpe_bytes(bpe, id).data)
         return medvl_fail(err, MEDVL_EFORMAT, "id %d is given twice", id);
-    if ((bpe->count + 1) * 2 > bpe->table_size) {
+    if (is_full(bpe->count, bpe->table_size)) {
         rc = table_grow(bpe, err);
         if (rc < 0)
             return rc;
@@ -288,7 +298,7 @@ int medvl_bpe_add_token(struct medvl_bpe *bpe, int32_t id,
 
 static int pairs_grow(struct medvl_bpe *bpe, struct medvl_error *err)
 {
-    const size_t size = table_for(bpe->pairs_count * 2);
+    const size_t size = table_for(bpe->pairs_count * 2 + 64);
     struct pair *old = bpe->pairs;
     struct pair *pairs = medvl_alloc(size, sizeof(*pairs));
 
@@ -353,7 +363,7 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
         return made;
     if (bpe->merges == UINT32_MAX - 1)
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "too many merges");
-    if ((bpe->pairs_count + 1) * 2 > bpe->pairs_size) {
+    if (is_full(bpe->pairs_count, bpe->pairs_size)) {
         const int rc = pairs_grow(bpe, err);
 
         if (rc < 0)
@@ -366,6 +376,9 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
     bpe->pairs_count += bpe->pairs[i].key == NO_PAIR;
     bpe->pairs[i].key = pair_key(a, b);
     bpe->pairs[i].value = (uint64_t)bpe->merges << 32 | (uint32_t)made;
+    if (left.size == 1 && right.size == 1)
+        bpe->byte_pairs[(unsigned char)left.data[0] << 8 |
+                        (unsigned char)right.data[0]] = bpe->pairs[i].value;
     bpe->merges++;
     return MEDVL_OK;
 }
@@ -461,7 +474,7 @@ static int merge_short(const struct medvl_bpe *bpe, int32_t *ids,
     if (rc < 0)
         return rc;
     for (int i = 0; i + 1 < count; i++)
-        values[i] = find_pair(bpe, ids[i], ids[i + 1]);
+        values[i] = bpe->byte_pairs[p[i] << 8 | p[i + 1]];
     while (count > 1) {
         uint64_t least = NO_PAIR;
         int at = 0;
