@@ -544,11 +544,11 @@ int medvl_writer_put(struct medvl_writer *writer, const void *data,
     return rc;
 }
 
-/* Compressed output is cut by size alone, or its bytes would depend on when
- * somebody flushed. */
+/* The compressor keeps a block that is not full, so that its output does
+ * not depend on when somebody flushed. */
 int medvl_writer_flush(struct medvl_writer *writer, struct medvl_error *err)
 {
-    return writer->zstd ? MEDVL_OK : drain(writer, err);
+    return drain(writer, err);
 }
 
 static int finish(struct medvl_writer *w, struct medvl_error *err)

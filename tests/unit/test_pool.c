@@ -98,6 +98,14 @@ static void sleeping_threads_wake_and_nothing_is_lost(void **state)
         assert_int_equal(atomic_load(&job.seen), 4 * (round + 1));
         nanosleep(&pause, NULL);
     }
+    /* All are asleep now; one job at least must have had help. */
+    job.thread_count[1] = job.thread_count[2] = 0;
+    for (round = 0; round < 20; round++) {
+        const struct timespec pause = {0, 2000000};
+
+        nanosleep(&pause, NULL);
+        medvl_pool_run(pool, 8, rest, &job);
+    }
     assert_true(job.thread_count[1] + job.thread_count[2] > 0);
     medvl_pool_free(pool);
 }
