@@ -1,0 +1,26 @@
+# medvl: the dispatcher.
+
+load helper
+
+@test "medvl NAME is medvl-NAME with its arguments and its status" {
+    run_ok medvl split --where id=b <<<'{"id":"a"}
+{"id":"b"}'
+    [ "$output" = '{"id":"b"}' ]
+    run_code 2 medvl split --nonsense
+    [[ "$stderr" == "medvl-split: unknown option"* ]]
+}
+
+@test "medvl help lists the commands, and shows one's help" {
+    run_ok medvl help
+    [[ " ${lines[*]} " == *" split "* ]]
+    run_ok medvl help split
+    [[ "$output" == "Usage: medvl-split"* ]]
+}
+
+@test "what is no command is exit 2" {
+    run_code 2 medvl nonsense
+    [ "${lines[-1]}" = \
+        "{\"medvl_failed\":\"medvl: 'nonsense' is no command; see medvl help\"}" ]
+    run_code 2 medvl ../bin/medvl-split
+    run_code 2 medvl
+}
