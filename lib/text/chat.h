@@ -1,95 +1,130 @@
 /*
- * Messages to tokens: the chat template of a model folder rendered over a
- * record's "messages", and the loss mask of its assistant turns.
+ * Chat: from a record's "messages" to token ids and a loss mask, by the
+ * template that a model folder holds; and the layouts that a fresh model
+ * can be given.
  *
- * Text of the messages stays text: added tokens spelled out in it are not
- * recognised.  A part {"type":"image"} becomes the placeholder "<image>",
- * which is.  A template that speaks of "image" gets the parts as they are;
- * any other gets strings, with "<image>" and a newline for each picture.
+ * A message is {"role", "content"}; content is a string, or parts
+ * {"type": "text", "text"} and {"type": "image"}.  The n-th image part of a
+ * record is images[n] unless its "index" says which.  A picture becomes the
+ * model's placeholder, one token, whatever the template does with parts: a
+ * template that knows strings alone gets "<image>\n" in front of the text,
+ * and one that knows parts alone gets strings as parts.
  *
  * Read next: ../data/record.h.
  */
 #ifndef MEDVL_TEXT_CHAT_H
 #define MEDVL_TEXT_CHAT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "lib/text/template.h"
+#include "lib/text/tokenizer.h"
 
-/* ---- layouts that medvl-merge --init puts into a folder ---------------- */
+#define MEDVL_CHAT_IMAGE "<image>"
 
-#define MEDVL_CHAT_TOKENS 8
+/* ---- layouts for fresh models ---------------------------------------- */
 
 struct medvl_chat_layout {
-    const char *name;
-    const char *source;                    /* the Jinja template */
-    const char *tokens[MEDVL_CHAT_TOKENS]; /* special tokens, then NULL */
-    const char *bos;                       /* NULL: none */
-    const char *eos;                       /* ends a turn */
+    const char *name;                       /* llama3, chatml, vicuna */
+    const char *template;                   /* to be written as chat_template.jinja */
+    const struct medvl_added_token *tokens; /* the placeholder among them */
+    size_t token_count;
+    const char *begin; /* or NULL */
+    const char *end;   /* of a turn, and of an answer */
     const char *pad;
 };
 
-/* "llama3", "chatml" or "vicuna"; NULL for another name. */
+/* The layout of this name, or NULL. */
 const struct medvl_chat_layout *medvl_chat_layout(const char *name);
 
-/* ---- a folder's template ----------------------------------------------- */
+/* ---- a model's template: read-only, shared between threads ------------ */
 
-struct medvl_chat; /* read-only, shared between threads */
+struct medvl_chat;
 
 /*
- * chat_template.jinja of the folder, else "chat_template" of its
- * tokenizer_config.json (of several the one named "default").  A folder
- * without one is no error here; encoding messages with it is.  The
- * tokenizer is borrowed.
+ * Open the template of a model folder: chat_template.jinja, else
+ * chat_template.json, else "chat_template" of tokenizer_config.json (of
+ * several the one named "default").  The placeholder is the token that
+ * config.json names (image_token_index, image_token_id), else "<image>".
+ *
+ *   tok   the folder's tokenizer; borrowed, must outlive the chat
+ *
+ * MEDVL_EARG      the folder has no template
+ * MEDVL_EFORMAT   it does not compile, or shows neither a text nor parts
  */
 int medvl_chat_open(struct medvl_chat **out, const char *folder,
                     const struct medvl_tokenizer *tok,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The same from a template's text; `image` is the placeholder. */
+int medvl_chat_new(struct medvl_chat **out, struct medvl_span template,
+                   const char *image, const struct medvl_tokenizer *tok,
+                   struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_chat_free(struct medvl_chat *chat);
 
-/* One thread's scratch; chat and encoder are borrowed. */
-struct medvl_chat_run;
-int medvl_chat_run_new(struct medvl_chat_run **out,
-                       const struct medvl_chat *chat,
-                       struct medvl_encoder *encoder,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
-void medvl_chat_run_free(struct medvl_chat_run *run);
+/* ---- rendering and encoding ------------------------------------------- */
 
-/* Recognise added tokens in the messages' text too (off at first). */
-void medvl_chat_parse_special(struct medvl_chat_run *run, bool on);
+/* Scratch of one thread; borrows the chat. */
+struct medvl_chat_worker;
 
-/*
- * The whole conversation.
- *
- *   tokens     its ids are replaced
- *   mask       one byte a token, 1 in assistant turns, the token that ends
- *              a turn included; belongs to the run until its next use
- *   messages   the field's JSON
- *
- * Turns are found by rendering prefixes: a turn begins where the prefix
- * before it with the generation prompt ends, and ends where the prefix
- * with it does.  MEDVL_EFORMAT when the template renders a prefix
- * otherwise than the whole begins.
- */
-int medvl_chat_encode(struct medvl_tokens *tokens, const uint8_t **mask,
-                      struct medvl_chat_run *run, struct medvl_span messages,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_chat_worker_new(struct medvl_chat_worker **out,
+                          const struct medvl_chat *chat,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_chat_worker_free(struct medvl_chat_worker *worker);
 
 /*
- * The conversation up to its last turn if that is the assistant's, else
- * all of it, with the generation prompt: the answer never leaks.
+ * Wanted of the calls below:
+ *
+ *   MEDVL_CHAT_PROMPT          stop in front of the last turn if it is the
+ *                              assistant's, and begin a new one
+ *                              (add_generation_prompt)
+ *   MEDVL_CHAT_PARSE_SPECIAL   recognise added tokens in content too
  */
-int medvl_chat_prompt(struct medvl_tokens *tokens, struct medvl_chat_run *run,
-                      struct medvl_span messages,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
+#define MEDVL_CHAT_PROMPT        1
+#define MEDVL_CHAT_PARSE_SPECIAL 2
 
 /*
- * The same prompt followed by `answer` (text) as the assistant's turn,
- * without what ends the turn.
+ * Append the text of `messages` (a JSON array).  Bytes of the messages are
+ * marked as from the record; the placeholder is not.
  *
- *   first   index of the answer's first token
+ * MEDVL_EFORMAT names the message (from 0) that is not as above, or says
+ * what the template said.
  */
-int medvl_chat_answer(struct medvl_tokens *tokens, size_t *first,
-                      struct medvl_chat_run *run, struct medvl_span messages,
-                      struct medvl_span answer,
+int medvl_chat_render(struct medvl_chat_worker *worker,
+                      struct medvl_marked *out, struct medvl_span messages,
+                      unsigned flags, struct medvl_error *err)
+    MEDVL_MUST_CHECK;
+
+/* What encoding gives.  Valid when zeroed; reused by calls. */
+struct medvl_chat_tokens {
+    struct medvl_tokens tokens; /* ids, and ends in the rendered text */
+    uint8_t *loss_mask;         /* one a token: 1 is learned */
+    size_t mask_capacity;
+    int32_t *images; /* which picture each placeholder is, in order */
+    size_t image_count;
+    size_t image_capacity;
+};
+
+/*
+ * Render and encode; what `out` held is replaced.
+ *
+ * The loss mask is the assistant's turns, their end token included: what
+ * stands in the whole text behind the text of all messages before that
+ * turn, with the beginning of the turn as for generation, up to the last
+ * added token of the turn (without one, to where the turn's text ends).  It
+ * is all 0 with MEDVL_CHAT_PROMPT.
+ *
+ * MEDVL_EFORMAT, besides those of rendering: the number of placeholders is
+ * not the number of image parts; or a turn cannot be found again, because
+ * the template writes the messages before it differently once it is there.
+ */
+int medvl_chat_encode(struct medvl_chat_worker *worker,
+                      struct medvl_chat_tokens *out,
+                      struct medvl_encoder *encoder,
+                      struct medvl_span messages, unsigned flags,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_chat_tokens_release(struct medvl_chat_tokens *out);
 
 #endif
