@@ -1,0 +1,302 @@
+/*
+ * Slices of volumes that are made here, and what the helper says of files
+ * that are damaged or lie.
+ */
+#include "tests/unit/check.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/image/volume.h"
+
+static struct medvl_error err;
+
+enum { NX = 3,
+       NY = 4,
+       NZ = 5 };
+
+/* Voxel (x, y, z) in the patient's axes holds 100 x + 10 y + z. */
+static void fill(struct medvl_volume *volume, const int order[3],
+                 const bool flip[3])
+{
+    const int64_t size[3] = {NX, NY, NZ};
+    int64_t at[3];
+    int16_t *data;
+
+    *volume = (struct medvl_volume){.type = MEDVL_VOXEL_I16, .slope = 1};
+    for (int i = 0; i < 3; i++) {
+        const int p = order[i]; /* volume axis i runs along patient's p */
+
+        volume->size[i] = size[p];
+        volume->spacing[i] = 1 + p;
+        volume->affine[p][i] = flip[i] ? -(1.0 + p) : 1.0 + p;
+        volume->affine[p][3] = flip[i] ? (1.0 + p) * (double)(size[p] - 1)
+                                       : 0;
+    }
+    data = medvl_alloc(NX * NY * NZ, sizeof(*data));
+    assert_non_null(data);
+    volume->data = data;
+    for (at[2] = 0; at[2] < volume->size[2]; at[2]++)
+        for (at[1] = 0; at[1] < volume->size[1]; at[1]++)
+            for (at[0] = 0; at[0] < volume->size[0]; at[0]++) {
+                int64_t place[3];
+
+                for (int i = 0; i < 3; i++)
+                    place[order[i]] =
+                        flip[i] ? volume->size[i] - 1 - at[i] : at[i];
+                *data++ = (int16_t)(100 * place[0] + 10 * place[1] +
+                                    place[2]);
+            }
+}
+
+/* Whatever way the volume is stored, the slices are the same. */
+static void slices_do_not_depend_on_how_the_volume_is_stored(void **state)
+{
+    static const int ORDERS[6][3] = {
+        {0, 1, 2},
+        {0, 2, 1},
+        {1, 0, 2},
+        {1, 2, 0},
+        {2, 0, 1},
+        {2, 1, 0},
+    };
+    struct medvl_slicing s;
+    float v[20];
+
+    (void)state;
+    for (int o = 0; o < 6; o++)
+        for (int f = 0; f < 8; f++) {
+            const bool flip[3] = {f & 1, f & 2, f & 4};
+            struct medvl_volume volume;
+
+            fill(&volume, ORDERS[o], flip);
+            medvl_slicing_init(&s, &volume, MEDVL_AXIS_AXIAL);
+            assert_true(s.count == NZ && s.width == NX && s.height == NY);
+            assert_true(s.spacing[0] == 1 && s.spacing[1] == 2 &&
+                        s.spacing[2] == 3);
+            medvl_slice_values(v, &volume, &s, 4);
+            /* patient's left on the left, the front up */
+            assert_true(v[0] == 34 && v[2] == 234 && v[9] == 4 &&
+                        v[11] == 204);
+            CHECK_CLOSE(medvl_slicing_position(&s, &volume, 4), 12, 1e-9);
+            medvl_slicing_init(&s, &volume, MEDVL_AXIS_CORONAL);
+            assert_true(s.count == NY && s.width == NX && s.height == NZ);
+            medvl_slice_values(v, &volume, &s, 1);
+            assert_true(v[0] == 14 && v[2] == 214 && v[14] == 210);
+            medvl_slicing_init(&s, &volume, MEDVL_AXIS_SAGITTAL);
+            assert_true(s.count == NX && s.width == NY && s.height == NZ);
+            medvl_slice_values(v, &volume, &s, 2);
+            /* the front on the right */
+            assert_true(v[0] == 204 && v[3] == 234 && v[19] == 230);
+            CHECK_CLOSE(medvl_slicing_position(&s, &volume, 2), 2, 1e-9);
+            medvl_volume_release(&volume);
+        }
+}
+
+static void the_content_is_what_is_not_zero(void **state)
+{
+    const int order[3] = {0, 1, 2};
+    const bool flip[3] = {true, false, false};
+    struct medvl_volume volume;
+    struct medvl_slicing s;
+    int64_t low[3], high[3];
+    int16_t *data;
+
+    (void)state;
+    fill(&volume, order, flip);
+    data = volume.data;
+    memset(data, 0, NX * NY * NZ * sizeof(*data));
+    medvl_slicing_init(&s, &volume, MEDVL_AXIS_AXIAL);
+    assert_false(medvl_slicing_content(low, high, &volume, &s));
+    data[0 + NX * (1 + NY * 2)] = 7; /* patient x 2, y 1, z 2 */
+    data[1 + NX * (2 + NY * 3)] = 7; /* patient x 1, y 2, z 3 */
+    assert_true(medvl_slicing_content(low, high, &volume, &s));
+    assert_true(low[0] == 1 && high[0] == 3); /* columns: x */
+    assert_true(low[1] == 1 && high[1] == 3); /* rows: 3 - y */
+    assert_true(low[2] == 2 && high[2] == 4);
+    medvl_volume_release(&volume);
+}
+
+static void grids_are_the_same_to_a_hundredth_of_a_voxel(void **state)
+{
+    const int order[3] = {0, 1, 2};
+    const bool flip[3] = {false, false, false};
+    struct medvl_volume a, b;
+
+    (void)state;
+    fill(&a, order, flip);
+    fill(&b, order, flip);
+    assert_true(medvl_volume_same_grid(&a, &b));
+    b.affine[0][3] += 0.005;
+    assert_true(medvl_volume_same_grid(&a, &b));
+    b.affine[0][3] += 0.01;
+    assert_false(medvl_volume_same_grid(&a, &b));
+    b.affine[0][3] = 0;
+    b.affine[2][2] += 0.01;
+    assert_false(medvl_volume_same_grid(&a, &b));
+    medvl_volume_release(&a);
+    medvl_volume_release(&b);
+}
+
+/* ---- files --------------------------------------------------------------- */
+
+struct header {
+    unsigned char bytes[352];
+};
+
+static void put16(struct header *h, int at, int16_t v)
+{
+    memcpy(h->bytes + at, &v, 2);
+}
+
+static void put32(struct header *h, int at, float v)
+{
+    memcpy(h->bytes + at, &v, 4);
+}
+
+/* A NIfTI-1 header of 2 x 3 x 4 voxels of int16, a metre apart. */
+static struct header make_header(void)
+{
+    const int32_t size = 348;
+    struct header h = {{0}};
+
+    memcpy(h.bytes, &size, 4);
+    put16(&h, 40, 3);
+    put16(&h, 42, 2);
+    put16(&h, 44, 3);
+    put16(&h, 46, 4);
+    for (int i = 48; i < 56; i += 2)
+        put16(&h, i, 1);
+    put16(&h, 70, 4);
+    put16(&h, 72, 16);
+    for (int i = 76; i < 108; i += 4)
+        put32(&h, i, 1);
+    put32(&h, 108, 352);
+    put32(&h, 112, 2);
+    put32(&h, 116, -10);
+    put16(&h, 254, 1);
+    put32(&h, 280, 1);
+    put32(&h, 300, 1);
+    put32(&h, 320, 1);
+    memcpy(h.bytes + 344, "n+1", 4);
+    return h;
+}
+
+static int read_file(struct medvl_volume *volume, const struct header *h,
+                     size_t voxels)
+{
+    char *path = check_temp("volume.nii");
+    unsigned char bytes[352 + 48] = {0};
+    int rc;
+
+    memcpy(bytes, h->bytes, 352);
+    for (int i = 0; i < 24; i++)
+        bytes[352 + 2 * i] = (unsigned char)i;
+    CHECK_OK(medvl_file_write(path, bytes, 352 + 2 * voxels, &err), &err);
+    rc = medvl_volume_read(volume, path, NULL, 20, &err);
+    medvl_free(path);
+    return rc;
+}
+
+static void a_volume_comes_from_the_helper_with_its_scale(void **state)
+{
+    struct header h = make_header();
+    struct medvl_volume v;
+
+    (void)state;
+    CHECK_OK(read_file(&v, &h, 24), &err);
+    assert_true(v.size[0] == 2 && v.size[1] == 3 && v.size[2] == 4);
+    assert_int_equal(v.type, MEDVL_VOXEL_I16);
+    CHECK_CLOSE(medvl_volume_value(&v, 1, 2, 3), 23 * 2 - 10, 0);
+    assert_false(medvl_volume_is_grey8(&v));
+    medvl_volume_release(&v);
+}
+
+static void headers_that_lie_are_errors_of_their_file(void **state)
+{
+    struct medvl_volume v;
+    struct header h;
+
+    (void)state;
+    h = make_header();
+    CHECK_FAILS(read_file(&v, &h, 23), MEDVL_EFORMAT, &err, "cut short");
+    put16(&h, 42, 30000);
+    put16(&h, 44, 30000);
+    put16(&h, 46, 30000);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EARG, &err, "limit");
+    h = make_header();
+    put16(&h, 40, 4);
+    put16(&h, 48, 2);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EUNSUPPORTED, &err,
+                "three dimensions");
+    h = make_header();
+    put16(&h, 254, 0);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EUNSUPPORTED, &err,
+                "how the patient lies");
+    h = make_header();
+    put32(&h, 280, NAN);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err, "placement");
+    h = make_header();
+    put16(&h, 46, 2);
+    put16(&h, 70, 128);
+    put16(&h, 72, 24);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EUNSUPPORTED, &err, "colour");
+    memset(h.bytes, 0, 352);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err, "NIfTI");
+    assert_null(v.data);
+}
+
+static void any_changed_header_byte_is_survived(void **state)
+{
+    int refused = 0;
+
+    (void)state;
+    for (size_t at = 0; at < 352; at += 5) {
+        struct header h = make_header();
+        struct medvl_volume v;
+
+        h.bytes[at] ^= 0xff;
+        refused += read_file(&v, &h, 24) < 0;
+        medvl_volume_release(&v);
+    }
+    assert_true(refused > 3);
+}
+
+static void a_helper_that_fails_or_hangs_is_an_error(void **state)
+{
+    char *path = check_temp("any.nii");
+    struct medvl_volume v;
+
+    (void)state;
+    CHECK_OK(medvl_file_write(path, "x", 1, &err), &err);
+    CHECK_FAILS(medvl_volume_read(&v, path, "/bin/false", 5, &err),
+                MEDVL_EIO, &err, "stopped before the end");
+    CHECK_FAILS(medvl_volume_read(&v, path, "/nowhere/helper", 5, &err),
+                MEDVL_EIO, &err, "/nowhere/helper");
+    CHECK_FAILS(medvl_volume_read(&v, "/nowhere.nii", NULL, 5, &err),
+                MEDVL_EIO, &err, "/nowhere.nii");
+    medvl_free(path);
+    path = check_temp("hang");
+    CHECK_OK(medvl_file_write(path, "#!/bin/sh\nexec sleep 60\n", 24, &err),
+             &err);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(chmod(path, 0700), 0);
+    CHECK_FAILS(medvl_volume_read(&v, path, path, 1, &err), MEDVL_EIO, &err,
+                "too long");
+    medvl_free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slices_do_not_depend_on_how_the_volume_is_stored),
+        cmocka_unit_test(the_content_is_what_is_not_zero),
+        cmocka_unit_test(grids_are_the_same_to_a_hundredth_of_a_voxel),
+        cmocka_unit_test(a_volume_comes_from_the_helper_with_its_scale),
+        cmocka_unit_test(headers_that_lie_are_errors_of_their_file),
+        cmocka_unit_test(any_changed_header_byte_is_survived),
+        cmocka_unit_test(a_helper_that_fails_or_hangs_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
