@@ -6,6 +6,7 @@
 #include "lib/stage/shard.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,14 +150,46 @@ static int put_u32(struct medvl_text *out, size_t value,
     return medvl_text_append(out, b, 4, err);
 }
 
-/* Store the picture; in the record its hash stands for where it was. */
-static int take_image(struct shard *s, size_t index, struct medvl_error *err)
+/* A record that knows the file's hash must be right about it. */
+static int check_hash(const struct medvl_json *image, const char *hash,
+                      struct medvl_error *err)
+{
+    const char *said = medvl_json_string(medvl_json_get(image, "hash"));
+
+    if (said && strcmp(said, hash) != 0)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "the file's hash is %s, the record says %s", hash,
+                          said);
+    return MEDVL_OK;
+}
+
+/* In the record the hash stands for where the picture was. */
+static int replace_place(struct shard *s, size_t index, const char *hash,
+                         struct medvl_error *err)
 {
     static const char *const place[] = {"path", "data", "shard", "index"};
+    char json[35];
+    int rc;
+
+    for (size_t i = 0; i < sizeof(place) / sizeof(*place); i++)
+        medvl_json_view_remove(&s->image, place[i]);
+    snprintf(json, sizeof(json), "\"%s\"", hash);
+    rc = medvl_json_view_set(&s->image, "hash", medvl_span(json), err);
+    medvl_text_clear(&s->json);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_write(&s->json, &s->image, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_set_at(&s->images, index,
+                                    medvl_text_span(&s->json), err);
+    return rc;
+}
+
+static int take_image(struct shard *s, size_t index, struct medvl_error *err)
+{
     struct medvl_text *out = &s->parts[MEDVL_MDS_IMAGES];
     struct medvl_json *json = NULL;
     struct medvl_span bytes;
-    char hash[35];
+    char hash[33];
     int rc;
 
     rc = medvl_json_view_object(&s->image, s->images.members[index].value,
@@ -165,27 +198,17 @@ static int take_image(struct shard *s, size_t index, struct medvl_error *err)
         rc = medvl_json_parse(&json, s->images.members[index].value, err);
     if (rc == MEDVL_OK)
         rc = medvl_source_read(&bytes, s->source, json, err);
+    if (rc == MEDVL_OK) {
+        medvl_hash128_hex(hash, bytes.data, bytes.size);
+        rc = check_hash(json, hash, err);
+    }
     medvl_json_free(json);
-    if (rc < 0)
-        return rc;
-    rc = put_u32(out, bytes.size, err);
+    if (rc == MEDVL_OK)
+        rc = put_u32(out, bytes.size, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_append(out, bytes.data, bytes.size, err);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < sizeof(place) / sizeof(*place); i++)
-        medvl_json_view_remove(&s->image, place[i]);
-    hash[0] = '"';
-    medvl_hash128_hex(hash + 1, bytes.data, bytes.size);
-    hash[33] = '"';
-    rc = medvl_json_view_set(&s->image, "hash",
-                             (struct medvl_span){hash, 34}, err);
-    medvl_text_clear(&s->json);
     if (rc == MEDVL_OK)
-        rc = medvl_json_view_write(&s->json, &s->image, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_view_set_at(&s->images, index,
-                                    medvl_text_span(&s->json), err);
+        rc = replace_place(s, index, hash, err);
     return rc;
 }
 

@@ -29,8 +29,8 @@ struct medvl_shard_options {
  * "loss_mask", where there, has as many, each 0 or 1; without it all are 1.
  * The pictures of "images" are read (data/source.h) and stored; in the
  * stored record an image loses path, data, shard and index, and gains
- * "hash", XXH3-128 of the file's bytes.  All other fields are stored as
- * their bytes stand.
+ * "hash", XXH3-128 of the file's bytes; one that is there already must be
+ * that.  All other fields are stored as their bytes stand.
  *
  * The folder appears when all is written; a run that fails leaves nothing.
  * With `shuffle` all lines are held in memory until the end.

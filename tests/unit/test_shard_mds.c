@@ -16,12 +16,9 @@
 #include <unistd.h>
 
 #include "lib/base/file.h"
-#include "lib/base/hash.h"
-#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/stream.h"
 #include "lib/data/shard_mds.h"
-#include "lib/data/source.h"
 
 #define GOLDEN  "tests/golden/mds_streaming"
 #define SAMPLES 9
@@ -636,65 +633,6 @@ static void picture_lists_that_do_not_add_up_are_refused(void **state)
     }
 }
 
-/* ---- sources --------------------------------------------------------- */
-
-static int read_source(struct medvl_source *source, struct medvl_span *out,
-                       const char *image)
-{
-    struct medvl_json *json;
-    int rc;
-
-    MUST(medvl_json_parse(&json, medvl_span(image), &err));
-    rc = medvl_source_read(out, source, json, &err);
-    medvl_json_free(json);
-    return rc;
-}
-
-static void a_picture_comes_from_a_file_base64_or_a_shard(void **state)
-{
-    static const char *const bad[] = {
-        "{}", "[]", "{\"path\":\"f\",\"data\":\"AA==\"}", "{\"path\":1}",
-        "{\"path\":\"\"}", "{\"data\":\"A\"}", "{\"data\":\"A*==\"}",
-        "{\"data\":\"A=B=\"}", "{\"data\":\"====\"}", "{\"path\":\"none\"}",
-        "{\"shard\":\"s\"}", "{\"shard\":\"s\",\"index\":3}",
-        "{\"shard\":\"s\",\"index\":[3,0]}",
-        "{\"shard\":\"s\",\"index\":[9,0]}",
-        "{\"shard\":\"s\",\"index\":[-1,0]}",
-        "{\"shard\":\"s\",\"index\":[1e30,0]}",
-        "{\"shard\":\"none\",\"index\":[1,0]}"};
-    const struct medvl_mds_options o = {.size_limit = 3000};
-    struct medvl_source *source;
-    struct medvl_span out;
-
-    (void)state;
-    MUST(write_all(in_work("s"), &o));
-    MUST(medvl_file_write(in_work("f"), "hello", 5, &err));
-    MUST(medvl_source_open(&source, work, 1000, &err));
-    MUST(read_source(source, &out, "{\"path\":\"f\"}"));
-    assert_true(medvl_span_is(out, "hello"));
-    MUST(read_source(source, &out, "{\"data\":\"aGVsbG8=\"}"));
-    assert_true(medvl_span_is(out, "hello"));
-    MUST(read_source(source, &out,
-                     "{\"data\":\"data:image/png;base64,aGVsbA==\"}"));
-    assert_true(medvl_span_is(out, "hell"));
-    MUST(read_source(source, &out, "{\"data\":\"aGVs\"}"));
-    assert_true(medvl_span_is(out, "hel"));
-    MUST(read_source(source, &out, "{\"shard\":\"s\",\"index\":[8,1]}"));
-    assert_int_equal(out.size, picture_size(8));
-    for (int k = 0; k < picture_size(8); k++)
-        assert_int_equal((unsigned char)out.data[k], picture_byte(8, 1, k));
-    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        if (read_source(source, &out, bad[i]) >= 0)
-            fail_msg("accepted: %s", bad[i]);
-    medvl_source_free(source);
-    MUST(medvl_source_open(&source, work, 4, &err));
-    assert_int_equal(read_source(source, &out, "{\"path\":\"f\"}"),
-                     MEDVL_EARG);
-    assert_int_equal(read_source(source, &out, "{\"data\":\"aGVsbG8=\"}"),
-                     MEDVL_EARG);
-    medvl_source_free(source);
-}
-
 /* ---- out of memory --------------------------------------------------- */
 
 static void every_failed_allocation_is_reported(void **state)
@@ -756,7 +694,6 @@ int main(void)
         CASE(a_bomb_is_not_unpacked),
         CASE(arrays_take_every_width_and_refuse_lies),
         CASE(picture_lists_that_do_not_add_up_are_refused),
-        CASE(a_picture_comes_from_a_file_base64_or_a_shard),
         CASE(every_failed_allocation_is_reported),
     };
 
