@@ -336,22 +336,39 @@ static void make_rows(struct cli *cli)
 #define HELP_COLUMN 26
 #define HELP_WIDTH  79
 
+/* Bytes of the word at `text`; one that is wider than `room` ends earlier,
+ * behind a comma or bar. */
+static int word_size(const char *text, int room)
+{
+    int size = (int)strcspn(text, " ");
+
+    if (size > room) {
+        size = room;
+        while (size > 1 && !strchr(",|", text[size - 1]))
+            size--;
+        if (size == 1)
+            size = room;
+    }
+    return size;
+}
+
 /* Words from column `at` on, wrapped. */
 static void print_wrapped(const char *text, int at, int column)
 {
-    while (*text) {
-        const int size = (int)strcspn(text, " ");
+    bool space = false;
 
-        if (at > column && at + 1 + size > HELP_WIDTH) {
+    while (*text) {
+        const int size = word_size(text, HELP_WIDTH - column);
+
+        if (at > column && at + space + size > HELP_WIDTH) {
             printf("\n%*s", column, "");
             at = column;
-        } else if (at > column) {
-            putchar(' ');
-            at++;
+            space = false;
         }
-        printf("%.*s", size, text);
-        at += size;
+        printf("%s%.*s", space ? " " : "", size, text);
+        at += space + size;
         text += size;
+        space = *text == ' ';
         text += strspn(text, " ");
     }
     putchar('\n');

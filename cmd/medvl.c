@@ -47,9 +47,10 @@ static int list_commands(struct cli *cli)
     if (!own_folder(folder, sizeof(folder)))
         snprintf(folder, sizeof(folder), ".");
     count = scandir(folder, &names, is_command, alphasort);
-    if (count < 0)
-        return cli_finish(cli, medvl_fail(&err, MEDVL_EIO, "%s: %s", folder, strerror(errno)),
-                          &err);
+    if (count < 0) {
+        medvl_fail(&err, MEDVL_EIO, "%s: %s", folder, strerror(errno));
+        return cli_finish(cli, err.code, &err);
+    }
     for (int i = 0; i < count; i++) {
         printf("%s\n", names[i]->d_name + 6);
         free(names[i]);

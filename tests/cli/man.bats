@@ -14,7 +14,8 @@ flags() {
             for (i = 1; i <= NF; i++) {
                 w = $i
                 if (w == "Fl") { flag = 1; continue }
-                if (w ~ /^(Ar|Op|Oo|Oc|Ns|Cm|Pa|Ql|Li|No|Xr|Pq|Dq|Sq|Em|Nm|It)$/) {
+                if (w ~ /^(Ar|Op|Oo|Oc|Ns|Cm|Pa|Ql|Li|No|Xr|Pq|Dq|Sq)$/ ||
+                    w ~ /^(Em|Nm|It)$/) {
                     flag = 0
                     continue
                 }
@@ -48,7 +49,8 @@ options() {
         flags "$page" >documented
         options "$name" >offered
         [ -s offered ]
-        comm -23 documented offered | sed "s/^/$name: only in the page: /" >differ
+        comm -23 documented offered |
+            sed "s/^/$name: only in the page: /" >differ
         comm -13 documented offered | comm -23 - shared |
             sed "s/^/$name: not in the page: /" >>differ
         [ ! -s differ ] || wrong=1

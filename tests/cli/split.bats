@@ -7,7 +7,8 @@ records() {
     seq "$1" | awk '{
         printf "{\"id\":\"r%d\",\"group\":\"p%d\",\"n\":%d,", $1, $1 / 3, $1
         printf "\"images\":[{\"path\":\"%d.png\",\"slice\":%d,", $1, $1 % 7
-        printf "\"width\":%d,\"regions\":[{\"label\":\"l%d\"}]}]}\n", 100 + $1, $1
+        printf "\"width\":%d,\"regions\":[{\"label\":", 100 + $1
+        printf "\"l%d\"}]}]}\n", $1
     }' >all.jsonl
 }
 
