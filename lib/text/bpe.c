@@ -139,7 +139,7 @@ static int tables_new(struct medvl_bpe *bpe, size_t tokens, size_t merges,
     bpe->table_size = table_for(tokens);
     bpe->table = medvl_alloc(bpe->table_size, sizeof(*bpe->table));
     bpe->pairs_size = table_for(merges);
-    bpe->pairs = medvl_alloc(bpe->pairs_size, sizeof(*bpe->pairs));
+    bpe->pairs = medvl_block_alloc(bpe->pairs_size * sizeof(*bpe->pairs));
     bpe->byte_pairs = medvl_alloc(1 << 16, sizeof(*bpe->byte_pairs));
     if (!bpe->table || !bpe->pairs || !bpe->byte_pairs)
         return medvl_no_memory(err);
@@ -176,7 +176,7 @@ void medvl_bpe_free(struct medvl_bpe *bpe)
     medvl_text_release(&bpe->blob);
     medvl_free(bpe->places);
     medvl_free(bpe->table);
-    medvl_free(bpe->pairs);
+    medvl_block_free(bpe->pairs, bpe->pairs_size * sizeof(*bpe->pairs));
     medvl_free(bpe->byte_pairs);
     medvl_free(bpe);
 }
@@ -300,7 +300,7 @@ static int pairs_grow(struct medvl_bpe *bpe, struct medvl_error *err)
 {
     const size_t size = table_for(bpe->pairs_count * 2 + 64);
     struct pair *old = bpe->pairs;
-    struct pair *pairs = medvl_alloc(size, sizeof(*pairs));
+    struct pair *pairs = medvl_block_alloc(size * sizeof(*pairs));
 
     if (!pairs)
         return medvl_no_memory(err);
@@ -314,7 +314,7 @@ static int pairs_grow(struct medvl_bpe *bpe, struct medvl_error *err)
             to = (to + 1) & (size - 1);
         pairs[to] = old[i];
     }
-    medvl_free(old);
+    medvl_block_free(old, bpe->pairs_size * sizeof(*old));
     bpe->pairs = pairs;
     bpe->pairs_size = size;
     return MEDVL_OK;
@@ -683,41 +683,7 @@ static int encode_piece(const struct medvl_bpe *bpe,
     return MEDVL_OK;
 }
 
-/* A word of up to 15 bytes, by its key. */
-static int encode_short(const struct medvl_bpe *bpe,
-                        struct medvl_bpe_cache *cache,
-                        struct medvl_tokens *out, struct medvl_span piece,
-                        const uint64_t key[2], struct short_word *line,
-                        struct medvl_error *err)
-{
-    int32_t *ids = out->ids + out->count;
-    const size_t before = out->count;
-
-    for (int i = 0; i < 2; i++) {
-        if (line[i].key[0] == key[0] && line[i].key[1] == key[1]) {
-            memcpy(ids, line[i].ids, sizeof(line[i].ids));
-            out->count += (uint32_t)ids[0] >> 28;
-            ids[0] &= (1 << 28) - 1;
-            return MEDVL_OK;
-        }
-    }
-    const int rc = encode_piece(bpe, cache, out, piece, err);
-
-    if (rc < 0)
-        return rc;
-    const size_t count = out->count - before;
-
-    if (count <= 4) {
-        line[1] = line[0];
-        line[0].key[0] = key[0];
-        line[0].key[1] = key[1];
-        memcpy(line[0].ids, ids, count * sizeof(*ids));
-        line[0].ids[0] |= (int32_t)(count << 28);
-    }
-    return MEDVL_OK;
-}
-
-/* A word of 16 to 31 bytes. */
+/* A word of up to 31 bytes that is not to be kept as a short one. */
 static int encode_longer(const struct medvl_bpe *bpe,
                          struct medvl_bpe_cache *cache,
                          struct medvl_tokens *out, struct medvl_span piece,
@@ -742,10 +708,44 @@ static int encode_longer(const struct medvl_bpe *bpe,
     if (rc < 0)
         return rc;
     count = out->count - before;
-    if (count <= 7) {
+    if (count <= 7 && (piece.size > 15 || count > 4)) {
         memcpy(word->key, key, sizeof(key));
         memcpy(word->ids, out->ids + before, count * sizeof(int32_t));
         word->count = (int32_t)count;
+    }
+    return MEDVL_OK;
+}
+
+/* A word of up to 15 bytes, by its key: kept short if it has few ids. */
+static int encode_short(const struct medvl_bpe *bpe,
+                        struct medvl_bpe_cache *cache,
+                        struct medvl_tokens *out, struct medvl_span piece,
+                        const uint64_t key[2], struct short_word *line,
+                        bool room, struct medvl_error *err)
+{
+    int32_t *ids = out->ids + out->count;
+    const size_t before = out->count;
+
+    for (int i = 0; i < 2; i++) {
+        if (line[i].key[0] == key[0] && line[i].key[1] == key[1]) {
+            memcpy(ids, line[i].ids, sizeof(line[i].ids));
+            out->count += (uint32_t)ids[0] >> 28;
+            ids[0] &= (1 << 28) - 1;
+            return MEDVL_OK;
+        }
+    }
+    const int rc = encode_longer(bpe, cache, out, piece, room, err);
+
+    if (rc < 0)
+        return rc;
+    const size_t count = out->count - before;
+
+    if (count <= 4) {
+        line[1] = line[0];
+        line[0].key[0] = key[0];
+        line[0].key[1] = key[1];
+        memcpy(line[0].ids, ids, count * sizeof(*ids));
+        line[0].ids[0] |= (int32_t)(count << 28);
     }
     return MEDVL_OK;
 }
@@ -798,7 +798,7 @@ static int encode_batch(const struct medvl_bpe *bpe,
         }
         if (piece.size <= 15)
             rc = encode_short(bpe, cache, out, piece, keys[i], lines[i],
-                              err);
+                              at + 32 <= data.size, err);
         else if (piece.size <= 31)
             rc = encode_longer(bpe, cache, out, piece,
                                at + 32 <= data.size, err);
