@@ -644,6 +644,8 @@ static int scan_members(struct medvl_json_view *view, struct scan *s,
     view->whole.data = s->p++;
     skip_space(s);
     while (!next_is(s, close)) {
+        if (!view->array && view->count == MEDVL_JSON_MEMBERS)
+            return bad(s, "too many members");
         rc = scan_member(view, s, escaped);
         if (rc < 0)
             return rc;
@@ -916,8 +918,14 @@ static int fit(struct medvl_text *text, struct medvl_error *err)
 {
     char *p = text->data;
     char *const end = p + text->size;
+    size_t values = 1;
 
     while (p < end) {
+        values += *p == ',' || *p == '[' || *p == '{';
+        if (values > MEDVL_JSON_VALUES)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "more than %d values to hold at once",
+                              MEDVL_JSON_VALUES);
         if (*p == '"') {
             if (fit_string(&p, end, err) < 0)
                 return MEDVL_EFORMAT;

@@ -6,6 +6,8 @@
  * The scan is RFC 8259: UTF-8, nothing after the value, no name twice in
  * the object that is indexed, depth at most MEDVL_JSON_DEPTH.  "\u0000" and
  * lone surrogates pass through a scan; reading them as text is an error.
+ * So that hostile input cannot take all memory, a view of an object has at
+ * most MEDVL_JSON_MEMBERS members, and a tree MEDVL_JSON_VALUES values.
  *
  * Read next: pool.h.
  */
@@ -18,7 +20,9 @@
 
 #include "lib/base/text.h"
 
-#define MEDVL_JSON_DEPTH 512
+#define MEDVL_JSON_DEPTH   512
+#define MEDVL_JSON_MEMBERS (1 << 20)
+#define MEDVL_JSON_VALUES  (3 << 20)
 
 /* Is it one JSON value?  Errors name the byte, from 1. */
 int medvl_json_check(struct medvl_span span,

@@ -24,7 +24,7 @@
 #include "lib/base/stream.h"
 #include "lib/base/text.h"
 
-#define ROUND_FIRST  (64 << 10)  /* bytes of the first round */
+#define ROUND_FIRST  (16 << 10)  /* bytes of the first round */
 #define ROUND_LEAST  (1 << 10)   /* slow records: never below */
 #define ROUND_MOST   (256 << 10) /* per thread */
 #define CHUNKS       8           /* per thread and round */
@@ -450,6 +450,29 @@ int medvl_out_reject(struct medvl_out *out, const struct medvl_record *record,
     return rc;
 }
 
+/* A block and what is left of it. */
+struct lines {
+    struct medvl_text block;
+    struct medvl_span left;
+    int64_t line; /* number of the next */
+};
+
+/* Read a block when the last one is used up: 1, 0 at the end, or an error. */
+static int more_lines(struct run *run, struct lines *lines, size_t want,
+                      struct medvl_error *err)
+{
+    int rc = 1;
+
+    if (lines->left.size > 0)
+        return 1;
+    rc = input_block(&run->in, &lines->block, want, err);
+    if (rc > 0) {
+        lines->left = medvl_text_span(&lines->block);
+        lines->line = run->in.line;
+    }
+    return rc;
+}
+
 /* ---- map ------------------------------------------------------------- */
 
 struct chunk {
@@ -566,40 +589,45 @@ static int add_chunk(struct map_run *m, struct medvl_span lines,
     return MEDVL_OK;
 }
 
-/* Cut the block at line ends into chunks of `size` bytes or a line more. */
-static int cut_chunks(struct map_run *m, struct medvl_span block, size_t size,
-                      struct medvl_error *err)
+/*
+ * Take about `want` bytes off the block and cut them at line ends into
+ * chunks of `size` bytes or a line more.
+ */
+static int cut_chunks(struct map_run *m, struct lines *lines, size_t want,
+                      size_t size, struct medvl_error *err)
 {
-    int64_t line = m->run.in.line;
+    size_t taken = 0;
 
     m->count = 0;
-    while (block.size > 0) {
-        struct medvl_span rest = block, chunk = block;
-        const int64_t first = line;
+    while (lines->left.size > 0 && taken < want) {
+        struct medvl_span chunk = lines->left, rest = lines->left;
+        const int64_t first = lines->line;
 
-        if (size >= block.size) { /* the last: nobody asks for its count */
+        if (size >= rest.size) { /* the last: nobody asks for its count */
             rest.size = 0;
         } else {
-            while (rest.size > 0 && block.size - rest.size < size) {
+            while (rest.size > 0 && chunk.size - rest.size < size) {
                 take_line(&rest);
-                line++;
+                lines->line++;
             }
         }
-        chunk.size = block.size - rest.size;
+        chunk.size -= rest.size;
+        taken += chunk.size;
+        lines->left = rest;
         if (add_chunk(m, chunk, first, err) < 0)
             return MEDVL_ENOMEM;
-        block = rest;
     }
     return MEDVL_OK;
 }
 
-static int map_round(struct map_run *m, struct medvl_span block, size_t want,
+/* About `want` bytes through the team, and what they gave onwards. */
+static int map_round(struct map_run *m, struct lines *lines, size_t want,
                      struct medvl_error *err)
 {
     const int shares = m->threads > 1 ? m->threads * CHUNKS : 1;
     int rc;
 
-    rc = cut_chunks(m, block, want / (size_t)shares + 1, err);
+    rc = cut_chunks(m, lines, want, want / (size_t)shares + 1, err);
     if (rc < 0)
         return rc;
     atomic_store(&m->stop, (long long)m->count);
@@ -617,6 +645,7 @@ static int map_round(struct map_run *m, struct medvl_span block, size_t want,
         if (rc < 0)
             return rc;
     }
+    run_progress(&m->run);
     return medvl_writer_flush(m->run.writer, err);
 }
 
@@ -631,28 +660,27 @@ static int64_t milliseconds(void)
 static int map_all(struct map_run *m, struct medvl_error *err)
 {
     const size_t most = (size_t)ROUND_MOST * (size_t)m->threads;
-    struct medvl_text block = {0};
+    struct lines lines = {0};
     size_t want = ROUND_FIRST;
     int rc;
 
     for (;;) {
         int64_t took;
 
-        rc = input_block(&m->run.in, &block, want, err);
+        rc = more_lines(&m->run, &lines, want, err);
         if (rc <= 0)
             break;
         took = milliseconds();
-        rc = map_round(m, medvl_text_span(&block), want, err);
+        rc = map_round(m, &lines, want, err);
         if (rc < 0)
             break;
-        run_progress(&m->run);
         took = milliseconds() - took;
         if (took < 20 && want < most)
             want *= 2;
         if (took > 200 && want > ROUND_LEAST)
             want /= 2;
     }
-    medvl_text_release(&block);
+    medvl_text_release(&lines.block);
     return rc;
 }
 
@@ -702,13 +730,6 @@ int medvl_loop_map(const struct medvl_map *map, const void *options,
 
 /* ---- batch and sink -------------------------------------------------- */
 
-/* Lines in hand, one by one. */
-struct lines {
-    struct medvl_text block;
-    struct medvl_span left; /* of the block */
-    int64_t line;           /* number of the next */
-};
-
 /*
  * The next line, which stays until the call after: 1, 0 at the end, or an
  * error.  Fills the record's path and line.
@@ -719,13 +740,9 @@ static int next_line(struct run *run, struct lines *lines,
 {
     int rc;
 
-    if (!lines->left.size) {
-        rc = input_block(&run->in, &lines->block, ROUND_MOST, err);
-        if (rc <= 0)
-            return rc;
-        lines->left = medvl_text_span(&lines->block);
-        lines->line = run->in.line;
-    }
+    rc = more_lines(run, lines, ROUND_MOST, err);
+    if (rc <= 0)
+        return rc;
     *line = take_line(&lines->left);
     *path = run->in.path;
     *number = lines->line++;

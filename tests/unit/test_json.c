@@ -324,6 +324,34 @@ static void what_a_tree_cannot_hold_is_refused(void **state)
     assert_null(tree);
 }
 
+/* Hostile input takes memory by the byte, not a node a byte. */
+static void more_than_can_be_held_is_refused(void **state)
+{
+    const size_t size = (64 << 20) + 1;
+    char *text = malloc(size);
+    struct medvl_json *tree = NULL;
+    struct medvl_json_view view = {0};
+    struct medvl_error err = {0};
+    size_t at = 0;
+
+    (void)state;
+    text[0] = '[';
+    for (size_t i = 1; i < size; i += 2)
+        memcpy(text + i, "0,", 2);
+    text[size - 1] = ']';
+    CHECK_FAILS(medvl_json_parse(&tree, (struct medvl_span){text, size}, &err),
+                MEDVL_EFORMAT, &err, "values to hold");
+    text[at++] = '{';
+    for (int i = 0; i <= MEDVL_JSON_MEMBERS; i++)
+        at += (size_t)snprintf(text + at, 32, "\"%x\":0,", (unsigned)i);
+    text[at - 1] = '}';
+    CHECK_FAILS(medvl_json_view_object(&view, (struct medvl_span){text, at},
+                                       &err),
+                MEDVL_EFORMAT, &err, "too many members");
+    medvl_json_view_release(&view);
+    free(text);
+}
+
 static void long_numbers_keep_their_value(void **state)
 {
     struct medvl_json *tree;
@@ -418,9 +446,9 @@ static void text_comes_back_through_quotes(void **state)
 static void integers_are_read_and_written_whole(void **state)
 {
     static const char TEXT[] = "[0,-1,2147483647,-2147483648,10,99,100]";
-    static const char *const BAD[] = {"[1.0]", "[1e2]", "[01]", "[-]", "[1,]",
-                                      "[1 2]", "[\"1\"]", "[[1]]", "{}", "[1",
-                                      "[1] x", "", "[+1]", "[,1]"};
+    static const char *const WRONG[] = {"[1.0]", "[1e2]", "[01]", "[-]", "[1,]",
+                                        "[1 2]", "[\"1\"]", "[[1]]", "{}", "[1",
+                                        "[1] x", "", "[+1]", "[,1]"};
     int32_t *items = NULL;
     size_t count = 0, room = 0;
     struct medvl_text out = {0};
@@ -439,9 +467,9 @@ static void integers_are_read_and_written_whole(void **state)
              &err);
     assert_int_equal(count, 9);
     assert_int_equal(items[8], 6);
-    for (size_t i = 0; i < sizeof(BAD) / sizeof(*BAD); i++)
+    for (size_t i = 0; i < sizeof(WRONG) / sizeof(*WRONG); i++)
         assert_int_equal(medvl_json_read_ints(&items, &count, &room,
-                                              medvl_span(BAD[i]), -9, 9, &err),
+                                              medvl_span(WRONG[i]), -9, 9, &err),
                          MEDVL_EFORMAT);
     CHECK_FAILS(medvl_json_read_ints(&items, &count, &room,
                                      medvl_span("[1,10]"), 0, 9, &err),
@@ -505,6 +533,7 @@ int main(void)
         cmocka_unit_test(many_names_are_compared_quickly),
         cmocka_unit_test(a_tree_prints_as_it_was),
         cmocka_unit_test(what_a_tree_cannot_hold_is_refused),
+        cmocka_unit_test(more_than_can_be_held_is_refused),
         cmocka_unit_test(long_numbers_keep_their_value),
         cmocka_unit_test(members_are_found_by_exact_name),
         cmocka_unit_test(text_comes_back_through_quotes),
