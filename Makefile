@@ -74,7 +74,10 @@ CMD     := $(patsubst cmd/%.c,%,$(filter-out cmd/medvl-decode.c,$(wildcard \
 UNIT    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH   := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
-HEADERS := $(wildcard lib/*/*.h kernels/*.h)
+# The public headers: the modules that lib/README.md lists.
+HEADERS := $(wildcard $(shell sed -nE \
+	-e 's,^[0-9]+\. (kernels/[a-z0-9_]+):.*,\1.h,p;t' \
+	-e 's,^[0-9]+\. ([a-z]+/[a-z0-9_]+):.*,lib/\1.h,p' lib/README.md))
 PAGES   := $(wildcard man/*.[1-8])
 
 # A main that includes a header of these layers is linked to libmedvl-nn.
