@@ -468,9 +468,9 @@ static void integers_are_read_and_written_whole(void **state)
     assert_int_equal(count, 9);
     assert_int_equal(items[8], 6);
     for (size_t i = 0; i < sizeof(WRONG) / sizeof(*WRONG); i++)
-        assert_int_equal(medvl_json_read_ints(&items, &count, &room,
-                                              medvl_span(WRONG[i]), -9, 9, &err),
-                         MEDVL_EFORMAT);
+        CHECK_FAILS(medvl_json_read_ints(&items, &count, &room,
+                                         medvl_span(WRONG[i]), -9, 9, &err),
+                    MEDVL_EFORMAT, &err, "byte");
     CHECK_FAILS(medvl_json_read_ints(&items, &count, &room,
                                      medvl_span("[1,10]"), 0, 9, &err),
                 MEDVL_EARG, &err, "element 1: 10");
