@@ -63,10 +63,6 @@ static void fill_defaults(struct medvl_generate_options *o)
 {
     if (!o->device)
         o->device = "cpu";
-    if (!o->max_tokens)
-        o->max_tokens = 256;
-    if (o->max_tokens < 0)
-        o->max_tokens = 0;
     if (!o->samples)
         o->samples = 1;
     if (!o->batch)

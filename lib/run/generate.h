@@ -15,7 +15,7 @@ struct medvl_generate_options {
     int64_t top_k;           /* [all] */
     double top_p;            /* [all] */
     double repetition;       /* [none] */
-    int64_t max_tokens;      /* new ones; -1: the prompt alone [256] */
+    int64_t max_tokens;      /* new ones; 0: the prompt alone */
     int64_t samples;         /* answers to each record [1] */
     const char *const *stop; /* texts that end an answer */
     int64_t stop_count;

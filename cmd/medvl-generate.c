@@ -1,0 +1,57 @@
+/*
+ * medvl-generate - add a model's predictions to records.
+ *
+ * See man/medvl-generate.1.  All the work is in lib/run/generate.c.
+ */
+#include "cmd/cli.h"
+#include "lib/run/generate.h"
+
+static struct medvl_generate_options opt;
+static struct cli_list stop;
+
+static const struct cli_option OPTIONS[] = {
+    CLI_NEED('m', "model", &opt.model, "FOLDER", "the model"),
+    CLI_REAL(0, "temperature", &opt.temperature, 0, 100,
+             "0 takes the likeliest token [0]"),
+    CLI_INT(0, "top-k", &opt.top_k, 1, 1e9, "draw from the N likeliest"),
+    CLI_REAL(0, "top-p", &opt.top_p, 0, 1, "draw from the share X"),
+    CLI_REAL(0, "repetition-penalty", &opt.repetition, 0, 100,
+             "above 1: less of what is there"),
+    CLI_INT(0, "max-tokens", &opt.max_tokens, 0, 1e9,
+            "new tokens at most [256]"),
+    CLI_INT(0, "samples", &opt.samples, 1, 1e6, "answers a record [1]"),
+    CLI_LIST(0, "stop", &stop, "TEXT", "end the answer before TEXT"),
+    CLI_FLAG(0, "choices", &opt.choices, "score the record's choices"),
+    CLI_CHOICE(0, "normalize", &opt.normalize, "tokens|bytes",
+               "divide a choice's score by its length"),
+    CLI_FLAG(0, "logprobs", &opt.logprobs, "add each token's log-probability"),
+    CLI_PATH(0, "logits", &opt.logits, "FILE",
+             "write every row of logits as safetensors"),
+    CLI_PATH(0, "root", &opt.root, "FOLDER", "pictures are below it"),
+    CLI_RARE_INT(0, "batch", &opt.batch, 1, 4096, "prompts at once [16]"),
+    CLI_END,
+};
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {
+        .name = "medvl-generate",
+        .about = "Add a model's predictions to records.",
+        .operands = "[FILE ...]",
+        .options = OPTIONS,
+        .has = CLI_HAS_RECORDS | CLI_HAS_SEED | CLI_HAS_DEVICE |
+               CLI_HAS_PART | CLI_HAS_OUTPUT,
+    };
+
+    opt.max_tokens = 256;
+    cli_parse(&cli, argc, argv);
+    if (opt.normalize && !opt.choices)
+        cli_misuse(&cli, "--normalize goes with --choices");
+    if (opt.logits && (opt.choices || opt.samples > 1))
+        cli_misuse(&cli, "--logits goes with one answer a record");
+    opt.stop = stop.items;
+    opt.stop_count = stop.count;
+    opt.device = cli.device;
+    opt.seed = cli.seed;
+    return cli_batch(&cli, &medvl_generate_batch, &opt);
+}
