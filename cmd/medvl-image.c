@@ -26,9 +26,9 @@ static const struct cli_option OPTIONS[] = {
     CLI_TEXT(0, "colour", &opt.color, "colour", "to draw with [red]"),
     CLI_CHOICE(0, "shape", &opt.shape, "box|mask", "what to draw [box]"),
     CLI_INT(0, "thick", &opt.thick, 1, 1000, "pixels of a frame [1]"),
-    CLI_TEXT(0, "augment", &opt.augment, "spec",
-             "shift=S,scale=S,rotate=DEG,contrast=C,brightness=B,"
-             "gamma=G,noise=N"),
+    CLI_TEXT(0, "augment", &opt.augment, "NAME=REACH,...",
+             "change at random: shift, scale, rotate, contrast, brightness, "
+             "gamma, noise"),
     CLI_INT(0, "copies", &opt.copies, 1, 1000000,
             "augmented records for each [1]"),
     CLI_CHOICE(0, "filter", &opt.filter, "bicubic|bilinear",

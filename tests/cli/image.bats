@@ -1,0 +1,185 @@
+# medvl-image: what it does to pictures and to the records that hold them.
+
+load helper
+
+# A 4 x 2 grey picture, as the record's own bytes.
+PNG=iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAAAAABawyK/AAAAEklEQVR42mNk0NDQ\
+YFhw4sN/AAsTA9GHkLCnAAAAAElFTkSuQmCC
+
+# record ID REGIONS [REST]
+record() {
+    printf '{"id":"%s","images":[{"data":"%s","regions":[%s]}]%s}\n' \
+        "$1" "$PNG" "$2" "${3:-}"
+}
+
+# A PNG's width and height, from its header.
+size_of() {
+    od -An -tu1 -j16 -N8 "$1" | awk '{ print $3 * 256 + $4, $7 * 256 + $8 }'
+}
+
+field() {
+    sed -E "s/.*\"$1\":(\"[^\"]*\"|\[[^]]*\]|[^,}]*).*/\1/" <<<"$output"
+}
+
+only_png() {
+    [ "$(find "$1" -type f | wc -l)" -eq 1 ] || return 1
+    find "$1" -name '*.png'
+}
+
+@test "resize writes a PNG of that size and says so" {
+    record a '' >a.jsonl
+    run_ok medvl-image --resize 12x6 --fit stretch --out px a.jsonl
+    [ "$(field width)" = 12 ]
+    [ "$(field height)" = 6 ]
+    [ "$(field path)" = "\"$(only_png px)\"" ]
+    [ "$(size_of px/*.png)" = "12 6" ]
+    [[ "$output" != *'"data"'* ]]
+}
+
+@test "boxes follow crop, pad and stretch" {
+    record a '{"label":"x","box":[1,0,3,2]}' >a.jsonl
+    run_ok medvl-image --resize 8 --fit pad --out px a.jsonl
+    [ "$(field box)" = "[2,2,6,6]" ]
+    run_ok medvl-image --resize 8 --fit crop --out px a.jsonl
+    [ "$(field box)" = "[0,0,8,8]" ]
+    run_ok medvl-image --resize 8 --fit stretch --out px a.jsonl
+    [ "$(field box)" = "[2,0,6,8]" ]
+    run_ok medvl-image --crop 1,0,4,2 --out px a.jsonl
+    [ "$(field box)" = "[0,0,2,2]" ]
+    [ "$(field width)" = 3 ]
+}
+
+@test "other fields pass through, in their order" {
+    record a '' ',"n":1.50,"t":{"b":[1, 2]}' >a.jsonl
+    run_ok medvl-image --out px a.jsonl
+    [[ "$output" == '{"id":"a","images":[{"regions":[],"path"'*'"n":1.50,"t":{"b":[1, 2]}}' ]]
+}
+
+@test "a record without pictures passes" {
+    run_ok medvl-image --resize 8 --out px <<<'{"id":"a"}'
+    [ "$output" = '{"id":"a"}' ]
+}
+
+@test "only the region that is marked is drawn" {
+    record a '{"box":[0,0,2,2],"drawn":true},{"box":[2,0,4,2]}' >a.jsonl
+    run_ok medvl-image --draw drawn --colour 1,2,3 --resize 8x4 --out px a.jsonl
+    record b '{"box":[0,0,2,2]}' >b.jsonl
+    run_ok medvl-image --draw drawn --resize 8x4 --out none b.jsonl
+    run_ok medvl-image --resize 8x4 --out plain b.jsonl
+    cmp none/*.png plain/*.png
+    run cmp -s px/*.png plain/*.png
+    [ "$status" -eq 1 ]
+}
+
+@test "a drawn region that leaves the picture makes its record bad" {
+    record a '{"box":[0,0,1,1],"drawn":true}' >a.jsonl
+    run_code 1 medvl-image --crop 2,0,4,2 --out px a.jsonl
+    [[ "$stderr" == *'a.jsonl:1: a: image 1: region 1: the region marked "drawn" left the picture'* ]]
+    record a '{"box":[0,0,1,1]}' >a.jsonl
+    run_ok medvl-image --crop 2,0,4,2 --out px a.jsonl
+    [ "$(field regions)" = "[]" ]
+}
+
+@test "geometry on a record whose messages speak of boxes is an error" {
+    local turn=',"messages":[{"role":"user","content":"where? [10, 20,30 ,40.5]"}]'
+    record a '' "$turn" >a.jsonl
+    run_code 1 medvl-image --resize 8 --out px a.jsonl
+    [[ "$stderr" == *'speak of boxes'* ]]
+    run_ok medvl-image --window 100,50 --out px a.jsonl
+    record a '' ',"messages":[{"role":"user","content":"[1,2,3] [x]"}]' >a.jsonl
+    run_ok medvl-image --resize 8 --out px a.jsonl
+}
+
+@test "augmentation gives K records, the same for one seed and any -j" {
+    local spec=shift=0.1,scale=0.1,rotate=20,contrast=0.2,gamma=0.1,noise=0.05
+    { record a '' && record b ''; } >in.jsonl
+    run_ok medvl-image --augment $spec --copies 3 --seed 5 --out px in.jsonl
+    [ "${#lines[@]}" -eq 6 ]
+    [[ "${lines[0]}" == '{"id":"a~1",'* && "${lines[5]}" == '{"id":"b~3",'* ]]
+    [ "$(find px -name '*.png' | wc -l)" -eq 6 ]
+    printf '%s\n' "$output" >first
+    cp -r px px1
+    medvl-image -j 2 --augment $spec --copies 3 --seed 5 --out px in.jsonl |
+        cmp - first
+    diff -r px px1
+    { record b '' && record a ''; } |
+        medvl-image -j 1 --augment $spec --copies 3 --seed 5 --out px | sort |
+        cmp - <(sort first)
+    medvl-image --augment $spec --copies 3 --seed 6 --out px in.jsonl >other
+    run cmp -s other first
+    [ "$status" -eq 1 ]
+}
+
+@test "copies of a record need an id" {
+    run_code 1 medvl-image --augment shift=0.1 --out px \
+        <<<"{\"images\":[{\"data\":\"$PNG\"}]}"
+    [[ "$stderr" == *id* ]]
+}
+
+@test "masks follow and stay whole run lengths" {
+    # the right half of 4 x 2: 4 pixels off, 4 on, by column
+    record a '{"mask":{"size":[2,4],"counts":"44"},"box":[2,0,4,2]}' >a.jsonl
+    run_ok medvl-image --resize 8x4 --fit stretch --out px a.jsonl
+    [[ "$output" == *'"mask":{"size":[4,8],"counts":"`0`0"}'* ]]
+    [ "$(field box)" = "[4,0,8,4]" ]
+    record a '{"mask":{"size":[2,4],"counts":"4"}}' >a.jsonl
+    run_code 1 medvl-image --resize 8 --out px a.jsonl
+    [[ "$stderr" == *'mask: the runs cover 4 of 8 pixels'* ]]
+}
+
+@test "wrong options are exit 2" {
+    for o in '--resize 0' '--resize 4x' '--resize axb' '--background pink!' \
+        '--window 3' '--augment turn=3' '--crop 1,2,1,4' '--copies 2' \
+        '--fit squash' '--colour 1,2'; do
+        # shellcheck disable=SC2086 # two words
+        run_code 2 medvl-image --out px $o <<<''
+    done
+    run_code 2 medvl-image --resize 8 <<<''
+}
+
+@test "a damaged picture is its record's error, and -k sets it aside" {
+    { record a '' && echo '{"id":"b","images":[{"data":"AAAA"}]}' &&
+        record c ''; } >in.jsonl
+    run_code 1 medvl-image --out px in.jsonl
+    [[ "$stderr" == *'in.jsonl:2: b: image 1: neither PNG nor JPEG'* ]]
+    run_code 3 medvl-image -k --rejects bad.jsonl --out px in.jsonl
+    [ "${#lines[@]}" -eq 2 ]
+    [ "$(wc -l <bad.jsonl)" -eq 1 ]
+    grep -q '"b"' bad.jsonl
+}
+
+@test "a PNG of 2^31 pixels is refused in little memory" {
+    use_release
+    # 65535 x 32768, one byte of data; the check sums are right
+    printf '%s' iVBORw0KGgoAAAANSUhEUgAA//8AAIAACAAAAABtio2CAAAACUlEQVR4nGMA \
+        AAABAAFe/335AAAAAElFTkSuQmCC | base64 -d >big.png
+    echo '{"id":"a","images":[{"path":"big.png"}]}' >a.jsonl
+    (ulimit -v 500000 && medvl-image --out px a.jsonl) >out 2>err && return 1
+    grep -q 'a.jsonl:1: a: image 1: .*over the limit' err
+    [ "$(find px -type f | wc -l)" -eq 0 ]
+}
+
+@test "pictures that cannot be written fail the run" {
+    record a '' >a.jsonl
+    touch px
+    run_code 1 medvl-image --out px a.jsonl
+    [ "${#lines[@]}" -eq 1 ]
+    [[ "$stderr" == *px* ]]
+}
+
+@test "--part gives the whole run's bytes" {
+    for i in 1 2 3 4 5 6 7; do record "r$i" ''; done >in.jsonl
+    medvl-image --resize 8 --out px in.jsonl >whole
+    for p in 1/2 2/2; do
+        medvl-image --resize 8 --out px --part $p in.jsonl
+    done | cmp - whole
+}
+
+@test "paths are below --root, read and written" {
+    mkdir -p top/in
+    base64 -d <<<"$PNG" >top/in/a.png
+    echo '{"id":"a","images":[{"path":"in/a.png"}]}' >a.jsonl
+    run_ok medvl-image --root top --out px a.jsonl
+    [ -f "top/$(field path | tr -d '"')" ]
+    [[ "$(field path)" == '"px/'* ]]
+}

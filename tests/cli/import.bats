@@ -1,0 +1,177 @@
+# medvl-import: layouts, volumes, and what damaged ones do.
+
+load helper
+
+# nifti FILE BYTES...: a volume of 3 x 4 x 2 bytes, 1 x 1 x 2 mm, with the
+# given voxels in rising order of x, then y, then z (right, front, up).
+nifti() {
+    local file=$1 v
+    shift
+    {
+        printf '\134\1\0\0'
+        head -c 36 /dev/zero
+        printf '\3\0\3\0\4\0\2\0\1\0\1\0\1\0\1\0'
+        head -c 14 /dev/zero
+        printf '\2\0\10\0\0\0'
+        # pixdim: 1 1 1 2 0 0 0 0; vox_offset 352
+        printf '\0\0\200\77\0\0\200\77\0\0\200\77\0\0\0\100'
+        head -c 16 /dev/zero
+        printf '\0\0\260\103'
+        head -c 142 /dev/zero
+        # sform_code 1 at 254
+        printf '\1\0'
+        head -c 24 /dev/zero
+        printf '\0\0\200\77\0\0\0\0\0\0\0\0\0\0\0\0'
+        printf '\0\0\0\0\0\0\200\77\0\0\0\0\0\0\0\0'
+        printf '\0\0\0\0\0\0\0\0\0\0\0\100\0\0\0\0'
+        head -c 16 /dev/zero
+        printf 'n+1\0\0\0\0\0'
+        # shellcheck disable=SC2059 # an octal number
+        for v in "$@"; do printf "\\$(printf %o "$v")"; done
+    } >"$file"
+}
+
+T1='10 20 30 40 50 60 70 80 90 100 110 120 130 140 150 160 170 180 190 200 210 220 230 240'
+LABELS='0 0 0 1 0 2 1 0 2 0 0 0 0 0 0 0 3 3 0 3 3 0 0 0'
+
+volumes() {
+    # shellcheck disable=SC2086 # a list
+    nifti t1.nii $T1
+    # shellcheck disable=SC2086
+    nifti lab.nii $LABELS
+    [ "$(wc -c <t1.nii)" -eq 376 ]
+}
+
+@test "a volume becomes slices with their place" {
+    volumes
+    run_ok medvl-import nifti t1.nii --axis all --out px
+    [ "${#lines[@]}" -eq 9 ]
+    [[ "${lines[1]}" == '{"id":"t1:axial:1","images":[{"path":"px/'*'.png","width":3,"height":4,"slice":1,"axis":"axial","position":2,"spacing":[1,1,2],"hash":"'*'"}],"plane":"axial","source":"t1","group":"t1"}' ]]
+    [[ "${lines[2]}" == *'"id":"t1:coronal:0"'*'"width":3,"height":2,'*'"spacing":[1,2,1]'* ]]
+    [ "$(find px -name '*.png' | wc -l)" -eq 9 ]
+}
+
+@test "labels become regions, equal names one of them" {
+    volumes
+    printf '1 left side=L\n2 right side=R 2001\n3 - \n' >names
+    run_ok medvl-import nifti t1.nii --labels lab.nii --names names --out px
+    # rows from the front: y 3, 2, 1, 0; label 1 at (0,1), (0,2)
+    [[ "${lines[0]}" == *'"regions":[{"label":"left","side":"L","box":[0,1,1,3],"area":2,"mask":{"size":[4,3],"counts":"129"},"author":"human"},{"label":"right","side":"R","box":[2,1,3,3],"area":2,'* ]]
+    [[ "${lines[1]}" == *'"regions":[]'* ]]
+    [[ "${lines[0]}" == *'"provenance":{"images":{"author":"human","command":"medvl-import"'* ]]
+    printf '1 both\n2 both\n3 up\n' >names
+    run_ok medvl-import nifti t1.nii --labels lab.nii --names names --out px
+    [[ "${lines[0]}" == *'"regions":[{"label":"both","box":[0,1,3,3],"area":4,'* ]]
+    run_ok medvl-import nifti t1.nii --labels lab.nii --min-area 3 --out px
+    [[ "${lines[0]}" == *'"regions":[]'* && "${lines[1]}" == *'"label":"3"'* ]]
+    printf '1 a\n2 b\n' >names
+    run_code 1 medvl-import nifti t1.nii --labels lab.nii --names names --out px
+    [[ "$stderr" == *'label 3 is not in names'* ]]
+    printf '1 a\n1 b\n' >names
+    run_code 1 medvl-import nifti t1.nii --labels lab.nii --names names --out px
+    [[ "$stderr" == *'names:2: number 1 twice'* ]]
+    printf '1 a box=3\n' >names
+    run_code 1 medvl-import nifti t1.nii --labels lab.nii --names names --out px
+}
+
+@test "a canvas is square, in mm, with the content in its middle" {
+    volumes
+    run_ok medvl-import nifti t1.nii --labels lab.nii --axis coronal --canvas 8 --out px
+    [[ "${lines[0]}" == *'"width":8,"height":8,'*'"spacing":[1,1,1]'* ]]
+    # y 1: label 1 at x 0, 2 at x 2 below (z 0); 3 x 2 voxels of 1 x 2 mm
+    [[ "${lines[1]}" == *'{"label":"1","box":[3,4,4,6],'*'{"label":"2","box":[5,4,6,6],'* ]]
+    run_code 1 medvl-import nifti t1.nii --canvas 3 --out px
+    [[ "$stderr" == *'the content is 4.0 mm high in axial slices, the canvas 3 mm'* ]]
+}
+
+@test "slices are chosen by number and by content" {
+    volumes
+    run_ok medvl-import nifti t1.nii --axis coronal --slices 1-3:2 --out px
+    [ "${#lines[@]}" -eq 2 ]
+    [[ "${lines[1]}" == *'"slice":3'* ]]
+    # 4 of 12 pixels in both
+    run_ok medvl-import nifti lab.nii --content 0.33 --out px
+    [ "${#lines[@]}" -eq 2 ]
+    run_ok medvl-import nifti lab.nii --content 0.34 --out px
+    [ -z "$output" ]
+    run_code 2 medvl-import nifti t1.nii --slices 3-1 --out px
+}
+
+@test "values of more than 8 bits need a window" {
+    volumes
+    # datatype 4 (int16), 16 bits: half as many rows
+    { head -c 42 t1.nii && printf '\3\0\2\0' && head -c 70 t1.nii |
+        tail -c 24 && printf '\4\0\20\0' && tail -c +75 t1.nii; } >t16.nii
+    run_code 1 medvl-import nifti t16.nii --out px
+    [[ "$stderr" == *'t16.nii: values of more than 8 bits need a window'* ]]
+    run_ok medvl-import nifti t16.nii --window 30000,60000 --out px
+    [[ "$output" == *'"window":[30000,60000]'* ]]
+}
+
+@test "damaged volumes are their own errors, and -k goes on" {
+    volumes
+    head -c 370 t1.nii >cut.nii
+    echo not a volume >text.nii
+    gzip -c t1.nii >good.nii.gz
+    head -c 60 good.nii.gz >cut.nii.gz
+    for f in cut.nii text.nii cut.nii.gz none.nii; do
+        run_code 1 medvl-import nifti $f --out px
+        [[ "$stderr" == "medvl-import: $f: "* ]]
+        [[ "$output" == '{"medvl_failed":"medvl-import: '$f* ]]
+    done
+    run_code 3 medvl-import -k --rejects bad nifti cut.nii good.nii.gz text.nii --out px
+    [ "${#lines[@]}" -eq 2 ]
+    [ "$(wc -l <bad)" -eq 2 ]
+    [[ "$stderr" == *'cut.nii: '*'text.nii: '* ]]
+}
+
+@test "a label volume on another grid is refused" {
+    volumes
+    { head -c 292 lab.nii && printf '\0\0\200\77' && tail -c +297 lab.nii; } >moved.nii
+    run_code 1 medvl-import nifti t1.nii --labels moved.nii --out px
+    [[ "$stderr" == *'moved.nii: not on the grid of t1.nii'* ]]
+}
+
+@test "constant fields and origin are set" {
+    volumes
+    run_ok medvl-import nifti t1.nii --out px --set species=human \
+        --set note=a=b --source set --license MIT --group p1 --split train \
+        --modality MR --body-part brain --slices 0-0
+    [[ "$output" == *'"modality":"MR","body_part":"brain"'*'"source":"set","license":"MIT","split":"train","group":"p1","species":"human","note":"a=b"}' ]]
+    run_code 2 medvl-import nifti t1.nii --out px --set species
+    run_code 2 medvl-import dicom t1.nii --out px
+    run_code 2 medvl-import nifti
+    run_code 2 medvl-import nifti t1.nii
+}
+
+@test "-o leaves a whole file or none" {
+    volumes
+    run_ok medvl-import nifti t1.nii --out px -o all.jsonl
+    [ -z "$output" ] && [ "$(wc -l <all.jsonl)" -eq 2 ]
+    head -c 370 t1.nii >cut.nii
+    run_code 1 medvl-import nifti t1.nii cut.nii --out px -o two.jsonl
+    [ ! -e two.jsonl ] && [ ! -e two.jsonl.tmp ]
+}
+
+@test "medmnist gives the pictures of the arrays" {
+    need_data images/pneumoniamnist
+    use_release
+    run_ok medvl-import medmnist "$MEDVL_DATA/images/pneumoniamnist" --out px
+    [ "${#lines[@]}" -eq 5856 ]
+    [ "$(find px -type f | wc -l)" -eq 5856 ]
+    [[ "${lines[0]}" == '{"id":"pneumoniamnist:train:0",'*'"answer":"pneumonia","choices":{"A":"normal","B":"pneumonia"}'*'"split":"train"'* ]]
+    [ "$(grep -c '"split":"test"' <<<"$output")" -eq 624 ]
+    [ "$(grep '"split":"test"' <<<"$output" | grep -c '"answer":"normal"')" -eq 234 ]
+}
+
+@test "the brain atlas of mricron-data becomes regions" {
+    local t=/usr/share/mricron/templates
+    [ -e $t/aal.nii.gz ] || skip "no mricron-data"
+    use_release
+    run_ok medvl-import nifti $t/ch2bet.nii.gz --labels $t/aal.nii.gz \
+        --names $t/aal.nii.txt --axis axial --out slices
+    [ "${#lines[@]}" -eq 181 ]
+    # the left is on the left
+    [[ "${lines[89]}" == *'{"label":"Precentral_L","box":[32,84,43,93],"area":59,'* ]]
+    [[ "${lines[89]}" == *'{"label":"Precentral_R","box":[146,75,159,88],'* ]]
+}
