@@ -159,7 +159,7 @@ int medvl_arena_take(size_t *offset, void **data, struct medvl_arena *arena,
                      size_t size, struct medvl_error *err)
 {
     struct medvl_arena_hole *hole;
-    size_t i;
+    size_t i = 0;
     int rc;
 
     *data = NULL;

@@ -1,0 +1,41 @@
+/*
+ * medvl-merge - checkpoints to a checkpoint; a fresh model.
+ *
+ * See man/medvl-merge.1.  All the work is in lib/run/merge.c.
+ */
+#include "cmd/cli.h"
+#include "lib/run/merge.h"
+
+static struct medvl_merge_options opt;
+
+static const struct cli_option OPTIONS[] = {
+    CLI_NEED(0, "init", &opt.init, "FILE",
+             "make a fresh model of this config.json"),
+    CLI_PATH(0, "tokenizer", &opt.tokenizer, "FILE",
+             "tokenizer.json of the model"),
+    CLI_CHOICE(0, "chat", &opt.chat, "llama3|chatml|vicuna",
+               "layout of conversations"),
+    CLI_PATH(0, "preprocessor", &opt.preprocessor, "FILE",
+             "preprocessor_config.json [CLIP's for the tower's size]"),
+    CLI_NEED('o', "output", &opt.output, "FOLDER", "the folder to make"),
+    CLI_END,
+};
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {
+        .name = "medvl-merge",
+        .about = "Make a model folder with fresh weights.",
+        .options = OPTIONS,
+        .has = CLI_HAS_SEED,
+    };
+    struct medvl_error err = {0};
+
+    cli_parse(&cli, argc, argv);
+    if (cli.argc > 0)
+        cli_misuse(&cli, "%s: there is nothing to merge", cli.argv[0]);
+    if (!opt.tokenizer != !opt.chat)
+        cli_misuse(&cli, "--tokenizer and --chat go together");
+    opt.seed = (uint64_t)cli.seed;
+    return cli_finish(&cli, medvl_merge_init(&opt, &err), &err);
+}
