@@ -47,7 +47,8 @@ int medvl_frontend_rows(float *out, const struct medvl_frontend *frontend,
 /*
  * Where a stored-picture pixel box falls after the geometry above, for
  * dense objectives: patch (row, column) centres to stored-picture pixels.
- * Writes x, y of each patch centre (patches, 2).
+ * Writes x, y of each patch centre (patches, 2), in pixels of which the
+ * first spans 0..1.
  */
 int medvl_frontend_centres(float *out, const struct medvl_frontend *frontend,
                            int64_t width, int64_t height,
