@@ -50,21 +50,30 @@ INLINE __m128 sum4(__m256 a, __m256 b, __m256 c, __m256 d)
                       _mm256_extractf128_ps(t, 1));
 }
 
-struct tile {
-    const void *w;    /* four rows (or one) of `dtype`, ldw bytes apart */
-    const float *inp; /* up to three rows */
-    float *out;
-    const char *ahead; /* weights that are wanted next, ldw_ahead apart */
-    int64_t ldw, ldi, ldo, ld_ahead;
-    int64_t k;
-    bool first; /* out is set, not added to */
+/*
+ * Where the walk goes next, asked for meanwhile: row after row and line
+ * after line, which is how memory gives most, and spread over all tiles of
+ * a strip, so that their loads need not queue behind it.
+ */
+struct ahead {
+    const char *line, *end;  /* end: of the row's part */
+    int64_t step, part, row; /* bytes: a step of k, a row's part, a row */
 };
 
-/* rows 1 or 4, cols 1..3, fetch rows of w to prefetch: all constants. */
-INLINE void tile(const struct tile *t, enum medvl_dtype dtype, int rows,
-                 int cols, int fetch)
+struct tile {
+    const void *w;    /* rows of `dtype`, ldw bytes apart */
+    const float *inp; /* up to three rows */
+    float *out;
+    int64_t ldw, ldi, ldo;
+    int64_t k;
+    bool first; /* out is set, not added to */
+    struct ahead ahead;
+};
+
+/* rows 1, 2 or 4 and cols 1..3: constants. */
+INLINE void tile(struct tile *t, enum medvl_dtype dtype, int rows, int cols)
 {
-    const int64_t size = dtype == MEDVL_DTYPE_F32 ? 4 : 2;
+    struct ahead ahead = t->ahead;
     __m256 sum[ROWS][COLS], x[COLS];
     int64_t k;
 
@@ -74,8 +83,12 @@ INLINE void tile(const struct tile *t, enum medvl_dtype dtype, int rows,
     for (k = 0; k + 8 <= t->k; k += 8) {
         for (int c = 0; c < cols; c++)
             x[c] = _mm256_loadu_ps(t->inp + c * t->ldi + k);
-        for (int r = 0; r < fetch; r++)
-            _mm_prefetch(t->ahead + r * t->ld_ahead + k * size, _MM_HINT_T0);
+        _mm_prefetch(ahead.line, _MM_HINT_T0);
+        ahead.line += ahead.step;
+        if (ahead.line >= ahead.end) {
+            ahead.line += ahead.row - ahead.part;
+            ahead.end += ahead.row;
+        }
         for (int r = 0; r < rows; r++) {
             const __m256 w =
                 load_weight((const char *)t->w + r * t->ldw, dtype, k);
@@ -98,7 +111,7 @@ INLINE void tile(const struct tile *t, enum medvl_dtype dtype, int rows,
     }
     for (int c = 0; c < cols; c++) {
         const __m128i mask =
-            rows == ROWS ? _mm_set1_epi32(-1) : _mm_setr_epi32(-1, 0, 0, 0);
+            _mm_cmpgt_epi32(_mm_set1_epi32(rows), _mm_setr_epi32(0, 1, 2, 3));
         float *out = t->out + c * t->ldo;
         __m128 s = sum4(sum[0][c], sum[1][c], sum[2][c], sum[3][c]);
 
@@ -106,54 +119,61 @@ INLINE void tile(const struct tile *t, enum medvl_dtype dtype, int rows,
             s = _mm_add_ps(_mm_maskload_ps(out, mask), s);
         _mm_maskstore_ps(out, mask, s);
     }
+    t->ahead = ahead;
 }
 
-/* All rows of inp against four rows (or one) of w over one range of k. */
+/* All rows of inp against 4, 2 or 1 rows of w over one range of k. */
 INLINE void strip(const struct product *p, struct tile *t,
                   enum medvl_dtype dtype, int rows)
 {
     const float *inp = t->inp;
-    const char *ahead = t->ahead;
     float *out = t->out;
+    int64_t cols;
 
-    for (int64_t i = 0; i < p->n;) {
-        const int64_t left = p->n - i;
-        const int cols = left >= 3 && left != 4 ? 3 : left >= 2 ? 2
-                                                                : 1;
-
+    for (int64_t i = 0; i < p->n; i += cols) {
+        cols = min_i64(COLS, p->n - i == 4 ? 2 : p->n - i);
         t->inp = inp + i * p->ldi;
         t->out = out + i * p->ldo;
-        if (p->n <= COLS && cols == 1)
-            tile(t, dtype, rows, 1, rows);
-        else if (p->n <= COLS && cols == 2)
-            tile(t, dtype, rows, 2, rows);
-        else if (cols == 1)
-            tile(t, dtype, rows, 1, 0);
+        if (cols == 1)
+            tile(t, dtype, rows, 1);
         else if (cols == 2)
-            tile(t, dtype, rows, 2, rows / 2);
+            tile(t, dtype, rows, 2);
         else
-            tile(t, dtype, rows, 3, rows / 2);
-        i += cols;
-        /* The next tile fetches the other two rows. */
-        t->ahead = t->ahead == ahead ? ahead + rows / 2 * t->ld_ahead : ahead;
+            tile(t, dtype, rows, 3);
     }
+}
+
+INLINE void strip_of(const struct product *p, struct tile *t,
+                     enum medvl_dtype dtype, int64_t rows)
+{
+    if (rows == 4)
+        strip(p, t, dtype, 4);
+    else if (rows == 2)
+        strip(p, t, dtype, 2);
+    else
+        strip(p, t, dtype, 1);
 }
 
 static void strip_any(const struct product *p, struct tile *t,
                       enum medvl_dtype dtype, int64_t rows)
 {
-    if (dtype == MEDVL_DTYPE_F32 && rows == ROWS)
-        strip(p, t, MEDVL_DTYPE_F32, ROWS);
-    else if (dtype == MEDVL_DTYPE_F32)
-        strip(p, t, MEDVL_DTYPE_F32, 1);
-    else if (dtype == MEDVL_DTYPE_BF16 && rows == ROWS)
-        strip(p, t, MEDVL_DTYPE_BF16, ROWS);
+    if (dtype == MEDVL_DTYPE_F32)
+        strip_of(p, t, MEDVL_DTYPE_F32, rows);
     else if (dtype == MEDVL_DTYPE_BF16)
-        strip(p, t, MEDVL_DTYPE_BF16, 1);
-    else if (rows == ROWS)
-        strip(p, t, MEDVL_DTYPE_F16, ROWS);
+        strip_of(p, t, MEDVL_DTYPE_BF16, rows);
     else
-        strip(p, t, MEDVL_DTYPE_F16, 1);
+        strip_of(p, t, MEDVL_DTYPE_F16, rows);
+}
+
+/*
+ * How many rows of w next.  Two suffice for one tile of inp, where memory
+ * is the limit and likes two streams better than four.
+ */
+static int64_t rows_next(const struct product *p, int64_t m)
+{
+    const int64_t most = p->n <= COLS ? 2 : ROWS;
+
+    return p->m - m >= most ? most : 1;
 }
 
 static const char *weight(const struct product *p, int64_t m, int64_t k)
@@ -172,14 +192,18 @@ static void walk_step(const struct product *p, int64_t m, int64_t rows,
         .w = weight(p, m, k),
         .inp = p->inp + k,
         .out = p->out + m,
-        .ahead = next,
         .ldw = p->ldw * size,
-        .ld_ahead = p->ldw * size,
         .ldi = p->ldi,
         .ldo = p->ldo,
         .k = min_i64(KB, p->k - k),
         .first = k == 0 && !p->add,
     };
+
+    t.ahead.line = next;
+    t.ahead.row = t.ldw;
+    t.ahead.part = t.k * size;
+    t.ahead.end = next + t.ahead.part;
+    t.ahead.step = ceil_div(8 * rows * size, ceil_div(p->n, COLS));
 
     if (dtype != MEDVL_DTYPE_F32 && p->n >= CONVERT_FROM) {
         for (int64_t r = 0; r < rows; r++)
@@ -198,7 +222,7 @@ static void walk_rows(const struct product *p, float *room)
     int64_t rows;
 
     for (int64_t m = 0; m < p->m; m += rows) {
-        rows = p->m - m >= ROWS ? ROWS : 1;
+        rows = rows_next(p, m);
         for (int64_t k = 0; k == 0 || k < p->k; k += KB) {
             const bool end = k + KB >= p->k;
 
@@ -220,7 +244,7 @@ static void walk_wide(const struct product *p, float *room)
         part.out += i * p->ldo;
         for (int64_t k = 0; k == 0 || k < p->k; k += KB)
             for (int64_t m = 0; m < p->m; m += rows) {
-                rows = p->m - m >= ROWS ? ROWS : 1;
+                rows = rows_next(p, m);
                 walk_step(&part, m, rows, k, weight(p, m + rows, k), room);
             }
     }
