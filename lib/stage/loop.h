@@ -65,8 +65,9 @@ int medvl_out_reject(struct medvl_out *out, const struct medvl_record *record,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * What the functions below get as `stage` is what open made.  Any function
- * but the main one may be NULL.
+ * What the functions below get as `stage` is what open made; without open
+ * it is `options`.  Any function but the main one may be NULL; a map without
+ * `worker` hands `stage` to every thread.  Workers are made one at a time.
  */
 struct medvl_map {
     int (*open)(void **stage, const void *options, struct medvl_error *err);
