@@ -52,7 +52,8 @@ only_png() {
 @test "other fields pass through, in their order" {
     record a '' ',"n":1.50,"t":{"b":[1, 2]}' >a.jsonl
     run_ok medvl-image --out px a.jsonl
-    [[ "$output" == '{"id":"a","images":[{"regions":[],"path"'*'"n":1.50,"t":{"b":[1, 2]}}' ]]
+    [[ "$output" == '{"id":"a","images":[{"regions":[],"path"'* ]]
+    [[ "$output" == *'}],"n":1.50,"t":{"b":[1, 2]}}' ]]
 }
 
 @test "a record without pictures passes" {
@@ -74,38 +75,39 @@ only_png() {
 @test "a drawn region that leaves the picture makes its record bad" {
     record a '{"box":[0,0,1,1],"drawn":true}' >a.jsonl
     run_code 1 medvl-image --crop 2,0,4,2 --out px a.jsonl
-    [[ "$stderr" == *'a.jsonl:1: a: image 1: region 1: the region marked "drawn" left the picture'* ]]
+    [[ "$stderr" == *'a.jsonl:1: a: image 1: region 1: '* ]]
+    [[ "$stderr" == *'marked "drawn" left the picture'* ]]
     record a '{"box":[0,0,1,1]}' >a.jsonl
     run_ok medvl-image --crop 2,0,4,2 --out px a.jsonl
     [ "$(field regions)" = "[]" ]
 }
 
 @test "geometry on a record whose messages speak of boxes is an error" {
-    local turn=',"messages":[{"role":"user","content":"where? [10, 20,30 ,40.5]"}]'
-    record a '' "$turn" >a.jsonl
+    turn() { printf ',"messages":[{"role":"user","content":"%s"}]' "$1"; }
+    record a '' "$(turn 'where? [10, 20,30 ,40.5]')" >a.jsonl
     run_code 1 medvl-image --resize 8 --out px a.jsonl
     [[ "$stderr" == *'speak of boxes'* ]]
     run_ok medvl-image --window 100,50 --out px a.jsonl
-    record a '' ',"messages":[{"role":"user","content":"[1,2,3] [x]"}]' >a.jsonl
+    record a '' "$(turn '[1,2,3] [x]')" >a.jsonl
     run_ok medvl-image --resize 8 --out px a.jsonl
 }
 
 @test "augmentation gives K records, the same for one seed and any -j" {
-    local spec=shift=0.1,scale=0.1,rotate=20,contrast=0.2,gamma=0.1,noise=0.05
+    local spec=shift=0.1,scale=0.1,rotate=20,contrast=0.2,noise=0.05
     { record a '' && record b ''; } >in.jsonl
-    run_ok medvl-image --augment $spec --copies 3 --seed 5 --out px in.jsonl
+    set -- --augment $spec --copies 3 --out px
+    run_ok medvl-image "$@" --seed 5 in.jsonl
     [ "${#lines[@]}" -eq 6 ]
-    [[ "${lines[0]}" == '{"id":"a~1",'* && "${lines[5]}" == '{"id":"b~3",'* ]]
+    [[ "${lines[0]}" == '{"id":"a~1",'* ]]
+    [[ "${lines[5]}" == '{"id":"b~3",'* ]]
     [ "$(find px -name '*.png' | wc -l)" -eq 6 ]
     printf '%s\n' "$output" >first
     cp -r px px1
-    medvl-image -j 2 --augment $spec --copies 3 --seed 5 --out px in.jsonl |
-        cmp - first
+    medvl-image -j 2 "$@" --seed 5 in.jsonl | cmp - first
     diff -r px px1
     { record b '' && record a ''; } |
-        medvl-image -j 1 --augment $spec --copies 3 --seed 5 --out px | sort |
-        cmp - <(sort first)
-    medvl-image --augment $spec --copies 3 --seed 6 --out px in.jsonl >other
+        medvl-image -j 1 "$@" --seed 5 | sort | cmp - <(sort first)
+    medvl-image "$@" --seed 6 in.jsonl >other
     run cmp -s other first
     [ "$status" -eq 1 ]
 }
@@ -120,6 +122,7 @@ only_png() {
     # the right half of 4 x 2: 4 pixels off, 4 on, by column
     record a '{"mask":{"size":[2,4],"counts":"44"},"box":[2,0,4,2]}' >a.jsonl
     run_ok medvl-image --resize 8x4 --fit stretch --out px a.jsonl
+    # shellcheck disable=SC2016 # not an expansion
     [[ "$output" == *'"mask":{"size":[4,8],"counts":"`0`0"}'* ]]
     [ "$(field box)" = "[4,0,8,4]" ]
     record a '{"mask":{"size":[2,4],"counts":"4"}}' >a.jsonl
