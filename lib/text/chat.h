@@ -28,7 +28,7 @@
 
 struct medvl_chat_layout {
     const char *name;                       /* llama3, chatml, vicuna */
-    const char *template;                   /* to be written as chat_template.jinja */
+    const char *template;                   /* for chat_template.jinja */
     const struct medvl_added_token *tokens; /* the placeholder among them */
     size_t token_count;
     const char *begin; /* or NULL */
