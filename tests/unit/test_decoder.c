@@ -10,7 +10,8 @@
 #include "lib/tensor/safetensors.h"
 
 #define STORIES "models/stories260k"
-enum { VOCAB = 512, MOST = 256 };
+enum { VOCAB = 512,
+       MOST = 256 };
 
 static struct medvl_json *expected(const char *folder)
 {
@@ -176,12 +177,86 @@ static void the_long_text_has_its_loss(void **state)
     medvl_free(folder);
 }
 
+/* ---- a Llama written by transformers ---------------------------------- */
+
+#define TINY "tests/golden/models/llama"
+
+static void check_tiny(struct subject *s, const int64_t *steps, int count)
+{
+    struct medvl_safetensors *want = NULL;
+    struct medvl_kvcache *cache = NULL;
+    const int32_t *ids;
+    const float *logits;
+    float *got;
+    int64_t n, vocab, at = 0;
+
+    CHECK_OK(medvl_safetensors_open(&want, TINY "/expected.safetensors",
+                                    &s->err),
+             &s->err);
+    ids = medvl_safetensors_find(want, "ids")->data;
+    logits = medvl_safetensors_find(want, "logits")->data;
+    n = medvl_safetensors_find(want, "logits")->size[0];
+    vocab = medvl_safetensors_find(want, "logits")->size[1];
+    got = calloc((size_t)(n * vocab), sizeof(*got));
+    assert_non_null(got);
+    if (count > 0)
+        CHECK_OK(medvl_kvcache_open(&cache, &s->model->config.decoder, 1, n,
+                                    n, &s->err),
+                 &s->err);
+    for (int i = 0; i < count; i++) {
+        subject_text_logits(got + at * vocab, s, ids + at, steps[i], cache);
+        at += steps[i];
+    }
+    if (count == 0)
+        subject_text_logits(got, s, ids, n, NULL);
+    assert_true(relative_difference(got, logits, n * vocab) <= 1e-5);
+    free(got);
+    medvl_kvcache_free(cache);
+    medvl_safetensors_free(want);
+}
+
+static void grouped_heads_and_stretched_rope_are_those_of_transformers(
+    void **state)
+{
+    static const int64_t STEPS[] = {7, 1, 1, 30, 1};
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, TINY, 0);
+    assert_int_equal(s.model->config.decoder.groups, 2);
+    assert_int_equal(s.model->config.decoder.head_size, 20);
+    check_tiny(&s, NULL, 0);
+    check_tiny(&s, STEPS, 5);
+    subject_release(&s);
+}
+
+static void ids_outside_the_vocabulary_are_refused(void **state)
+{
+    const int32_t ids[] = {1, 71}, positions[] = {0, 1}, cu[] = {0, 2};
+    struct medvl_sequences tokens = {.tokens = 2, .sequences = 1};
+    struct medvl_decoder_run *run;
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, TINY, 0);
+    tokens.ids = ids;
+    tokens.positions = positions;
+    tokens.cu = cu;
+    CHECK_FAILS(medvl_decoder_run_open(&run, &s.model->config.decoder,
+                                       &tokens, &s.err),
+                MEDVL_EARG, &s.err, "71");
+    subject_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories_gives_the_logits_and_losses_of_float64),
         cmocka_unit_test(stories_tells_all_five_texts_whole),
         cmocka_unit_test(the_long_text_has_its_loss),
+        cmocka_unit_test(
+            grouped_heads_and_stretched_rope_are_those_of_transformers),
+        cmocka_unit_test(ids_outside_the_vocabulary_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Tiny random models written by transformers, with the logits it gives.
+
+    models.py make DIR              write DIR/llama and DIR/llava
+    models.py check MODEL LOGITS    does transformers load MODEL (a folder
+                                    that medvl wrote) and give the logits
+                                    that medvl-generate --logits wrote?
+
+Versions and how to get them without a GPU: README.md.  Read next:
+../unit/test_decoder.c and ../unit/test_vlm.c, which compare.
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+)
+
+IMAGE = 60
+
+
+def spread(model):
+    """Values larger than a fresh model's, so that every part shows."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for name, value in sorted(model.named_parameters()):
+            noise = torch.randn(value.shape, generator=generator)
+            base = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            value.copy_(base + 0.25 * noise)
+
+
+def save(model, folder, tensors):
+    model.save_pretrained(folder)
+    for extra in ("generation_config.json",):
+        (folder / extra).unlink(missing_ok=True)
+    save_file(
+        {k: v.contiguous() for k, v in tensors.items()},
+        folder / "expected.safetensors",
+    )
+
+
+def make_llama(folder):
+    config = LlamaConfig(
+        vocab_size=71,
+        hidden_size=36,
+        intermediate_size=50,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=20,
+        max_position_embeddings=64,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+        rope_theta=500.0,
+        rope_scaling={
+            "rope_type": "llama3",
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+    )
+    model = LlamaForCausalLM(config).eval()
+    spread(model)
+    ids = torch.randint(0, 71, (1, 40), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        logits = model(ids).logits[0]
+    save(model, folder, {"ids": ids[0].int(), "logits": logits})
+
+
+def make_llava(folder):
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            hidden_size=36,
+            intermediate_size=50,
+            num_hidden_layers=3,
+            num_attention_heads=3,
+            image_size=20,
+            patch_size=5,
+            projection_dim=36,
+        ),
+        text_config=LlamaConfig(
+            vocab_size=67,
+            hidden_size=28,
+            intermediate_size=44,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=64,
+            rms_norm_eps=1e-5,
+        ),
+        image_token_index=IMAGE,
+        vision_feature_layer=-2,
+        image_seq_length=16,
+    )
+    model = LlavaForConditionalGeneration(config).eval()
+    spread(model)
+    generator = torch.Generator().manual_seed(5)
+    picture = torch.randint(0, 256, (27, 33, 3), generator=generator)
+    picture = picture.to(torch.uint8)
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": 20}, crop_size={"height": 20, "width": 20}
+    )
+    pixels = processor(Image.fromarray(picture.numpy()), return_tensors="pt")
+    pixels = pixels["pixel_values"]
+    ids = [1, 5, IMAGE, 9, 33, 2, 66, 17]
+    expanded = sum(([i] * (16 if i == IMAGE else 1) for i in ids), [])
+    with torch.no_grad():
+        logits = model(
+            input_ids=torch.tensor([expanded]), pixel_values=pixels
+        ).logits[0]
+    save(
+        model,
+        folder,
+        {
+            "ids": torch.tensor(ids, dtype=torch.int32),
+            "picture": picture,
+            "pixels": pixels[0],
+            "logits": logits,
+        },
+    )
+    processor.save_pretrained(folder)
+
+
+def check(folder, logits_file):
+    """Ids of the record "check" stand in check.json beside the logits."""
+    folder = pathlib.Path(folder)
+    config = json.loads((folder / "config.json").read_text())
+    want = load_file(logits_file)
+    ids = json.loads(pathlib.Path(logits_file).with_suffix(".json").read_text())
+    kind = AutoModelForCausalLM
+    extra = {}
+    if config["architectures"][0].startswith("Llava"):
+        kind = LlavaForConditionalGeneration
+        processor = CLIPImageProcessor.from_pretrained(folder)
+        picture = Image.open(ids["picture"]).convert("RGB")
+        extra = processor(picture, return_tensors="pt")
+    model, info = kind.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True
+    )
+    for key in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        assert not info[key], (key, info[key])
+    with torch.no_grad():
+        got = model(input_ids=torch.tensor([ids["ids"]]), **extra).logits[0]
+    got = got.numpy()
+    for name, value in want.items():
+        value = value.numpy()
+        error = np.abs(got[: len(value)] - value).max() / np.abs(got).max()
+        print(f"{name}: {value.shape}, largest difference {error:.2e}")
+        assert error <= 1e-4
+
+
+def main():
+    if sys.argv[1:2] == ["make"]:
+        root = pathlib.Path(sys.argv[2])
+        make_llama(root / "llama")
+        make_llava(root / "llava")
+    elif sys.argv[1:2] == ["check"]:
+        check(*sys.argv[2:4])
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
