@@ -42,6 +42,10 @@ struct medvl_tokenizer;
  */
 int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The same from the file's bytes, without a configuration beside it. */
+int medvl_tokenizer_new(struct medvl_tokenizer **out, struct medvl_span json,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_tokenizer_free(struct medvl_tokenizer *tok);
 
 /* Largest id plus one: the least vocab_size a model needs. */

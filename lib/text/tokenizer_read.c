@@ -877,10 +877,38 @@ static int find_files(char **file, char **config, const char *path,
     return rc;
 }
 
-int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
+static int new_tokenizer(struct medvl_tokenizer **out,
+                         struct medvl_span json, bool *has_template,
                          struct medvl_error *err)
 {
     struct medvl_tokenizer *tok = medvl_alloc(1, sizeof(*tok));
+    int rc;
+
+    *out = NULL;
+    if (!tok)
+        return medvl_no_memory(err);
+    tok->begin = tok->end = tok->pad = -1;
+    rc = read_parts(tok, json, has_template, err);
+    if (rc < 0) {
+        medvl_tokenizer_free(tok);
+        return rc;
+    }
+    *out = tok;
+    return MEDVL_OK;
+}
+
+int medvl_tokenizer_new(struct medvl_tokenizer **out, struct medvl_span json,
+                        struct medvl_error *err)
+{
+    bool has_template = false;
+
+    return new_tokenizer(out, json, &has_template, err);
+}
+
+int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
+                         struct medvl_error *err)
+{
+    struct medvl_tokenizer *tok = NULL;
     struct medvl_mapping map = {0};
     char *file = NULL;
     char *config = NULL;
@@ -888,16 +916,13 @@ int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
     int rc;
 
     *out = NULL;
-    if (!tok)
-        return medvl_no_memory(err);
-    tok->begin = tok->end = tok->pad = -1;
     rc = find_files(&file, &config, path, err);
     if (rc == MEDVL_OK)
         rc = medvl_mapping_open(&map, file, err);
     if (rc < 0)
         goto done;
-    rc = read_parts(
-        tok, (struct medvl_span){(const char *)map.data, map.size},
+    rc = new_tokenizer(
+        &tok, (struct medvl_span){(const char *)map.data, map.size},
         &has_template, err);
     if (rc < 0)
         rc = medvl_context(err, "%s", file);
