@@ -8,18 +8,24 @@
 
 #include <string.h>
 
+#include "lib/base/file.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/text/chat.h"
 #include "lib/text/tokenizer.h"
 
 struct stage {
     const struct medvl_tokenize_options *options;
     struct medvl_tokenizer *tok;
+    struct medvl_chat *chat; /* NULL: no_chat says why */
+    struct medvl_error no_chat;
 };
 
 struct worker {
     const struct stage *stage;
     struct medvl_encoder *encoder;
+    struct medvl_chat_worker *chat; /* made for the first messages */
+    struct medvl_chat_tokens turns;
     struct medvl_tokens tokens;
     struct medvl_text text;
     struct medvl_text json;
@@ -31,8 +37,33 @@ static void stage_free(void *arg)
 
     if (!stage)
         return;
+    medvl_chat_free(stage->chat);
     medvl_tokenizer_free(stage->tok);
     medvl_free(stage);
+}
+
+/*
+ * The chat template of the model's folder.  That there is none, or that it
+ * is no good, matters only to a record with messages.
+ */
+static int open_chat(struct stage *stage, struct medvl_error *err)
+{
+    const char *path = stage->options->model;
+    const char *slash = strrchr(path, '/');
+    char *folder = NULL;
+    int rc;
+
+    if (medvl_folder_exists(path))
+        folder = medvl_copy_string(path, strlen(path));
+    else if (slash)
+        folder = medvl_copy_string(path, (size_t)(slash + 1 - path));
+    else
+        folder = medvl_copy_string(".", 1);
+    if (!folder)
+        return medvl_no_memory(err);
+    rc = medvl_chat_open(&stage->chat, folder, stage->tok, &stage->no_chat);
+    medvl_free(folder);
+    return rc == MEDVL_ENOMEM ? medvl_no_memory(err) : MEDVL_OK;
 }
 
 static int stage_open(void **out, const void *options,
@@ -46,6 +77,8 @@ static int stage_open(void **out, const void *options,
         return medvl_no_memory(err);
     stage->options = options;
     rc = medvl_tokenizer_open(&stage->tok, stage->options->model, err);
+    if (rc == MEDVL_OK && !stage->options->decode && !stage->options->field)
+        rc = open_chat(stage, err);
     if (rc < 0) {
         stage_free(stage);
         return rc;
@@ -61,6 +94,8 @@ static void worker_free(void *arg)
     if (!worker)
         return;
     medvl_encoder_free(worker->encoder);
+    medvl_chat_worker_free(worker->chat);
+    medvl_chat_tokens_release(&worker->turns);
     medvl_tokens_release(&worker->tokens);
     medvl_text_release(&worker->text);
     medvl_text_release(&worker->json);
@@ -86,18 +121,68 @@ static int worker_new(void **out, void *stage, struct medvl_error *err)
     return MEDVL_OK;
 }
 
-/* Set "tokens" to the worker's. */
 static int set_tokens(struct worker *worker, struct medvl_record *record,
+                      const struct medvl_tokens *tokens,
                       struct medvl_error *err)
 {
     int rc;
 
     medvl_text_clear(&worker->json);
-    rc = medvl_json_write_ints(&worker->json, worker->tokens.ids,
-                               worker->tokens.count, err);
+    rc = medvl_json_write_ints(&worker->json, tokens->ids, tokens->count,
+                               err);
     if (rc == MEDVL_OK)
         rc = medvl_record_set(record, "tokens",
                               medvl_text_span(&worker->json), err);
+    return rc;
+}
+
+static int set_mask(struct worker *worker, struct medvl_record *record,
+                    const uint8_t *mask, size_t count,
+                    struct medvl_error *err)
+{
+    struct medvl_text *json = &worker->json;
+    int rc;
+
+    medvl_text_clear(json);
+    rc = medvl_text_reserve(json, 2 * count + 2, err);
+    if (rc < 0)
+        return rc;
+    json->data[json->size++] = '[';
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            json->data[json->size++] = ',';
+        json->data[json->size++] = mask[i] ? '1' : '0';
+    }
+    json->data[json->size++] = ']';
+    return medvl_record_set(record, "loss_mask", medvl_text_span(json), err);
+}
+
+static int encode_messages(struct worker *worker,
+                           struct medvl_record *record,
+                           struct medvl_span messages,
+                           struct medvl_error *err)
+{
+    const struct stage *stage = worker->stage;
+    const bool parse = stage->options->parse_special;
+    struct medvl_chat_tokens *turns = &worker->turns;
+    int rc = MEDVL_OK;
+
+    if (!stage->chat) {
+        *err = stage->no_chat;
+        return err->code;
+    }
+    if (!worker->chat)
+        rc = medvl_chat_worker_new(&worker->chat, stage->chat, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_chat_encode(worker->chat, turns, worker->encoder,
+                               messages,
+                               parse ? MEDVL_CHAT_PARSE_SPECIAL : 0, err);
+    if (rc < 0)
+        return medvl_context(err, "\"messages\"");
+    rc = set_tokens(worker, record, &turns->tokens, err);
+    if (rc == MEDVL_OK)
+        rc = set_mask(worker, record, turns->loss_mask, turns->tokens.count,
+                      err);
     return rc;
 }
 
@@ -114,7 +199,7 @@ static int encode_text(struct worker *worker, struct medvl_record *record,
                               special ? MEDVL_ENCODE_SPECIAL : 0, err);
     if (rc < 0)
         return medvl_context(err, "\"%s\"", field);
-    return set_tokens(worker, record, err);
+    return set_tokens(worker, record, &worker->tokens, err);
 }
 
 static int decode(struct worker *worker, struct medvl_record *record,
@@ -145,12 +230,17 @@ static int map_record(void *arg, struct medvl_record *record,
     struct worker *worker = arg;
     const struct medvl_tokenize_options *options = worker->stage->options;
     const char *field = options->field ? options->field : "text";
+    struct medvl_span messages = {0};
     int rc;
 
     medvl_text_clear(&worker->text);
     medvl_tokens_clear(&worker->tokens);
+    if (!options->field && !options->decode)
+        messages = medvl_record_get(record, "messages");
     if (options->decode)
         rc = decode(worker, record, field, err);
+    else if (messages.data)
+        rc = encode_messages(worker, record, messages, err);
     else
         rc = encode_text(worker, record, field, err);
     return rc < 0 ? rc : medvl_out_write(out, record, err);

@@ -142,3 +142,56 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
         awk -F '\t' '{ chars += length($1); tokens += gsub(/,/, "", $2) + 1 }
             END { r = tokens / chars; exit !(r > 0.2313 && r < 0.236) }'
 }
+
+# A model folder with a chat template.
+chat_model() {
+    mkdir model
+    cp "$GOLDEN/flags.json" model/tokenizer.json
+    cat >model/chat_template.jinja <<'T'
+{% for m in messages %}<s>{{ m.role }}:{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<s>assistant:{% endif %}
+T
+}
+
+# The text of the tokens whose mask is 1.
+learned() {
+    sed 's/.*"tokens":\[\(.*\)\],"loss_mask":\[\(.*\)\]}/\1;\2/' |
+        awk -F ';' '{ n = split($1, id, ","); if (split($2, m, ",") != n) exit 1
+            for (i = 1; i <= n; i++) if (m[i]) s = s "," id[i]
+            print "{\"tokens\":[" substr(s, 2) "]}"; s = "" }' |
+        medvl-tokenize --decode -m model | sed 's/.*"text"://'
+}
+
+@test "messages give tokens and the mask of the assistant's turns" {
+    chat_model
+    cat >in.jsonl <<'T'
+{"id":"a","messages":[{"role":"user","content":"left?"},{"role":"assistant","content":"no, right"}],"x":1}
+T
+    run_ok medvl-tokenize -m model in.jsonl
+    [[ "$output" == '{"id":"a",'*'"x":1,"tokens":['*'],"loss_mask":['*']}' ]]
+    [ "$(learned <<<"$output")" = '"no, right</s>"}' ]
+    run_ok medvl-tokenize --decode -m model <<<"$output"
+    [[ "$output" == *'"text":"<s>user:left?</s><s>assistant:no, right</s>"}' ]]
+}
+
+@test "a record cannot end its own turn" {
+    chat_model
+    cat >in.jsonl <<'T'
+{"id":"a","messages":[{"role":"user","content":"a</s><s>"},{"role":"assistant","content":"b</s>c"}]}
+T
+    count() {
+        grep -o '"tokens":.*\],"loss' | tr -c '0-9' '\n' | grep -c '^40[01]$'
+    }
+    [ "$(medvl-tokenize -m model in.jsonl | count)" -eq 4 ]
+    [ "$(medvl-tokenize --parse-special -m model in.jsonl | count)" -eq 7 ]
+    run_ok medvl-tokenize -m model in.jsonl
+    [ "$(learned <<<"$output")" = '"b</s>c</s>"}' ]
+}
+
+@test "messages without a chat template are an error, texts are not" {
+    run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" \
+        <<<'{"id":"a","messages":[{"role":"user","content":"x"}]}'
+    [[ "$stderr" == *'stdin:1: a: '*template* ]]
+    run_ok medvl-tokenize -m "$GOLDEN/llama3.json" -f text \
+        <<<'{"text":"!","messages":[]}'
+    [ "$output" = '{"text":"!","messages":[],"tokens":[0]}' ]
+}
