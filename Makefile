@@ -55,7 +55,11 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(findstring clang,$(CC)),-Wno-pass-failed)
 ALL_CFLAGS   = -std=c11 -fPIC -pthread -ffp-contract=off -fopenmp-simd \
 	$(WARNINGS) $(SANITIZE) $(CFLAGS)
-ALL_CPPFLAGS = -D_GNU_SOURCE -I. $(DEPS_CPPFLAGS) $(CPPFLAGS)
+# gcc says in macros which sanitizer is on; clang 14 does not.
+SANITIZED_tsan := -D__SANITIZE_THREAD__=1
+SANITIZED_fuzz := -D__SANITIZE_ADDRESS__=1
+ALL_CPPFLAGS = -D_GNU_SOURCE -I. $(SANITIZED_$(MODE)) $(DEPS_CPPFLAGS) \
+	$(CPPFLAGS)
 ALL_LDFLAGS  = -pthread -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
 
 # ---- what there is to build: lists from folders ----------------------------
