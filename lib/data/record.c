@@ -97,14 +97,22 @@ int medvl_record_write(struct medvl_text *out,
                        struct medvl_error *err)
 {
     const size_t before = out->size;
+    char *newline;
     int rc = medvl_json_view_write(out, &record->view, err);
 
-    if (rc == MEDVL_OK) {
+    if (rc == MEDVL_OK)
         rc = medvl_text_putc(out, '\n', err);
-        if (rc < 0)
-            out->size = before;
+    if (rc < 0) {
+        out->size = before;
+        return rc;
     }
-    return rc;
+    /* What was parsed from an indented file is one line all the same. */
+    newline = strchr(out->data + before, '\n');
+    while (newline < out->data + out->size - 1) {
+        *newline = ' ';
+        newline = strchr(newline, '\n');
+    }
+    return MEDVL_OK;
 }
 
 /* The entry of one field in "provenance". */

@@ -102,6 +102,15 @@ static void provenance_keeps_what_other_fields_say(void **state)
                 MEDVL_EFORMAT, &err, "\"provenance\"");
 }
 
+static void an_indented_object_is_written_as_one_line(void **state)
+{
+    (void)state;
+    parse("{\n  \"id\": \"a\",\n  \"x\": [\n1 ]\n}\n");
+    assert_string_equal(written(), "{   \"id\": \"a\",   \"x\": [ 1 ] }\n");
+    CHECK_OK(medvl_record_set(&record, "id", medvl_span("2"), &err), &err);
+    assert_string_equal(written(), "{\"id\":2,\"x\":[ 1 ]}\n");
+}
+
 static void a_record_is_an_object_and_nothing_else(void **state)
 {
     static const char *const BAD[] = {"[]", "1", "{} {}", "{\"a\":1",
@@ -124,6 +133,8 @@ int main(void)
         cmocka_unit_test_teardown(
             a_field_is_parsed_alone_and_its_error_names_it, release),
         cmocka_unit_test_teardown(provenance_keeps_what_other_fields_say,
+                                  release),
+        cmocka_unit_test_teardown(an_indented_object_is_written_as_one_line,
                                   release),
         cmocka_unit_test_teardown(a_record_is_an_object_and_nothing_else,
                                   release),
