@@ -346,13 +346,34 @@ static int32_t joined_id(struct medvl_bpe *bpe, struct medvl_span left,
     return id;
 }
 
+/* Put the pair into the table; one that is there is replaced. */
+static int add_pair(struct medvl_bpe *bpe, uint64_t key, uint64_t value,
+                    struct medvl_error *err)
+{
+    size_t i;
+
+    if (is_full(bpe->pairs_count, bpe->pairs_size)) {
+        const int rc = pairs_grow(bpe, err);
+
+        if (rc < 0)
+            return rc;
+    }
+    i = mix(key) & (bpe->pairs_size - 1);
+    while (bpe->pairs[i].key != NO_PAIR && bpe->pairs[i].key != key)
+        i = (i + 1) & (bpe->pairs_size - 1);
+    bpe->pairs_count += bpe->pairs[i].key == NO_PAIR;
+    bpe->pairs[i] = (struct pair){key, value};
+    return MEDVL_OK;
+}
+
 int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
                         struct medvl_span right, struct medvl_error *err)
 {
     const int32_t a = medvl_bpe_id(bpe, left);
     const int32_t b = medvl_bpe_id(bpe, right);
-    size_t i;
+    uint64_t value;
     int32_t made;
+    int rc;
 
     if (a < 0 || b < 0)
         return medvl_fail(err, MEDVL_EFORMAT,
@@ -363,22 +384,13 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
         return made;
     if (bpe->merges == UINT32_MAX - 1)
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "too many merges");
-    if (is_full(bpe->pairs_count, bpe->pairs_size)) {
-        const int rc = pairs_grow(bpe, err);
-
-        if (rc < 0)
-            return rc;
-    }
-    i = mix(pair_key(a, b)) & (bpe->pairs_size - 1);
-    while (bpe->pairs[i].key != NO_PAIR &&
-           bpe->pairs[i].key != pair_key(a, b))
-        i = (i + 1) & (bpe->pairs_size - 1);
-    bpe->pairs_count += bpe->pairs[i].key == NO_PAIR;
-    bpe->pairs[i].key = pair_key(a, b);
-    bpe->pairs[i].value = (uint64_t)bpe->merges << 32 | (uint32_t)made;
+    value = (uint64_t)bpe->merges << 32 | (uint32_t)made;
+    rc = add_pair(bpe, pair_key(a, b), value, err);
+    if (rc < 0)
+        return rc;
     if (left.size == 1 && right.size == 1)
         bpe->byte_pairs[(unsigned char)left.data[0] << 8 |
-                        (unsigned char)right.data[0]] = bpe->pairs[i].value;
+                        (unsigned char)right.data[0]] = value;
     bpe->merges++;
     return MEDVL_OK;
 }
