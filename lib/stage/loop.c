@@ -702,7 +702,8 @@ int medvl_loop_map(const struct medvl_map *map, const void *options,
                    const struct medvl_loop_options *loop,
                    struct medvl_loop_count *count, struct medvl_error *err)
 {
-    struct map_run m = {.map = map, .stage = (void *)options};
+    struct map_run m = {.map = map,
+                        .stage = map->open ? NULL : (void *)options};
     struct medvl_error own = {0};
     int rc = MEDVL_OK;
 
@@ -711,10 +712,8 @@ int medvl_loop_map(const struct medvl_map *map, const void *options,
     m.workers = medvl_alloc((size_t)m.threads, sizeof(*m.workers));
     if (!m.workers)
         rc = medvl_no_memory(&own);
-    if (rc == MEDVL_OK && map->open) {
-        m.stage = NULL;
+    if (rc == MEDVL_OK && map->open)
         rc = map->open(&m.stage, options, &own);
-    }
     if (rc == MEDVL_OK)
         rc = run_open(&m.run, loop, &own);
     if (rc == MEDVL_OK)
