@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,13 +56,15 @@ static void baseline_free(void *arg)
 
     if (!b)
         return;
-    medvl_text_clear(&b->text);
-    if (unseen && b->o->warn &&
-        medvl_text_printf(&b->text, NULL,
-                          "%lld records are in a cell that %s lacks: they "
-                          "got what is commonest in all of it",
-                          unseen, b->o->from) == MEDVL_OK)
-        b->o->warn(b->o->arg, b->text.data);
+    if (unseen && b->o->warn) {
+        char text[500];
+
+        snprintf(text, sizeof(text),
+                 "%lld records are in a cell that %.300s lacks: they got "
+                 "what is commonest in all of it",
+                 unseen, b->o->from);
+        b->o->warn(b->o->arg, text);
+    }
     for (int64_t i = 0; b->predictions && i < b->cells.count; i++)
         medvl_text_release(&b->predictions[i]);
     medvl_free(b->predictions);

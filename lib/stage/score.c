@@ -12,6 +12,7 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -643,31 +644,28 @@ static int write_scores(struct score *s, struct medvl_record *record,
 
 static void complain(struct score *s, enum trouble kind, struct medvl_span id)
 {
-    struct medvl_text text = {0};
+    static const char *const what[TROUBLES] = {
+        "missing", "extra, the reference lacks it",
+        "another record has this id"};
+    char text[300];
 
     if (++s->trouble[kind] > REPORTED_MAX || !s->o->warn)
         return;
-    if (medvl_text_printf(&text, NULL, "%.*s: %s%s",
-                          id.size > 200 ? 200 : (int)id.size, id.data,
-                          kind == DOUBLE ? "another record has this id"
-                                         : TROUBLE_NAMES[kind],
-                          kind == EXTRA ? ", the reference lacks it" : "") ==
-        MEDVL_OK)
-        s->o->warn(s->o->arg, text.data);
-    medvl_text_release(&text);
+    snprintf(text, sizeof(text), "%.*s: %s",
+             id.size > 200 ? 200 : (int)id.size, id.data, what[kind]);
+    s->o->warn(s->o->arg, text);
 }
 
 static void complain_rest(const struct score *s)
 {
     for (int k = 0; k < TROUBLES && s->o->warn; k++) {
-        struct medvl_text text = {0};
+        char text[64];
 
-        if (s->trouble[k] > REPORTED_MAX &&
-            medvl_text_printf(&text, NULL, "%s: %" PRId64 " more",
-                              TROUBLE_NAMES[k],
-                              s->trouble[k] - REPORTED_MAX) == MEDVL_OK)
-            s->o->warn(s->o->arg, text.data);
-        medvl_text_release(&text);
+        if (s->trouble[k] <= REPORTED_MAX)
+            continue;
+        snprintf(text, sizeof(text), "%s: %" PRId64 " more",
+                 TROUBLE_NAMES[k], s->trouble[k] - REPORTED_MAX);
+        s->o->warn(s->o->arg, text);
     }
 }
 
