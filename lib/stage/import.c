@@ -999,6 +999,9 @@ int medvl_import_check(const struct medvl_import_options *o,
         return medvl_fail(err, MEDVL_EARG,
                           "%s makes pictures: want a folder (--out)",
                           o->layout);
+    if (o->names && !volumes && strcmp(o->layout, "medmnist") != 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--names go with nifti and medmnist");
     if (o->labels && (!volumes || o->path_count > 1))
         return medvl_fail(err, MEDVL_EARG,
                           "labels go with one volume");

@@ -1,0 +1,105 @@
+/*
+ * The import stage as a whole: with memory running out at any place.  What
+ * it does is tested in tests/cli/import.bats.
+ */
+#include "tests/unit/check.h"
+
+#include "lib/image/picture.h"
+#include "lib/stage/import.h"
+
+static char *set_path, *out_path, *picture_path;
+
+static int setup(void **state)
+{
+    static const char SET[] =
+        "{\"id\":\"a\",\"image\":\"import_in.png\",\"boxes\":"
+        "[[\"RBC\",0,0,3,2]],\"counts\":{\"RBC\":1}}\n"
+        "{\"id\":\"b\",\"image\":\"import_in.png\"}\n";
+    struct medvl_error err = {0};
+    struct medvl_picture p = {0};
+
+    (void)state;
+    set_path = check_temp("import_in.jsonl");
+    out_path = check_temp("import_out.jsonl");
+    picture_path = check_temp("import_in.png");
+    CHECK_OK(medvl_picture_make(&p, 4, 3, 1, 8, &err), &err);
+    CHECK_OK(medvl_picture_write(&p, picture_path, NULL, &err), &err);
+    medvl_picture_release(&p);
+    CHECK_OK(medvl_file_write(set_path, SET, sizeof(SET) - 1, &err), &err);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char *const paths[] = {set_path, out_path, picture_path};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        (void)!medvl_path_remove(paths[i], NULL);
+        medvl_free(paths[i]);
+    }
+    return 0;
+}
+
+static int run_import(void *arg, struct medvl_error *err)
+{
+    const char *const paths[] = {set_path}, *const set[] = {"species=human"};
+    const struct medvl_import_options options = {
+        .layout = "bccd",
+        .paths = paths,
+        .path_count = 1,
+        .set = set,
+        .set_count = 1,
+        .output = out_path,
+    };
+
+    (void)arg;
+    return medvl_import(&options, err);
+}
+
+static void an_import_is_whole_or_there_is_no_memory(void **state)
+{
+    struct medvl_error err = {0};
+    struct medvl_text text = {0};
+
+    (void)state;
+    check_no_memory(run_import, NULL, 2000);
+    CHECK_OK(medvl_file_read(&text, out_path, 1 << 20, &err), &err);
+    assert_non_null(strstr(text.data, "{\"label\":\"RBC\",\"box\":[0,0,3,2]"));
+    assert_non_null(strstr(text.data, "\"species\":\"human\""));
+    medvl_text_release(&text);
+}
+
+static void wrong_options_are_named(void **state)
+{
+    static const struct {
+        struct medvl_import_options options;
+        const char *text;
+    } CASES[] = {
+        {{.layout = "cxr"}, "'cxr' is no layout"},
+        {{.layout = "bccd"}, "nothing to import"},
+        {{.layout = "nifti", .path_count = 1}, "(--out)"},
+        {{.layout = "bccd", .path_count = 1, .names = "n"}, "--names"},
+        {{.layout = "bccd", .path_count = 1, .labels = "l"}, "one volume"},
+        {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "4"},
+         "FIRST-LAST"},
+        {{.layout = "nifti", .path_count = 1, .out = "x", .window = "4"},
+         "window"},
+    };
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++)
+        CHECK_FAILS(medvl_import_check(&CASES[i].options, &err), MEDVL_EARG,
+                    &err, CASES[i].text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_import_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(wrong_options_are_named),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
