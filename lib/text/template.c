@@ -37,6 +37,7 @@ struct medvl_template_run {
     size_t count, capacity;
     const struct medvl_json_view *members;
     bool members_mark;
+    char hole[MEDVL_EVAL_HOLE];
 };
 
 /* ---- compiling ------------------------------------------------------- */
@@ -316,10 +317,12 @@ static int evaluate(struct medvl_tv_build *build, struct medvl_tv *value,
     struct medvl_eval e = {.h = &run->heap,
                            .tree = &template->tree,
                            .out = build,
+                           .hole = run->hole,
                            .lookup = look_up,
                            .arg = run};
     int rc;
 
+    run->hole[0] = 0;
     run->heap.steps = 0;
     run->heap.depth = 0;
     run->heap.stack_size = 0;
@@ -342,6 +345,11 @@ int medvl_template_render(struct medvl_marked *out,
         medvl_tv_put_value(&run->heap, &build, &value) < 0)
         rc = medvl_fail(err, run->err.code, "%s", run->err.text);
     return rc < 0 ? rc : give_out(out, &build, err);
+}
+
+const char *medvl_template_hole(const struct medvl_template_run *run)
+{
+    return run->hole[0] ? run->hole : NULL;
 }
 
 int medvl_template_truth(bool *out, const struct medvl_template *expression,

@@ -129,6 +129,13 @@ int medvl_template_render(struct medvl_marked *out,
                           struct medvl_template_run *run,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Where the last render printed a variable or member that is not there (it
+ * prints as nothing): "line 1, column 4: "box" is undefined", or NULL.  The
+ * text is the run's, until its next render.
+ */
+const char *medvl_template_hole(const struct medvl_template_run *run);
+
 /* Is the expression true, as `{% if %}` sees it?  Undefined is false. */
 int medvl_template_truth(bool *out, const struct medvl_template *expression,
                          struct medvl_template_run *run,

@@ -10,6 +10,7 @@
 #include "lib/text/template_eval.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/text/template_format.h"
@@ -887,6 +888,11 @@ static int exec_output(struct medvl_eval *e, const struct medvl_node *n)
     struct medvl_tv value;
     int rc = eval(e, n->a, &value);
 
+    if (rc == MEDVL_OK && value.kind == TV_UNDEFINED && value.u.name &&
+        !*e->hole)
+        snprintf(e->hole, MEDVL_EVAL_HOLE,
+                 "line %d, column %d: \"%.200s\" is undefined", n->line,
+                 n->column, value.u.name);
     return rc < 0 ? rc : medvl_tv_put_value(e->h, e->out, &value);
 }
 

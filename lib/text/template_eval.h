@@ -9,6 +9,8 @@
 #include "lib/text/template_parse.h"
 #include "lib/text/template_print.h"
 
+#define MEDVL_EVAL_HOLE 256
+
 struct medvl_scope;
 
 struct medvl_eval {
@@ -20,6 +22,7 @@ struct medvl_eval {
     struct medvl_tv_build *out;
     struct medvl_tv block; /* the text that a block's filters get */
     bool located;          /* the error says where */
+    char *hole;            /* MEDVL_EVAL_HOLE bytes, see template.h */
 
     /* The value of a variable from outside: 1, 0: none, or an error. */
     int (*lookup)(void *arg, struct medvl_tv *value, const char *name);
