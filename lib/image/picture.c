@@ -706,16 +706,33 @@ static int write_all(const char *path, const struct medvl_text *bytes,
     return MEDVL_OK;
 }
 
+/* Does the file hold exactly these bytes already? */
+static bool holds(const char *path, const struct medvl_text *bytes)
+{
+    struct medvl_mapping map = {0};
+    const bool same = medvl_mapping_open(&map, path, NULL) == MEDVL_OK &&
+                      map.size == bytes->size &&
+                      memcmp(map.data, bytes->data, map.size) == 0;
+
+    medvl_mapping_release(&map);
+    return same;
+}
+
 int medvl_picture_write(const struct medvl_picture *picture, const char *path,
                         char hash[33], struct medvl_error *err)
 {
     struct medvl_text bytes = {0}, name = {0};
     int rc = medvl_picture_encode(&bytes, picture, err);
 
+    if (rc < 0)
+        goto done;
+    if (hash)
+        medvl_hash128_hex(hash, bytes.data, bytes.size);
+    if (holds(path, &bytes))
+        goto done;
     /* Two threads, or two processes, may be writing the same picture. */
-    if (rc == MEDVL_OK)
-        rc = medvl_text_printf(&name, err, "%s.tmp-%ld", path,
-                               syscall(SYS_gettid));
+    rc = medvl_text_printf(&name, err, "%s.tmp-%ld", path,
+                           syscall(SYS_gettid));
     if (rc < 0)
         goto done;
     rc = write_all(name.data, &bytes, err);
@@ -723,8 +740,6 @@ int medvl_picture_write(const struct medvl_picture *picture, const char *path,
         rc = medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
     if (rc < 0)
         (void)unlink(name.data);
-    else if (hash)
-        medvl_hash128_hex(hash, bytes.data, bytes.size);
 done:
     medvl_text_release(&bytes);
     medvl_text_release(&name);

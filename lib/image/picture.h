@@ -89,8 +89,9 @@ int medvl_picture_encode(struct medvl_text *out,
 
 /*
  * Encode into `path` through a temporary name beside it, so the name never
- * holds half a file.  Not synced: a data set is thousands of small files,
- * which can be made again.
+ * holds half a file; a file that holds these bytes already is left alone.
+ * Not synced: a data set is thousands of small files, which can be made
+ * again.
  *
  *   hash   filled with the file's medvl_hash128_hex; may be NULL
  */

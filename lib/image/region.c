@@ -6,6 +6,7 @@
 #include "lib/image/region.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 
@@ -57,19 +58,21 @@ int64_t medvl_mask_area(const struct medvl_mask *mask)
 
 bool medvl_mask_box(struct medvl_box *box, const struct medvl_mask *mask)
 {
+    const size_t width = (size_t)mask->width;
     int64_t x0 = mask->width, x1 = 0, y0 = mask->height, y1 = 0;
 
     for (int64_t y = 0; y < mask->height; y++) {
-        const uint8_t *row = mask->data + y * mask->width;
+        const uint8_t *row = mask->data + (size_t)y * width;
+        const uint8_t *first = memchr(row, 1, width);
+        const uint8_t *last;
 
-        for (int64_t x = 0; x < mask->width; x++) {
-            if (!row[x])
-                continue;
-            x0 = x < x0 ? x : x0;
-            x1 = x >= x1 ? x + 1 : x1;
-            y0 = y < y0 ? y : y0;
-            y1 = y + 1;
-        }
+        if (!first)
+            continue;
+        last = memrchr(row, 1, width);
+        x0 = first - row < x0 ? first - row : x0;
+        x1 = last - row >= x1 ? last - row + 1 : x1;
+        y0 = y < y0 ? y : y0;
+        y1 = y + 1;
     }
     *box = (struct medvl_box){(double)x0, (double)y0, (double)x1, (double)y1};
     return x1 > x0;
