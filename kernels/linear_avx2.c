@@ -50,6 +50,16 @@ INLINE __m128 sum4(__m256 a, __m256 b, __m256 c, __m256 d)
                       _mm256_extractf128_ps(t, 1));
 }
 
+/* out (rows) = s, or += s. */
+INLINE void put(float *out, int rows, bool first, __m128 s)
+{
+    float sums[ROWS];
+
+    _mm_storeu_ps(sums, s);
+    for (int r = 0; r < rows; r++)
+        out[r] = first ? sums[r] : out[r] + sums[r];
+}
+
 /*
  * Where the walk goes next, asked for meanwhile: row after row and line
  * after line, which is how memory gives most, and spread over all tiles of
@@ -70,7 +80,7 @@ struct tile {
     struct ahead ahead;
 };
 
-/* rows 1, 2 or 4 and cols 1..3: constants. */
+/* rows 1 or 4 and cols 1..3: constants. */
 INLINE void tile(struct tile *t, enum medvl_dtype dtype, int rows, int cols)
 {
     struct ahead ahead = t->ahead;
@@ -109,20 +119,13 @@ INLINE void tile(struct tile *t, enum medvl_dtype dtype, int rows, int cols)
                 sum[r][c] = _mm256_fmadd_ps(w, x[c], sum[r][c]);
         }
     }
-    for (int c = 0; c < cols; c++) {
-        const __m128i mask =
-            _mm_cmpgt_epi32(_mm_set1_epi32(rows), _mm_setr_epi32(0, 1, 2, 3));
-        float *out = t->out + c * t->ldo;
-        __m128 s = sum4(sum[0][c], sum[1][c], sum[2][c], sum[3][c]);
-
-        if (!t->first)
-            s = _mm_add_ps(_mm_maskload_ps(out, mask), s);
-        _mm_maskstore_ps(out, mask, s);
-    }
+    for (int c = 0; c < cols; c++)
+        put(t->out + c * t->ldo, rows, t->first,
+            sum4(sum[0][c], sum[1][c], sum[2][c], sum[3][c]));
     t->ahead = ahead;
 }
 
-/* All rows of inp against 4, 2 or 1 rows of w over one range of k. */
+/* All rows of inp against 4 rows of w, or 1, over one range of k. */
 INLINE void strip(const struct product *p, struct tile *t,
                   enum medvl_dtype dtype, int rows)
 {
@@ -146,10 +149,8 @@ INLINE void strip(const struct product *p, struct tile *t,
 INLINE void strip_of(const struct product *p, struct tile *t,
                      enum medvl_dtype dtype, int64_t rows)
 {
-    if (rows == 4)
-        strip(p, t, dtype, 4);
-    else if (rows == 2)
-        strip(p, t, dtype, 2);
+    if (rows == ROWS)
+        strip(p, t, dtype, ROWS);
     else
         strip(p, t, dtype, 1);
 }
@@ -163,17 +164,6 @@ static void strip_any(const struct product *p, struct tile *t,
         strip_of(p, t, MEDVL_DTYPE_BF16, rows);
     else
         strip_of(p, t, MEDVL_DTYPE_F16, rows);
-}
-
-/*
- * How many rows of w next.  Two suffice for one tile of inp, where memory
- * is the limit and likes two streams better than four.
- */
-static int64_t rows_next(const struct product *p, int64_t m)
-{
-    const int64_t most = p->n <= COLS ? 2 : ROWS;
-
-    return p->m - m >= most ? most : 1;
 }
 
 static const char *weight(const struct product *p, int64_t m, int64_t k)
@@ -216,13 +206,13 @@ static void walk_step(const struct product *p, int64_t m, int64_t rows,
     strip_any(p, &t, dtype, rows);
 }
 
-/* Few rows of inp: whole rows of w, as they lie in memory. */
+/* Some rows of inp: whole rows of w, as they lie in memory. */
 static void walk_rows(const struct product *p, float *room)
 {
     int64_t rows;
 
     for (int64_t m = 0; m < p->m; m += rows) {
-        rows = rows_next(p, m);
+        rows = p->m - m >= ROWS ? ROWS : 1;
         for (int64_t k = 0; k == 0 || k < p->k; k += KB) {
             const bool end = k + KB >= p->k;
 
@@ -244,15 +234,105 @@ static void walk_wide(const struct product *p, float *room)
         part.out += i * p->ldo;
         for (int64_t k = 0; k == 0 || k < p->k; k += KB)
             for (int64_t m = 0; m < p->m; m += rows) {
-                rows = rows_next(p, m);
+                rows = p->m - m >= ROWS ? ROWS : 1;
                 walk_step(&part, m, rows, k, weight(p, m + rows, k), room);
             }
     }
 }
 
+/*
+ * One to three rows of inp, a constant: memory is the limit.  It gives most
+ * to two rows of w at a time and a loop that does nothing else.
+ */
+INLINE void pair(const struct product *p, enum medvl_dtype dtype, int cols,
+                 int64_t m, int64_t first, int64_t last)
+{
+    const int64_t size = dtype == MEDVL_DTYPE_F32 ? 4 : 2;
+    const int64_t row = p->ldw * size, half = (last - first) / 16 * 8;
+    const char *w = weight(p, m, first);
+    const char *next = last == p->k ? weight(p, m + 2, 0)
+                                    : w + (last - first) * size;
+    const float *inp = p->inp + first;
+    __m256 sum[2][COLS];
+    int64_t k = 0;
+
+    for (int c = 0; c < cols; c++)
+        sum[0][c] = sum[1][c] = _mm256_setzero_ps();
+    for (int part = 0; part < 2; part++) {
+        const int64_t stop = part ? last - first : half;
+
+        for (; k + 8 <= stop; k += 8) {
+            const __m256 a = load_weight(w, dtype, k);
+            const __m256 b = load_weight(w + row, dtype, k);
+
+            _mm_prefetch(next + 2 * k * size, _MM_HINT_T0);
+            for (int c = 0; c < cols; c++) {
+                const __m256 x = _mm256_loadu_ps(inp + c * p->ldi + k);
+
+                sum[0][c] = _mm256_fmadd_ps(a, x, sum[0][c]);
+                sum[1][c] = _mm256_fmadd_ps(b, x, sum[1][c]);
+            }
+        }
+        next += row - 2 * half * size;
+    }
+    for (int c = 0; c < cols; c++) {
+        const int64_t left = last - first - k;
+
+        if (left > 0) {
+            const __m256 x =
+                _mm256_maskload_ps(inp + c * p->ldi + k, lanes(left));
+
+            for (int r = 0; r < 2; r++)
+                sum[r][c] = _mm256_fmadd_ps(
+                    load_weight_end(w + r * row, dtype, k, left), x,
+                    sum[r][c]);
+        }
+        put(p->out + c * p->ldo + m, 2, first == 0 && !p->add,
+            sum4(sum[0][c], sum[1][c], sum[0][c], sum[1][c]));
+    }
+}
+
+INLINE void walk_pairs(const struct product *p, enum medvl_dtype dtype,
+                       int cols)
+{
+    for (int64_t m = 0; m + 2 <= p->m; m += 2)
+        for (int64_t k = 0; k == 0 || k < p->k; k += KB)
+            pair(p, dtype, cols, m, k, min_i64(p->k, k + KB));
+}
+
+INLINE void walk_pairs_of(const struct product *p, enum medvl_dtype dtype)
+{
+    if (p->n == 1)
+        walk_pairs(p, dtype, 1);
+    else if (p->n == 2)
+        walk_pairs(p, dtype, 2);
+    else
+        walk_pairs(p, dtype, 3);
+}
+
+static void walk_few(const struct product *p, float *room)
+{
+    struct product last = *p;
+
+    if (p->dtype == MEDVL_DTYPE_F32)
+        walk_pairs_of(p, MEDVL_DTYPE_F32);
+    else if (p->dtype == MEDVL_DTYPE_BF16)
+        walk_pairs_of(p, MEDVL_DTYPE_BF16);
+    else
+        walk_pairs_of(p, MEDVL_DTYPE_F16);
+    last.m = p->m % 2;
+    last.w = weight(p, p->m - last.m, 0);
+    last.out += p->m - last.m;
+    walk_rows(&last, room);
+}
+
 static void product_avx2(const struct product *p, float *scratch)
 {
-    if (p->n <= WIDE)
+    if (p->n <= 0)
+        return;
+    if (p->n <= COLS)
+        walk_few(p, scratch);
+    else if (p->n <= WIDE)
         walk_rows(p, scratch);
     else
         walk_wide(p, scratch);
