@@ -1,0 +1,301 @@
+/*
+ * Checkpoints: a fresh model, types, what is missing or extra, tied heads.
+ */
+#include "tests/unit/check.h"
+
+#include "lib/model/checkpoint.h"
+#include "lib/tensor/safetensors.h"
+
+#define SIZES                                                       \
+    "\"model_type\":\"llama\",\"vocab_size\":11,\"hidden_size\":8," \
+    "\"intermediate_size\":6,\"num_hidden_layers\":2,"              \
+    "\"num_attention_heads\":2"
+#define TOWER                                                             \
+    "\"vision_config\":{\"hidden_size\":8,\"intermediate_size\":6,"       \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":2,\"image_size\":6," \
+    "\"patch_size\":2}"
+
+static struct medvl_model *fresh(const char *json, uint64_t seed)
+{
+    struct medvl_model *model;
+    struct medvl_config config;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_config_parse(&config, medvl_span(json), &err), &err);
+    CHECK_OK(medvl_model_new(&model, &config, seed, &err), &err);
+    return model;
+}
+
+static void write_to(const struct medvl_model *model, const char *folder)
+{
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_OK(medvl_model_write(model, folder, NULL, &err), &err);
+}
+
+/* Write the folder's weights again, without `leave` and with `extra`. */
+static void rewrite(const char *folder, const char *leave, const char *extra,
+                    struct medvl_tensor value)
+{
+    struct medvl_safetensors_entry entries[64];
+    struct medvl_safetensors *from;
+    struct medvl_error err = {0};
+    int64_t n = 0;
+    char *path = NULL;
+
+    CHECK_OK(medvl_safetensors_open(&from, folder, &err), &err);
+    for (int64_t i = 0; i < medvl_safetensors_count(from); i++) {
+        entries[n].name = medvl_safetensors_name(from, i);
+        entries[n].tensor = *medvl_safetensors_tensor(from, i);
+        n += !leave || strcmp(leave, entries[n].name) != 0;
+    }
+    if (extra) {
+        entries[n].name = extra;
+        entries[n++].tensor = value;
+    }
+    CHECK_OK(medvl_path_join(&path, folder, "model.safetensors", &err), &err);
+    CHECK_OK(medvl_safetensors_write(path, entries, n, NULL, &err), &err);
+    medvl_safetensors_free(from);
+    medvl_free(path);
+}
+
+static void the_same_seed_gives_the_same_model(void **state)
+{
+    struct medvl_model *a = fresh("{" SIZES "}", 1);
+    struct medvl_model *b = fresh("{" SIZES "}", 1);
+    struct medvl_model *c = fresh("{" SIZES "}", 2);
+    const struct medvl_param *p = medvl_model_param(
+        a, "model.layers.%d.%s", 1, "mlp.up_proj.weight");
+    double sum = 0, squares = 0;
+
+    (void)state;
+    assert_non_null(p);
+    for (int64_t i = 0; i < a->count; i++) {
+        const size_t size = (size_t)(medvl_tensor_rows(&a->params[i].value) *
+                                     medvl_tensor_columns(
+                                         &a->params[i].value)) *
+                            sizeof(float);
+
+        assert_memory_equal(a->params[i].value.data, b->params[i].value.data,
+                            size);
+    }
+    assert_memory_not_equal(p->value.data,
+                            c->params[p - a->params].value.data, 48 * 4);
+    for (int i = 0; i < 88; i++) {
+        const float x = ((const float *)a->params[0].value.data)[i];
+
+        sum += (double)x;
+        squares += (double)x * (double)x;
+    }
+    CHECK_CLOSE(sum / 88, 0, 0.01);
+    CHECK_CLOSE(sqrt(squares / 88), 0.02, 0.006);
+    p = medvl_model_param(a, "model.norm.weight");
+    CHECK_CLOSE(((const float *)p->value.data)[7], 1, 0);
+    assert_null(medvl_model_param(a, "model.norm.weigh"));
+    medvl_model_free(a);
+    medvl_model_free(b);
+    medvl_model_free(c);
+}
+
+static void values_keep_the_type_they_were_stored_in(void **state)
+{
+    static const char *const TYPES[] = {"float32", "bfloat16", "float16"};
+    static const enum medvl_dtype WANT[] = {
+        MEDVL_DTYPE_F32, MEDVL_DTYPE_BF16, MEDVL_DTYPE_F16};
+    char *folder = check_temp("stored"), *again = check_temp("stored-again");
+    struct medvl_model *a, *b;
+    struct medvl_error err = {0};
+    char json[400];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        snprintf(json, sizeof(json), "{" SIZES ",\"torch_dtype\":\"%s\"}",
+                 TYPES[i]);
+        a = fresh(json, 1);
+        write_to(a, folder);
+        medvl_model_free(a);
+        CHECK_OK(medvl_model_open(&a, folder, 0, &err), &err);
+        assert_int_equal(a->params[0].value.dtype, WANT[i]);
+        assert_false(a->params[0].trained);
+        assert_null(a->params[0].grad.data);
+        CHECK_OK(medvl_model_open(&b, folder, MEDVL_PART_DECODER, &err),
+                 &err);
+        assert_int_equal(b->params[0].value.dtype, MEDVL_DTYPE_F32);
+        assert_true(b->params[0].trained);
+        assert_non_null(b->params[0].grad.data);
+        /* Trained values go back into the type that they came in. */
+        write_to(b, again);
+        medvl_model_free(b);
+        CHECK_OK(medvl_model_open(&b, again, 0, &err), &err);
+        assert_int_equal(b->params[0].value.dtype, WANT[i]);
+        assert_memory_equal(a->params[0].value.data, b->params[0].value.data,
+                            medvl_dtype_bytes(WANT[i], 88));
+        medvl_model_free(a);
+        medvl_model_free(b);
+    }
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_path_remove(again, &err), &err);
+    medvl_free(folder);
+    medvl_free(again);
+}
+
+static void averages_can_be_written_in_place_of_the_values(void **state)
+{
+    char *folder = check_temp("averages");
+    struct medvl_model *model = fresh("{" SIZES "}", 1);
+    struct medvl_tensor *values = calloc((size_t)model->count,
+                                         sizeof(*values));
+    static float zeros[88];
+    struct medvl_error err = {0};
+
+    (void)state;
+    assert_non_null(values);
+    for (int64_t i = 0; i < model->count; i++) {
+        values[i] = model->params[i].value;
+        assert_true(medvl_tensor_rows(&values[i]) *
+                        medvl_tensor_columns(&values[i]) <=
+                    88);
+        values[i].data = zeros;
+    }
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_OK(medvl_model_write(model, folder, values, &err), &err);
+    medvl_model_free(model);
+    CHECK_OK(medvl_model_open(&model, folder, 0, &err), &err);
+    assert_memory_equal(model->params[0].value.data, zeros, sizeof(zeros));
+    medvl_model_free(model);
+    free(values);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+static void the_file_must_be_what_the_config_says(void **state)
+{
+    static float data[100];
+    const char *up = "model.layers.1.mlp.up_proj.weight";
+    char *folder = check_temp("mismatch");
+    struct medvl_model *model = fresh("{" SIZES "}", 1), *m;
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_to(model, folder);
+    rewrite(folder, up, NULL, model->params[0].value);
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "up_proj.weight is missing");
+    write_to(model, folder);
+    rewrite(folder, up, up, medvl_tensor_2d(data, MEDVL_DTYPE_F32, 6, 9));
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "has shape (6,9), config.json says (6,8)");
+    write_to(model, folder);
+    rewrite(folder, up, up, medvl_tensor_2d(data, MEDVL_DTYPE_I32, 6, 8));
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EUNSUPPORTED,
+                &err, "neither F32");
+    write_to(model, folder);
+    rewrite(folder, NULL, "model.layers.2.input_layernorm.weight",
+            medvl_tensor_1d(data, MEDVL_DTYPE_F32, 8));
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "layers.2.input_layernorm.weight is no parameter");
+    /* A buffer of older writers is passed over. */
+    write_to(model, folder);
+    rewrite(folder, NULL, "model.layers.0.self_attn.rotary_emb.inv_freq",
+            medvl_tensor_1d(data, MEDVL_DTYPE_F32, 2));
+    CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
+    medvl_model_free(m);
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+static void a_head_beside_tied_embeddings_must_equal_them(void **state)
+{
+    char *folder = check_temp("tied");
+    struct medvl_model *model = fresh(
+        "{" SIZES ",\"tie_word_embeddings\":true}", 1);
+    struct medvl_tensor head = model->params[0].value;
+    struct medvl_model *m;
+    struct medvl_error err = {0};
+
+    (void)state;
+    assert_null(medvl_model_param(model, "lm_head.weight"));
+    write_to(model, folder);
+    rewrite(folder, NULL, "lm_head.weight", head);
+    CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
+    medvl_model_free(m);
+    write_to(model, folder);
+    ((float *)head.data)[3] += 1;
+    rewrite(folder, NULL, "lm_head.weight", head);
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "lm_head.weight is no parameter");
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+static void a_fresh_tower_knows_where_its_patches_are(void **state)
+{
+    struct medvl_model *model = fresh(
+        "{\"model_type\":\"llava\",\"image_token_index\":3,"
+        "\"text_config\":{" SIZES "}," TOWER "}",
+        1);
+    const struct medvl_param *p = medvl_model_param(
+        model,
+        "vision_tower.vision_model.embeddings.position_embedding.weight");
+    const float *v;
+
+    (void)state;
+    assert_non_null(p);
+    assert_int_equal(p->value.size[0], 10);
+    assert_int_equal(medvl_model_part(model, p), MEDVL_PART_VISION);
+    v = p->value.data;
+    for (int c = 0; c < 8; c++)
+        CHECK_CLOSE(v[c], 0, 0);
+    /* Patch 5 is row 1, column 2: sines and cosines of y, then of x. */
+    CHECK_CLOSE(v[6 * 8 + 0], sin(1), 1e-6);
+    CHECK_CLOSE(v[6 * 8 + 2], cos(1), 1e-6);
+    CHECK_CLOSE(v[6 * 8 + 4], sin(2), 1e-6);
+    CHECK_CLOSE(v[6 * 8 + 7], cos(2 * 0.01), 1e-6);
+    p = medvl_model_param(model, "multi_modal_projector.linear_1.weight");
+    assert_int_equal(medvl_model_part(model, p), MEDVL_PART_PROJECTOR);
+    p = medvl_model_param(model, "language_model.lm_head.weight");
+    assert_int_equal(medvl_model_part(model, p), MEDVL_PART_DECODER);
+    medvl_model_free(model);
+}
+
+static int open_and_close(void *arg, struct medvl_error *err)
+{
+    struct medvl_model *model;
+    int rc = medvl_model_open(&model, arg, MEDVL_PART_DECODER, err);
+
+    if (rc == MEDVL_OK)
+        medvl_model_free(model);
+    return rc;
+}
+
+static void a_failed_allocation_fails_the_opening_alone(void **state)
+{
+    char *folder = check_temp("oom-model");
+    struct medvl_model *model = fresh("{" SIZES "}", 1);
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_to(model, folder);
+    medvl_model_free(model);
+    check_no_memory(open_and_close, folder, 3000);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_seed_gives_the_same_model),
+        cmocka_unit_test(values_keep_the_type_they_were_stored_in),
+        cmocka_unit_test(averages_can_be_written_in_place_of_the_values),
+        cmocka_unit_test(the_file_must_be_what_the_config_says),
+        cmocka_unit_test(a_head_beside_tied_embeddings_must_equal_them),
+        cmocka_unit_test(a_fresh_tower_knows_where_its_patches_are),
+        cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

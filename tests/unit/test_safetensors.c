@@ -1,0 +1,302 @@
+/*
+ * safetensors: what is written reads back, whole and in pieces; files that
+ * lie about themselves are refused by name.
+ */
+#include "tests/unit/check.h"
+
+#include "lib/tensor/safetensors.h"
+
+/* A file of a header and some zero bytes of data. */
+static void put_file(const char *path, const char *header, uint64_t size,
+                     size_t data)
+{
+    struct medvl_error err = {0};
+    const size_t length = strlen(header);
+    char *bytes = calloc(1, 8 + length + data);
+
+    assert_non_null(bytes);
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(size >> (8 * i));
+    memcpy(bytes + 8, header, length);
+    CHECK_OK(medvl_file_write(path, bytes, 8 + length + data, &err), &err);
+    free(bytes);
+}
+
+static void what_is_written_reads_back(void **state)
+{
+    static const char *const metadata[] = {"format", "pt", NULL};
+    float a[6] = {1, 2, 3, 4, 5, 6};
+    uint16_t b[3] = {7, 8, 9};
+    uint8_t c[1] = {255};
+    const struct medvl_safetensors_entry entries[] = {
+        {"z \"quoted\" \xc3\xa9", medvl_tensor_2d(a, MEDVL_DTYPE_F32, 2, 3)},
+        {"b", medvl_tensor_1d(b, MEDVL_DTYPE_BF16, 3)},
+        {"a", medvl_tensor_1d(c, MEDVL_DTYPE_U8, 1)},
+        {"empty", medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 0, 5)},
+    };
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+    const struct medvl_tensor *t;
+    char *path = check_temp("written.safetensors");
+
+    (void)state;
+    CHECK_OK(medvl_safetensors_write(path, entries, 4, metadata, &err), &err);
+    CHECK_OK(medvl_safetensors_open(&st, path, &err), &err);
+    assert_int_equal(medvl_safetensors_count(st), 4);
+    assert_string_equal(medvl_safetensors_name(st, 0), "a");
+    assert_string_equal(medvl_safetensors_metadata(st, "format"), "pt");
+    assert_null(medvl_safetensors_metadata(st, "other"));
+    t = medvl_safetensors_find(st, entries[0].name);
+    assert_non_null(t);
+    assert_int_equal(t->rank, 2);
+    assert_int_equal(t->size[1], 3);
+    assert_memory_equal(t->data, a, sizeof(a));
+    t = medvl_safetensors_find(st, "b");
+    assert_int_equal(t->dtype, MEDVL_DTYPE_BF16);
+    assert_memory_equal(t->data, b, sizeof(b));
+    assert_null(medvl_safetensors_find(st, "c"));
+    medvl_safetensors_free(st);
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
+}
+
+static void pieces_give_the_same_file_as_the_whole(void **state)
+{
+    float a[4] = {1, 2, 3, 4}, b[2] = {5, 6};
+    const struct medvl_safetensors_entry entries[] = {
+        {"first", medvl_tensor_2d(a, MEDVL_DTYPE_F32, 2, 2)},
+        {"second", medvl_tensor_1d(b, MEDVL_DTYPE_F32, 2)},
+    };
+    struct medvl_safetensors_writer *writer;
+    struct medvl_text x = {0}, y = {0};
+    struct medvl_error err = {0};
+    char *path = check_temp("pieces.safetensors");
+    char *rest = check_temp("pieces.safetensors.data.tmp");
+
+    (void)state;
+    CHECK_OK(medvl_safetensors_write(path, entries, 2, NULL, &err), &err);
+    CHECK_OK(medvl_file_read(&x, path, 1 << 20, &err), &err);
+    CHECK_OK(medvl_safetensors_writer_open(&writer, path, &err), &err);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(medvl_safetensors_writer_put(writer, entries[i].name,
+                                              &entries[i].tensor, &err),
+                 &err);
+    CHECK_OK(medvl_safetensors_writer_close(writer, &err), &err);
+    CHECK_OK(medvl_file_read(&y, path, 1 << 20, &err), &err);
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+    assert_false(medvl_file_exists(rest));
+    /* A writer that is given up leaves what was there. */
+    CHECK_OK(medvl_safetensors_writer_open(&writer, path, &err), &err);
+    medvl_safetensors_writer_free(writer);
+    assert_false(medvl_file_exists(rest));
+    assert_true(medvl_file_exists(path));
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_text_release(&x);
+    medvl_text_release(&y);
+    medvl_free(path);
+    medvl_free(rest);
+}
+
+static void names_twice_and_rows_with_gaps_are_not_written(void **state)
+{
+    float a[6] = {0};
+    struct medvl_safetensors_entry entries[] = {
+        {"x", medvl_tensor_2d(a, MEDVL_DTYPE_F32, 2, 2)},
+        {"x", medvl_tensor_2d(a, MEDVL_DTYPE_F32, 2, 2)},
+    };
+    struct medvl_error err = {0};
+    char *path = check_temp("refused.safetensors");
+
+    (void)state;
+    CHECK_FAILS(medvl_safetensors_write(path, entries, 2, NULL, &err),
+                MEDVL_EFORMAT, &err, "x stands twice");
+    entries[0].tensor.stride = 3;
+    CHECK_FAILS(medvl_safetensors_write(path, entries, 1, NULL, &err),
+                MEDVL_EARG, &err, "dense");
+    assert_false(medvl_file_exists(path));
+    medvl_free(path);
+}
+
+static void files_that_lie_are_refused(void **state)
+{
+#define ONE(type, shape, at)                          \
+    "{\"w\":{\"dtype\":\"" type "\",\"shape\":" shape \
+    ",\"data_offsets\":" at "}}"
+    static const struct {
+        const char *header;
+        uint64_t size; /* 0: that of the header */
+        size_t data;
+        int code;
+        const char *says;
+    } CASES[] = {
+        {"", 0, 0, MEDVL_EFORMAT, "header"},
+        {"{}", UINT64_MAX, 0, MEDVL_EFORMAT,
+         "a header of 18446744073709551615"},
+        {"{}", 3, 0, MEDVL_EFORMAT, "a header of 3 bytes"},
+        {"[]", 0, 0, MEDVL_EFORMAT, "header"},
+        {"{\"w\":1}", 0, 0, MEDVL_EFORMAT, "w: no \"shape\""},
+        {ONE("F32", "[2]", "[0,8]"), 0, 4, MEDVL_EFORMAT, "w ends at byte 8"},
+        {ONE("F32", "[2]", "[0,8]"), 0, 9, MEDVL_EFORMAT, "the file has 9"},
+        {ONE("F32", "[2]", "[4,12]"), 0, 12, MEDVL_EFORMAT, "begins at"},
+        {ONE("F32", "[3]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "takes 12 bytes"},
+        {ONE("F32", "[2]", "[8,0]"), 0, 8, MEDVL_EFORMAT, "data_offsets"},
+        {ONE("F32", "[2]", "[0,1e300]"), 0, 8, MEDVL_EFORMAT, "data_offsets"},
+        {ONE("F32", "[-2]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "a size"},
+        {ONE("F32", "[1.5]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "a size"},
+        {ONE("F32", "[4294967296,4294967296]", "[0,8]"), 0, 8, MEDVL_EFORMAT,
+         "too large"},
+        {ONE("F99", "[2]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "F99"},
+        {ONE("F32", "[1,1,1,1,2]", "[0,8]"), 0, 8, MEDVL_EUNSUPPORTED,
+         "rank 5"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
+         0, 6, MEDVL_EFORMAT, "b begins at byte 2"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+         "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+         0, 2, MEDVL_EFORMAT, "header"},
+    };
+    char *path = check_temp("hostile.safetensors");
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        put_file(path, CASES[i].header,
+                 CASES[i].size ? CASES[i].size : strlen(CASES[i].header),
+                 CASES[i].data);
+        CHECK_FAILS(medvl_safetensors_open(&st, path, &err), CASES[i].code,
+                    &err, CASES[i].says);
+        assert_non_null(strstr(err.text, "hostile.safetensors"));
+        assert_null(st);
+    }
+    CHECK_OK(medvl_file_write(path, "1234567", 7, &err), &err);
+    CHECK_FAILS(medvl_safetensors_open(&st, path, &err), MEDVL_EFORMAT, &err,
+                "too short");
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    CHECK_FAILS(medvl_safetensors_open(&st, path, &err), MEDVL_EIO, &err,
+                "hostile");
+    medvl_free(path);
+}
+
+static void types_without_kernels_can_be_seen(void **state)
+{
+    char *path = check_temp("types.safetensors");
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    /* A header of odd length: data is misaligned, and still read. */
+    put_file(path, ONE("I64", "[]", "[0,8]"),
+             strlen(ONE("I64", "[]", "[0,8]")), 8);
+    CHECK_OK(medvl_safetensors_open(&st, path, &err), &err);
+    assert_int_equal(medvl_safetensors_tensor(st, 0)->dtype,
+                     MEDVL_DTYPE_NONE);
+    assert_int_equal(medvl_safetensors_tensor(st, 0)->rank, 1);
+    medvl_safetensors_free(st);
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
+}
+
+/* A folder of two files and an index. */
+static void put_index(const char *folder, const char *index)
+{
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    CHECK_OK(medvl_path_join(&path, folder, "model.safetensors.index.json",
+                             &err),
+             &err);
+    CHECK_OK(medvl_file_write(path, index, strlen(index), &err), &err);
+    medvl_free(path);
+}
+
+static void a_folder_is_read_by_its_index(void **state)
+{
+    static const struct {
+        const char *index, *says;
+    } CASES[] = {
+        {"{}", "weight_map"},
+        {"{\"weight_map\":{\"a\":1}}", "a: no name of a file"},
+        {"{\"weight_map\":{\"a\":\"../x\"}}", "no name of a file in"},
+        {"{\"weight_map\":{\"a\":\"2.safetensors\"}}", "a is not in 2"},
+        {"{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"1.safetensors\"}}",
+         "b is not in 1"},
+        {"{\"weight_map\":{\"a\":\"1.safetensors\"}}", NULL},
+        {"{\"weight_map\":{\"b\":\"2.safetensors\"}}",
+         "names 1 tensors, its files have 2"},
+    };
+    uint8_t v[2] = {1, 2};
+    const struct medvl_safetensors_entry entries[] = {
+        {"a", medvl_tensor_1d(v, MEDVL_DTYPE_U8, 1)},
+        {"b", medvl_tensor_1d(v + 1, MEDVL_DTYPE_U8, 1)},
+        {"c", medvl_tensor_1d(v, MEDVL_DTYPE_U8, 1)},
+    };
+    char *folder = check_temp("indexed"), *path = NULL;
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(medvl_path_join(&path, folder,
+                                 i ? "2.safetensors" : "1.safetensors", &err),
+                 &err);
+        CHECK_OK(medvl_safetensors_write(path, entries + i, 1 + i, NULL,
+                                         &err),
+                 &err);
+        medvl_free(path);
+    }
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        put_index(folder, CASES[i].index);
+        if (CASES[i].says)
+            CHECK_FAILS(medvl_safetensors_open(&st, folder, &err),
+                        MEDVL_EFORMAT, &err, CASES[i].says);
+    }
+    put_index(folder, "{\"weight_map\":{\"b\":\"2.safetensors\",\"a\":\"1."
+                      "safetensors\",\"c\":\"2.safetensors\"}}");
+    CHECK_OK(medvl_safetensors_open(&st, folder, &err), &err);
+    assert_int_equal(medvl_safetensors_count(st), 3);
+    assert_int_equal(
+        *(uint8_t *)medvl_safetensors_find(st, "b")->data, 2);
+    medvl_safetensors_free(st);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+static int open_once(void *arg, struct medvl_error *err)
+{
+    struct medvl_safetensors *st;
+    int rc = medvl_safetensors_open(&st, arg, err);
+
+    if (rc == MEDVL_OK)
+        medvl_safetensors_free(st);
+    return rc;
+}
+
+static void a_failed_allocation_fails_the_opening_alone(void **state)
+{
+    char *path = check_temp("oom.safetensors");
+
+    (void)state;
+    put_file(path, ONE("F32", "[2]", "[0,8]"),
+             strlen(ONE("F32", "[2]", "[0,8]")), 8);
+    check_no_memory(open_once, path, 200);
+    medvl_path_remove(path, NULL) < 0 ? fail() : (void)0;
+    medvl_free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(pieces_give_the_same_file_as_the_whole),
+        cmocka_unit_test(names_twice_and_rows_with_gaps_are_not_written),
+        cmocka_unit_test(files_that_lie_are_refused),
+        cmocka_unit_test(types_without_kernels_can_be_seen),
+        cmocka_unit_test(a_folder_is_read_by_its_index),
+        cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
