@@ -41,6 +41,7 @@ END
     [ "$output" = '{"id":"a","tokens":[1,2,3],"loss_mask":[1,1,1]}' ]
 }
 
+# bats test_tags=tsan
 @test "threads change no byte, the seed the order" {
     records 200 >in.jsonl
     medvl-shard -j 1 --size-limit 3000 -o one in.jsonl
