@@ -411,7 +411,7 @@ struct node {
 
 struct short_word {
     uint64_t key[2]; /* bytes, zeros, length in the last */
-    int32_t ids[4];  /* count << 28 in the first */
+    int32_t ids[4];  /* count << 28 in the first; that 0: a long_word */
 };
 
 struct long_word {
@@ -695,7 +695,7 @@ static int encode_piece(const struct medvl_bpe *bpe,
     return MEDVL_OK;
 }
 
-/* A word of up to 31 bytes that is not to be kept as a short one. */
+/* A word of 16 to 31 bytes, or a short one of more than four ids. */
 static int encode_longer(const struct medvl_bpe *bpe,
                          struct medvl_bpe_cache *cache,
                          struct medvl_tokens *out, struct medvl_span piece,
@@ -720,7 +720,7 @@ static int encode_longer(const struct medvl_bpe *bpe,
     if (rc < 0)
         return rc;
     count = out->count - before;
-    if (count <= 7 && (piece.size > 15 || count > 4)) {
+    if (count <= 7) {
         memcpy(word->key, key, sizeof(key));
         memcpy(word->ids, out->ids + before, count * sizeof(int32_t));
         word->count = (int32_t)count;
@@ -741,21 +741,24 @@ static int encode_short(const struct medvl_bpe *bpe,
     for (int i = 0; i < 2; i++) {
         if (line[i].key[0] == key[0] && line[i].key[1] == key[1]) {
             memcpy(ids, line[i].ids, sizeof(line[i].ids));
+            if (ids[0] == 0) /* kept among the longer ones */
+                return encode_longer(bpe, cache, out, piece, room, err);
             out->count += (uint32_t)ids[0] >> 28;
             ids[0] &= (1 << 28) - 1;
             return MEDVL_OK;
         }
     }
-    const int rc = encode_longer(bpe, cache, out, piece, room, err);
+    const int rc = encode_piece(bpe, cache, out, piece, err);
 
     if (rc < 0)
         return rc;
     const size_t count = out->count - before;
 
+    line[1] = line[0];
+    line[0].key[0] = key[0];
+    line[0].key[1] = key[1];
+    line[0].ids[0] = 0;
     if (count <= 4) {
-        line[1] = line[0];
-        line[0].key[0] = key[0];
-        line[0].key[1] = key[1];
         memcpy(line[0].ids, ids, count * sizeof(*ids));
         line[0].ids[0] |= (int32_t)(count << 28);
     }

@@ -81,18 +81,14 @@ static const unsigned char ASCII[128] = {
     0, X26(L), 0, 0, 0, 0, 0, 0, X26(L), 0, 0, 0, 0, 0};
 
 /*
- * Class of the character at `i` and where the next one begins.  The text is
- * UTF-8, so what the first byte says is there.
+ * Class of a character that is not ASCII, and where the next one begins.
+ * The text is UTF-8, so what the first byte says is there.
  */
-static unsigned class_at(const unsigned char *p, size_t i, size_t *next)
+static unsigned class_beyond(const unsigned char *p, size_t i, size_t *next)
 {
     const unsigned c = p[i];
     uint32_t rune;
 
-    if (c < 128) {
-        *next = i + 1;
-        return ASCII[c];
-    }
     if (c < 0xE0) {
         rune = (c & 0x1F) << 6 | (p[i + 1] & 0x3Fu);
         *next = i + 2;
@@ -108,6 +104,15 @@ static unsigned class_at(const unsigned char *p, size_t i, size_t *next)
         *next = i + 4;
     }
     return medvl_unicode_class(rune) & LNS;
+}
+
+static inline unsigned class_at(const unsigned char *p, size_t i,
+                                size_t *next)
+{
+    if (p[i] >= 128)
+        return class_beyond(p, i, next);
+    *next = i + 1;
+    return ASCII[p[i]];
 }
 
 /* Which of eight bytes are not ASCII letters: bit 7 of each. */

@@ -86,10 +86,10 @@ static void check_encode(const struct medvl_bpe *bpe, const char *piece,
     struct medvl_error err = {0};
 
     CHECK_OK(medvl_bpe_cache_new(&cache, &err), &err);
-    encode(&out, bpe, cache, span_of(piece));
-    assert_string_equal(out.data, want);
-    encode(&out, bpe, cache, span_of(piece)); /* from the cache */
-    assert_string_equal(out.data, want);
+    for (int i = 0; i < 4; i++) { /* the first time it is not cached */
+        encode(&out, bpe, cache, span_of(piece));
+        assert_string_equal(out.data, want);
+    }
     medvl_text_release(&out);
     medvl_bpe_cache_free(cache);
 }
@@ -106,6 +106,15 @@ static void the_lowest_rank_joins_first_and_leftmost(void **state)
     check_encode(bpe, "aaab", "aa ab");
     check_encode(bpe, "abcc", "a bc c");
     check_encode(bpe, "h", "h");
+    /* Numbers of ids and bytes on both sides of what a cache keeps. */
+    check_encode(bpe, "gagb", "g a g b");
+    check_encode(bpe, "gagbg", "g a g b g");
+    check_encode(bpe, "gagbgag", "g a g b g a g");
+    check_encode(bpe, "gagbgagb", "g a g b g a g b");
+    check_encode(bpe, "aaaaaaaagaaaaaa", "aa aa aa aa g aa aa aa");
+    check_encode(bpe, "ababababababgab", "ab ab ab ab ab ab g ab");
+    check_encode(bpe, "aaaaaaaaaagaaa", "aa aa aa aa aa g aa a");
+    check_encode(bpe, "abababababababab", "ab ab ab ab ab ab ab ab");
     medvl_bpe_free(bpe);
 }
 
