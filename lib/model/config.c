@@ -325,13 +325,15 @@ static void read_dtype(struct medvl_config *config, struct reader *r,
         refuse(r, "dtype", name);
 }
 
-/* "eos_token_id": one or a list; nothing there leaves what was. */
+/* "eos_token_id": one or a list; null is none, absent leaves what was. */
 static void read_eos(struct medvl_config *config, struct reader *r)
 {
-    const struct medvl_json *v = field(r, "eos_token_id");
+    const struct medvl_json *v = medvl_json_get(r->object, "eos_token_id");
     const struct medvl_json *item = v;
 
-    if (r->rc < 0 || !v)
+    if (medvl_json_type(v) == MEDVL_JSON_NULL)
+        config->eos_count = 0;
+    if (r->rc < 0 || medvl_json_type(v) <= MEDVL_JSON_NULL)
         return;
     if (medvl_json_type(v) == MEDVL_JSON_ARRAY)
         item = medvl_json_first(v);
@@ -350,9 +352,11 @@ static void read_eos(struct medvl_config *config, struct reader *r)
     }
 }
 
-/* -1 for none, also written so by some. */
+/* -1 for none, also written so by some; null says none, too. */
 static int32_t read_id(struct reader *r, const char *name, int32_t otherwise)
 {
+    if (medvl_json_type(medvl_json_get(r->object, name)) == MEDVL_JSON_NULL)
+        return -1;
     return (int32_t)get_int(r, name, -1, VOCAB_LIMIT, otherwise);
 }
 

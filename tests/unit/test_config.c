@@ -35,6 +35,14 @@ static void absent_fields_take_the_defaults_of_transformers(void **state)
     assert_int_equal(c.image_token, -1);
     assert_int_equal(c.dtype, MEDVL_DTYPE_F32);
     medvl_config_release(&c);
+    CHECK_OK(parse(&c, "{\"model_type\":\"llama\",\"bos_token_id\":null,"
+                       "\"eos_token_id\":null,\"pad_token_id\":-1}",
+                   &err),
+             &err);
+    assert_int_equal(c.bos, -1);
+    assert_int_equal(c.eos_count, 0);
+    assert_int_equal(c.pad, -1);
+    medvl_config_release(&c);
 }
 
 static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
