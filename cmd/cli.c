@@ -749,6 +749,7 @@ static struct medvl_loop_options loop_options(struct cli *cli)
         .rejects = cli->rejects,
         .max_record = cli->max_record,
         .output = cli->output,
+        .resume = cli->resume,
         .report = loop_report,
         .progress = loop_progress,
         .arg = cli,

@@ -119,6 +119,7 @@ struct cli {
     bool quiet, keep_going;
     int64_t threads, max_record;
     const char *rejects, *part, *output;
+    bool resume; /* of cli_batch's loop; the command sets it */
     int argc;    /* operands */
     char **argv; /* operands */
     void *state; /* cli.c's own */

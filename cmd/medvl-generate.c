@@ -3,11 +3,14 @@
  *
  * See man/medvl-generate.1.  All the work is in lib/run/generate.c.
  */
+#include <string.h>
+
 #include "cmd/cli.h"
 #include "lib/run/generate.h"
 
 static struct medvl_generate_options opt;
 static struct cli_list stop;
+static bool resume;
 
 static const struct cli_option OPTIONS[] = {
     CLI_NEED('m', "model", &opt.model, "FOLDER", "the model"),
@@ -27,6 +30,7 @@ static const struct cli_option OPTIONS[] = {
     CLI_FLAG(0, "logprobs", &opt.logprobs, "add each token's log-probability"),
     CLI_PATH(0, "logits", &opt.logits, "FILE",
              "write every row of logits as safetensors"),
+    CLI_FLAG(0, "resume", &resume, "go on with FILE.part of -o"),
     CLI_PATH(0, "root", &opt.root, "FOLDER", "pictures are below it"),
     CLI_RARE_INT(0, "batch", &opt.batch, 1, 4096, "prompts at once [16]"),
     CLI_END,
@@ -49,6 +53,11 @@ int main(int argc, char **argv)
         cli_misuse(&cli, "--normalize goes with --choices");
     if (opt.logits && (opt.choices || opt.samples > 1))
         cli_misuse(&cli, "--logits goes with one answer a record");
+    if (resume && (!cli.output || !strcmp(cli.output, "-")))
+        cli_misuse(&cli, "--resume goes with -o FILE");
+    if (resume && opt.logits)
+        cli_misuse(&cli, "--resume does not go with --logits");
+    cli.resume = resume;
     opt.stop = stop.items;
     opt.stop_count = stop.count;
     opt.device = cli.device;

@@ -962,4 +962,5 @@ const struct medvl_batch medvl_generate_batch = {
     .records = stage_records,
     .finish = stage_finish,
     .free = stage_free,
+    .keeps_part = true,
 };

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -316,14 +317,14 @@ struct run {
 };
 
 static int run_open(struct run *run, const struct medvl_loop_options *loop,
-                    struct medvl_error *err)
+                    const char *suffix, struct medvl_error *err)
 {
     int rc;
 
     run->loop = loop;
     input_init(&run->in, loop);
     rc = medvl_writer_open(&run->writer, loop->output ? loop->output : "-",
-                           ".tmp", false, err);
+                           suffix, loop->resume, err);
     if (rc == MEDVL_OK && loop->rejects)
         rc = medvl_writer_open(&run->rejects, loop->rejects, ".tmp", false,
                                err);
@@ -715,7 +716,7 @@ int medvl_loop_map(const struct medvl_map *map, const void *options,
     if (rc == MEDVL_OK && map->open)
         rc = map->open(&m.stage, options, &own);
     if (rc == MEDVL_OK)
-        rc = run_open(&m.run, loop, &own);
+        rc = run_open(&m.run, loop, ".tmp", &own);
     if (rc == MEDVL_OK)
         rc = map_all(&m, &own);
     rc = run_close(&m.run, rc, count, &own);
@@ -725,6 +726,181 @@ int medvl_loop_map(const struct medvl_map *map, const void *options,
     if (rc < 0 && err)
         *err = own;
     return rc;
+}
+
+/* ---- ids --------------------------------------------------------------- */
+
+/* Ids as 128-bit hashes, and how often each; a key of zeros is free. */
+struct id_slot {
+    uint64_t key[2];
+    int64_t count;
+};
+
+struct id_set {
+    struct id_slot *slots;
+    size_t count, room; /* room is a power of two */
+};
+
+static struct id_slot *id_slot(const struct id_set *set, const uint64_t key[2])
+{
+    size_t at = key[0] & (set->room - 1);
+    struct id_slot *slot = &set->slots[at];
+
+    while ((slot->key[0] | slot->key[1]) &&
+           (slot->key[0] != key[0] || slot->key[1] != key[1])) {
+        at = (at + 1) & (set->room - 1);
+        slot = &set->slots[at];
+    }
+    return slot;
+}
+
+static int id_grow(struct id_set *set, struct medvl_error *err)
+{
+    struct id_set big = {.count = set->count};
+
+    big.room = set->room ? set->room * 2 : 1024;
+    big.slots = medvl_alloc(big.room, sizeof(*big.slots));
+    if (!big.slots)
+        return medvl_no_memory(err);
+    for (size_t i = 0; i < set->room; i++)
+        if (set->slots[i].key[0] | set->slots[i].key[1])
+            *id_slot(&big, set->slots[i].key) = set->slots[i];
+    medvl_free(set->slots);
+    *set = big;
+    return MEDVL_OK;
+}
+
+/* The record's place in the set; `id` is scratch. */
+static int id_find(struct id_slot **out, struct id_set *set,
+                   const struct medvl_record *record, struct medvl_text *id,
+                   struct medvl_error *err)
+{
+    uint64_t key[2] = {0, 0};
+    char hex[33];
+    int rc;
+
+    medvl_text_clear(id);
+    rc = medvl_record_id(id, record, err);
+    if (rc == MEDVL_OK && set->count >= set->room / 2)
+        rc = id_grow(set, err);
+    if (rc < 0)
+        return rc;
+    medvl_hash128_hex(hex, id->data, id->size);
+    for (int i = 0; i < 32; i++) {
+        const int digit = hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10;
+
+        key[i / 16] = key[i / 16] << 4 | (uint64_t)digit;
+    }
+    *out = id_slot(set, key);
+    if (!((*out)->key[0] | (*out)->key[1])) {
+        memcpy((*out)->key, key, sizeof(key));
+        set->count++;
+    }
+    return MEDVL_OK;
+}
+
+/* ---- going on after a run that was cut short --------------------------- */
+
+/* The records that FILE.part holds and the input has yet to show. */
+struct done {
+    struct id_set ids;
+    struct medvl_text id; /* scratch */
+    int64_t left;
+};
+
+/* What stands behind the last newline was being written. */
+static int cut_torn_line(const char *path, struct medvl_error *err)
+{
+    struct medvl_mapping map;
+    const unsigned char *end = NULL;
+    size_t size, whole = 0;
+    int rc = medvl_mapping_open(&map, path, err);
+
+    if (rc < 0)
+        return rc;
+    size = map.size;
+    if (size)
+        end = memrchr(map.data, '\n', size);
+    if (end)
+        whole = (size_t)(end - map.data) + 1;
+    medvl_mapping_release(&map);
+    if (whole < size && truncate(path, (off_t)whole) < 0)
+        return medvl_fail_system(err, path);
+    return MEDVL_OK;
+}
+
+static int keep_done(void *arg, struct medvl_record *record,
+                     struct medvl_error *err)
+{
+    struct done *done = arg;
+    struct id_slot *slot;
+    const int rc = id_find(&slot, &done->ids, record, &done->id, err);
+
+    if (rc < 0)
+        return medvl_context(err, "what is done is known by its id");
+    slot->count++;
+    done->left++;
+    return MEDVL_OK;
+}
+
+static int done_open(struct done *done, const struct medvl_batch *batch,
+                     const struct medvl_loop_options *loop,
+                     struct medvl_error *err)
+{
+    const char *output = loop->output;
+    const size_t size = output ? strlen(output) : 0;
+    struct medvl_text part = {0};
+    int rc;
+
+    if (!loop->resume)
+        return MEDVL_OK;
+    if (!batch->keeps_part || !output || !strcmp(output, "-"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "only what goes to a file can be gone on with");
+    if (size > 4 && !strcmp(output + size - 4, ".zst"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: a zstd stream that was cut short cannot be "
+                          "gone on with",
+                          output);
+    rc = medvl_text_printf(&part, err, "%s.part", output);
+    if (rc == MEDVL_OK && medvl_file_exists(part.data)) {
+        rc = cut_torn_line(part.data, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_loop_each(part.data, loop->max_record, keep_done, done,
+                                 err);
+    }
+    medvl_text_release(&part);
+    return rc;
+}
+
+/* Is the record among them?  Each is found as often as it was written. */
+static int done_take(bool *is, struct done *done,
+                     const struct medvl_record *record,
+                     struct medvl_error *err)
+{
+    struct id_slot *slot;
+    int rc;
+
+    *is = false;
+    if (!done->left)
+        return MEDVL_OK;
+    rc = id_find(&slot, &done->ids, record, &done->id, err);
+    if (rc < 0) {
+        medvl_context(err, "what is done is known by its id");
+        return place_error(err, record);
+    }
+    *is = slot->count > 0;
+    if (*is) {
+        slot->count--;
+        done->left--;
+    }
+    return MEDVL_OK;
+}
+
+static void done_release(struct done *done)
+{
+    medvl_free(done->ids.slots);
+    medvl_text_release(&done->id);
 }
 
 /* ---- batch and sink -------------------------------------------------- */
@@ -826,6 +1002,7 @@ struct batch_run {
     struct lines lines;
     struct window window;
     struct medvl_out out;
+    struct done done;
 };
 
 /* Records [from, to) of the window, and what they gave, onwards. */
@@ -854,7 +1031,8 @@ static int batch_call(struct batch_run *b, size_t from, size_t to,
     return rc;
 }
 
-/* The window's records; a bad line waits for those before it. */
+/* The window's records; a bad line waits for those before it.  Those that
+ * an earlier run did are passed over. */
 static int batch_window(struct batch_run *b, struct medvl_error *err)
 {
     struct window *w = &b->window;
@@ -863,15 +1041,20 @@ static int batch_window(struct batch_run *b, struct medvl_error *err)
 
     for (size_t i = 0; i < w->count; i++) {
         struct medvl_error bad = {0};
-        bool failed;
+        bool failed, done = false;
 
-        if (parse_line(&w->records[i], w->lines[i], &failed, &bad) == 0)
+        rc = parse_line(&w->records[i], w->lines[i], &failed, &bad);
+        if (rc == MEDVL_OK) {
+            rc = done_take(&done, &b->done, &w->records[i], &bad);
+            failed = rc < 0;
+        }
+        if (rc == MEDVL_OK && !done)
             continue;
         rc = batch_call(b, from, i, err);
         if (rc < 0)
             return rc;
         rc = bad.code;
-        if (!failed)
+        if (rc < 0 && !failed)
             rc = set_aside(&b->out, &w->records[i], w->lines[i], false, &bad);
         if (rc < 0) {
             *err = bad;
@@ -903,6 +1086,11 @@ static int batch_all(struct batch_run *b, struct medvl_error *err)
     }
     if (rc < 0)
         *err = late;
+    if (rc == MEDVL_OK && b->done.left)
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "%s.part holds %lld records that are not in the "
+                        "input",
+                        b->run.loop->output, (long long)b->done.left);
     if (rc == MEDVL_OK && b->batch->finish)
         rc = b->batch->finish(b->stage, &b->out, err);
     if (rc == MEDVL_OK)
@@ -920,12 +1108,15 @@ int medvl_loop_batch(const struct medvl_batch *batch, const void *options,
 
     b.out.run = &b.run;
     b.out.keep_going = loop->keep_going;
-    if (batch->open) {
+    if (batch->open)
         b.stage = NULL;
+    rc = done_open(&b.done, batch, loop, &own);
+    if (rc == MEDVL_OK && batch->open) {
         rc = batch->open(&b.stage, options, loop->pool, &own);
     }
     if (rc == MEDVL_OK)
-        rc = run_open(&b.run, loop, &own);
+        rc = run_open(&b.run, loop, batch->keeps_part ? ".part" : ".tmp",
+                      &own);
     if (rc == MEDVL_OK)
         rc = batch_all(&b, &own);
     rc = run_close(&b.run, rc, count, &own);
@@ -934,70 +1125,24 @@ int medvl_loop_batch(const struct medvl_batch *batch, const void *options,
     window_release(&b.window);
     medvl_text_release(&b.lines.block);
     out_release(&b.out);
+    done_release(&b.done);
     if (rc < 0 && err)
         *err = own;
     return rc;
-}
-
-/* The ids so far, as 128-bit hashes; a slot of zeros is free. */
-struct id_set {
-    uint64_t (*slots)[2];
-    size_t count, room; /* room is a power of two */
-};
-
-static uint64_t *id_slot(const struct id_set *set, const uint64_t key[2])
-{
-    size_t at = key[0] & (set->room - 1);
-
-    while ((set->slots[at][0] | set->slots[at][1]) &&
-           (set->slots[at][0] != key[0] || set->slots[at][1] != key[1]))
-        at = (at + 1) & (set->room - 1);
-    return set->slots[at];
-}
-
-static int id_grow(struct id_set *set, struct medvl_error *err)
-{
-    struct id_set big = {.count = set->count};
-
-    big.room = set->room ? set->room * 2 : 1024;
-    big.slots = medvl_alloc(big.room, sizeof(*big.slots));
-    if (!big.slots)
-        return medvl_no_memory(err);
-    for (size_t i = 0; i < set->room; i++)
-        if (set->slots[i][0] | set->slots[i][1])
-            memcpy(id_slot(&big, set->slots[i]), set->slots[i],
-                   sizeof(*set->slots));
-    medvl_free(set->slots);
-    *set = big;
-    return MEDVL_OK;
 }
 
 /* The record has an id, and none before it had the same. */
 static int check_id(struct id_set *set, const struct medvl_record *record,
                     struct medvl_text *id, struct medvl_error *err)
 {
-    uint64_t key[2] = {0, 0}, *slot;
-    char hex[33];
-    int rc;
+    struct id_slot *slot;
+    const int rc = id_find(&slot, set, record, id, err);
 
-    medvl_text_clear(id);
-    rc = medvl_record_id(id, record, err);
-    if (rc == MEDVL_OK && set->count >= set->room / 2)
-        rc = id_grow(set, err);
     if (rc < 0)
         return rc;
-    medvl_hash128_hex(hex, id->data, id->size);
-    for (int i = 0; i < 32; i++) {
-        const int digit = hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10;
-
-        key[i / 16] = key[i / 16] << 4 | (uint64_t)digit;
-    }
-    slot = id_slot(set, key);
-    if (slot[0] | slot[1])
+    if (slot->count++)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "\"id\": an earlier record has it too");
-    memcpy(slot, key, sizeof(key));
-    set->count++;
     return MEDVL_OK;
 }
 
@@ -1086,7 +1231,7 @@ int medvl_loop_sink(const struct medvl_sink *sink, const void *options,
         rc = sink->open(&k.stage, options, loop->pool, &own);
     }
     if (rc == MEDVL_OK)
-        rc = run_open(&k.run, loop, &own);
+        rc = run_open(&k.run, loop, ".tmp", &own);
     if (rc == MEDVL_OK)
         rc = sink_all(&k, &own);
     rc = run_close(&k.run, rc, count, &own);

@@ -37,6 +37,13 @@ struct medvl_loop_options {
     int64_t max_record;  /* bytes; 0: 256 MiB */
     const char *output;  /* "-" or NULL: standard output */
 
+    /*
+     * Go on with OUTPUT.part, if there is one: a line that was cut short is
+     * dropped, the input's records whose ids the others have are passed
+     * over.  For batches that keep a part.
+     */
+    bool resume;
+
     /* Each problem that is set aside, as one line of text; may be NULL. */
     void (*report)(void *arg, const char *text);
 
@@ -86,6 +93,7 @@ struct medvl_batch {
                    struct medvl_out *out, struct medvl_error *err);
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);
     void (*free)(void *stage);
+    bool keeps_part; /* OUTPUT.part stays when the run fails or is killed */
 };
 
 struct medvl_sink {
