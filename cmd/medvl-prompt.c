@@ -7,7 +7,7 @@
 #include "lib/stage/prompt.h"
 
 static struct medvl_prompt_options opt;
-static struct cli_list questions, answers;
+static struct cli_list questions, answers, set;
 
 static const struct cli_option OPTIONS[] = {
     CLI_LIST('e', "question", &questions, "TEMPLATE",
@@ -21,6 +21,8 @@ static const struct cli_option OPTIONS[] = {
              "begin with a system turn"),
     CLI_CHOICE(0, "each", &opt.each, "regions",
                "one record for each region of the images"),
+    CLI_LIST(0, "set", &set, "FIELD=TEMPLATE",
+             "set a text field too; may be repeated"),
     CLI_RARE_TEXT(0, "author", &opt.author, "NAME",
                   "who made the messages, for \"provenance\" [template]"),
     CLI_END,
@@ -40,7 +42,11 @@ int main(int argc, char **argv)
     opt.question_count = questions.count;
     opt.answers = answers.items;
     opt.answer_count = answers.count;
-    if (!opt.file == !questions.count)
+    opt.set = set.items;
+    opt.set_count = set.count;
+    if (opt.file && questions.count)
+        cli_misuse(&cli, "-t FILE is the one question: leave out -e");
+    if (!opt.file && !questions.count && !set.count && !opt.each)
         cli_misuse(&cli, "a question is needed: -e TEMPLATE, or -t FILE");
     if (answers.count > (opt.file ? 1 : questions.count))
         cli_misuse(&cli, "more answers than questions");

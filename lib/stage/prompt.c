@@ -20,10 +20,18 @@ struct turn {
     struct medvl_template *answer; /* or NULL */
 };
 
+/* A field to set: --set NAME=TEMPLATE. */
+struct field {
+    char *name;
+    struct medvl_template *value;
+};
+
 struct stage {
     struct medvl_template *system; /* or NULL */
     struct turn *turns;
-    int count;
+    int count; /* 0: no messages */
+    struct field *fields;
+    int field_count;
     bool each_region;
     const char *author;
     char hash[33]; /* of all templates */
@@ -84,6 +92,46 @@ static int open_turns(struct stage *s, struct medvl_hash *hash,
     return rc;
 }
 
+static int open_fields(struct stage *s, struct medvl_hash *hash,
+                       const struct medvl_prompt_options *o,
+                       struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    for (int i = 0; i < o->set_count && rc == MEDVL_OK; i++) {
+        const char *equal = strchr(o->set[i], '=');
+
+        if (!equal || equal == o->set[i])
+            return medvl_fail(err, MEDVL_EARG,
+                              "\"%s\" is not FIELD=TEMPLATE", o->set[i]);
+        s->fields[i].name =
+            medvl_copy_string(o->set[i], (size_t)(equal - o->set[i]));
+        if (!s->fields[i].name)
+            return medvl_no_memory(err);
+        rc = compile(&s->fields[i].value, hash, medvl_span(equal + 1),
+                     s->fields[i].name, 0, err);
+    }
+    return rc;
+}
+
+static int check_options(const struct medvl_prompt_options *o,
+                         struct medvl_error *err)
+{
+    const int count = o->file ? 1 : o->question_count;
+
+    if (o->file && o->question_count)
+        return medvl_fail(err, MEDVL_EARG,
+                          "questions, or a file with the one question");
+    if (count + o->set_count < 1 && !o->each)
+        return medvl_fail(err, MEDVL_EARG, "nothing to render");
+    if (o->answer_count > count)
+        return medvl_fail(err, MEDVL_EARG, "%d answers to %d questions",
+                          o->answer_count, count);
+    if (o->each && strcmp(o->each, "regions"))
+        return medvl_fail(err, MEDVL_EARG, "each \"%s\"", o->each);
+    return MEDVL_OK;
+}
+
 static int prompt_open(void **stage, const void *options,
                        struct medvl_error *err)
 {
@@ -95,23 +143,22 @@ static int prompt_open(void **stage, const void *options,
     *stage = s;
     if (!s)
         return medvl_no_memory(err);
+    rc = check_options(o, err);
+    if (rc < 0)
+        return rc;
     s->count = o->file ? 1 : o->question_count;
-    if (s->count < 1 || (o->file && o->question_count))
-        return medvl_fail(err, MEDVL_EARG,
-                          "questions, or a file with the one question");
-    if (o->answer_count > s->count)
-        return medvl_fail(err, MEDVL_EARG, "%d answers to %d questions",
-                          o->answer_count, s->count);
-    if (o->each && strcmp(o->each, "regions"))
-        return medvl_fail(err, MEDVL_EARG, "each \"%s\"", o->each);
+    s->field_count = o->set_count;
     s->each_region = o->each != NULL;
     s->author = o->author ? o->author : "template";
     s->turns = medvl_alloc((size_t)s->count, sizeof(*s->turns));
-    if (!s->turns)
+    s->fields = medvl_alloc((size_t)s->field_count, sizeof(*s->fields));
+    if (!s->turns || !s->fields)
         return medvl_no_memory(err);
     rc = medvl_hash_new(&hash, err);
     if (rc == MEDVL_OK)
         rc = open_turns(s, hash, o, err);
+    if (rc == MEDVL_OK)
+        rc = open_fields(s, hash, o, err);
     if (rc == MEDVL_OK && o->system)
         rc = compile(&s->system, hash, medvl_span(o->system), "system", 0,
                      err);
@@ -134,8 +181,13 @@ static void prompt_free(void *stage)
         medvl_template_free(s->turns[i].question);
         medvl_template_free(s->turns[i].answer);
     }
+    for (int i = 0; s->fields && i < s->field_count; i++) {
+        medvl_template_free(s->fields[i].value);
+        medvl_free(s->fields[i].name);
+    }
     medvl_template_free(s->system);
     medvl_free(s->turns);
+    medvl_free(s->fields);
     medvl_free(s);
 }
 
@@ -257,22 +309,15 @@ static int put_turns(struct worker *w, struct medvl_json_writer *json,
     return asked;
 }
 
-/* Set "messages"; the templates see `region` where it is not empty. */
+/* Set "messages" from variables that are there. */
 static int set_messages(struct worker *w, struct medvl_record *record,
-                        struct medvl_span region, size_t images,
-                        struct medvl_error *err)
+                        size_t images, struct medvl_error *err)
 {
     const struct stage *s = w->stage;
     struct medvl_json_writer json = {.out = &w->json};
     int rc;
 
     medvl_text_clear(&w->json);
-    medvl_template_begin(w->run);
-    rc = medvl_template_set_members(w->run, &record->view, true, err);
-    if (rc == MEDVL_OK && region.size)
-        rc = medvl_template_set_json(w->run, "region", region, true, err);
-    if (rc < 0)
-        return rc;
     medvl_json_begin(&json, NULL, '[');
     rc = s->system ? render(w, s->system, "system", 0, err) : 0;
     if (rc > 0)
@@ -293,6 +338,43 @@ static int set_messages(struct worker *w, struct medvl_record *record,
         rc = medvl_record_author(record, "messages", s->author,
                                  "medvl-prompt", s->hash, err);
     return rc;
+}
+
+/* Set the fields of --set in order; a later one sees the earlier. */
+static int set_fields(struct worker *w, struct medvl_record *record,
+                      struct medvl_error *err)
+{
+    const struct stage *s = w->stage;
+    int rc = MEDVL_OK;
+
+    for (int i = 0; i < s->field_count && rc >= 0; i++) {
+        const char *name = s->fields[i].name;
+
+        rc = render(w, s->fields[i].value, name, 0, err);
+        if (rc > 0)
+            rc = medvl_record_set_text(record, name,
+                                       medvl_text_span(&w->text.text), err);
+        if (rc == MEDVL_OK && medvl_record_has(record, name))
+            rc = medvl_record_author(record, name, s->author, "medvl-prompt",
+                                     s->hash, err);
+    }
+    return rc < 0 ? rc : MEDVL_OK;
+}
+
+/* What is asked for; the templates see `region` where it is not empty. */
+static int render_record(struct worker *w, struct medvl_record *record,
+                         struct medvl_span region, size_t images,
+                         struct medvl_error *err)
+{
+    int rc;
+
+    medvl_template_begin(w->run);
+    rc = medvl_template_set_members(w->run, &record->view, true, err);
+    if (rc == MEDVL_OK && region.size)
+        rc = medvl_template_set_json(w->run, "region", region, true, err);
+    if (rc == MEDVL_OK && w->stage->count)
+        rc = set_messages(w, record, images, err);
+    return rc < 0 ? rc : set_fields(w, record, err);
 }
 
 /* ---- one record a region --------------------------------------------- */
@@ -414,8 +496,8 @@ static int one_region(struct worker *w, struct medvl_record *record,
                                    err);
     w->id.size = size;
     if (rc == MEDVL_OK)
-        rc = set_messages(w, record, medvl_text_span(&w->drawn),
-                          w->images.count, err);
+        rc = render_record(w, record, medvl_text_span(&w->drawn),
+                           w->images.count, err);
     return rc < 0 ? rc : medvl_out_write(out, record, err);
 }
 
@@ -460,7 +542,7 @@ static int prompt_record(void *worker, struct medvl_record *record,
         return medvl_context(err, "\"images\"");
     if (w->stage->each_region)
         return each_region(w, record, out, err);
-    rc = set_messages(w, record, none, w->images.count, err);
+    rc = render_record(w, record, none, w->images.count, err);
     return rc < 0 ? rc : medvl_out_write(out, record, err);
 }
 

@@ -10,13 +10,15 @@
 
 /* Templates (text/template.h); turns are paired in order. */
 struct medvl_prompt_options {
-    const char *const *questions; /* at least one, or file */
+    const char *const *questions; /* or file; none: no messages */
     int question_count;
     const char *file; /* the one question's template; or NULL */
     const char *const *answers;
-    int answer_count;   /* at most as many as questions */
-    const char *system; /* NULL: no system turn */
-    const char *each;   /* NULL, or "regions" */
+    int answer_count;       /* at most as many as questions */
+    const char *system;     /* NULL: no system turn */
+    const char *each;       /* NULL, or "regions" */
+    const char *const *set; /* "FIELD=TEMPLATE": text fields to set */
+    int set_count;
     const char *author; /* of the messages; NULL: "template" */
 };
 
