@@ -36,6 +36,7 @@ struct worker {
     const struct stage *stage;
     struct medvl_source *source;
     struct medvl_picture decoded, picture;
+    int64_t width, height; /* as decoded */
     char source_hash[33];
     double window[2];
     bool windowed;
@@ -377,8 +378,8 @@ static int set_pair(struct medvl_json_view *view, const char *name,
 static bool is_still(const struct worker *worker)
 {
     return medvl_affine_is_identity(&worker->map) &&
-           worker->picture.width == worker->decoded.width &&
-           worker->picture.height == worker->decoded.height;
+           worker->picture.width == worker->width &&
+           worker->picture.height == worker->height;
 }
 
 /* What drawing needs of a region, after the map. */
@@ -683,12 +684,22 @@ static int resize(struct worker *worker, struct medvl_error *err)
     return MEDVL_OK;
 }
 
-static int copy_picture(struct medvl_picture *out,
-                        const struct medvl_picture *in,
-                        struct medvl_error *err)
+/* Start from the decoded picture; the last to do so takes it. */
+static int begin_picture(struct worker *worker, bool last,
+                         struct medvl_error *err)
 {
-    medvl_picture_release(out);
-    return medvl_picture_crop(out, in, 0, 0, in->width, in->height, err);
+    const struct medvl_picture *decoded = &worker->decoded;
+
+    worker->map = (struct medvl_affine){{1, 0, 0, 0, 1, 0}};
+    worker->width = decoded->width;
+    worker->height = decoded->height;
+    medvl_picture_release(&worker->picture);
+    if (!last)
+        return medvl_picture_crop(&worker->picture, decoded, 0, 0,
+                                  decoded->width, decoded->height, err);
+    worker->picture = *decoded;
+    worker->decoded = (struct medvl_picture){0};
+    return MEDVL_OK;
 }
 
 /* ---- the record ---------------------------------------------------------- */
@@ -799,21 +810,20 @@ static int finish_image(struct worker *worker, struct medvl_json_view *image,
     return rc;
 }
 
-static int one_image(struct worker *worker, struct medvl_span *messages,
+static int one_image(struct worker *worker, struct medvl_span messages,
                      struct medvl_rng *rng, struct medvl_json_view *image,
                      struct medvl_error *err)
 {
     const struct stage *stage = worker->stage;
-    int rc = copy_picture(&worker->picture, &worker->decoded, err);
+    int rc = MEDVL_OK;
 
-    worker->map = (struct medvl_affine){{1, 0, 0, 0, 1, 0}};
-    if (rc == MEDVL_OK && stage->options.crop)
+    if (stage->options.crop)
         rc = crop(worker, image, err);
     if (rc == MEDVL_OK && stage->options.augment)
         rc = augment(worker, rng, err);
     if (rc == MEDVL_OK && stage->width)
         rc = resize(worker, err);
-    if (rc == MEDVL_OK && !is_still(worker) && has_boxes(*messages))
+    if (rc == MEDVL_OK && !is_still(worker) && has_boxes(messages))
         rc = medvl_fail(err, MEDVL_EARG,
                         "\"messages\" speak of boxes, which would no longer "
                         "fit: change pictures before medvl-prompt");
@@ -826,10 +836,10 @@ static int one_image(struct worker *worker, struct medvl_span *messages,
 
 /* All images of one copy, into worker->images as a JSON array. */
 static int one_copy(struct worker *worker, const struct medvl_record *record,
-                    const struct medvl_json_view *list,
+                    const struct medvl_json_view *list, bool last,
                     struct medvl_error *err)
 {
-    struct medvl_span messages = medvl_record_get(record, "messages");
+    const struct medvl_span messages = medvl_record_get(record, "messages");
     struct medvl_rng rng = {0};
     int rc;
 
@@ -842,10 +852,12 @@ static int one_copy(struct worker *worker, const struct medvl_record *record,
         const struct medvl_span span = list->members[i].value;
 
         rc = medvl_json_view_object(&image, span, err);
-        if (rc == MEDVL_OK && (list->count > 1 || !worker->decoded.data))
+        if (rc == MEDVL_OK && !worker->decoded.data)
             rc = load(worker, span, err);
         if (rc == MEDVL_OK)
-            rc = one_image(worker, &messages, &rng, &image, err);
+            rc = begin_picture(worker, last || list->count > 1, err);
+        if (rc == MEDVL_OK)
+            rc = one_image(worker, messages, &rng, &image, err);
         if (rc == MEDVL_OK && i > 0)
             rc = medvl_text_putc(&worker->images, ',', err);
         if (rc == MEDVL_OK)
@@ -886,7 +898,7 @@ static int one_record(void *at, struct medvl_record *record,
             worker->item = medvl_hash64(id.data, id.size) + (uint64_t)k;
         }
         if (rc == MEDVL_OK)
-            rc = one_copy(worker, record, &list, err);
+            rc = one_copy(worker, record, &list, k == o->copies, err);
         if (rc == MEDVL_OK)
             rc = medvl_record_set(record, "images",
                                   medvl_text_span(&worker->images), err);
