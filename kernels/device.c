@@ -1,66 +1,66 @@
 /*
- * The CPU device, and opening of plugins by name.
+ * Devices by name: the CPU, and plugins.
  *
  * Read next: cpu.h.
  */
 #include "kernels/device.h"
 
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include <unistd.h>
 
-#include "kernels/cpu.h"
 #include "lib/base/mem.h"
 
-/* Behind dev->state: a block of scratch for each thread. */
-struct cpu_state {
-    char *threads;
-    size_t size;
-};
+#define CUDA_PLUGIN "libmedvl-cuda.so"
 
-/* F16C is asked for by hand: clang 14 has no name for it. */
-static enum medvl_isa best_isa(void)
+/* Beside the executable; "" when the system does not say where it is. */
+static void plugin_beside(char *out, size_t size, const char *name)
 {
-#if defined(__x86_64__)
-    unsigned a, b, c, d;
+    const ssize_t got = readlink("/proc/self/exe", out, size - 1);
+    char *slash;
 
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C))
-        return MEDVL_ISA_AVX2;
-#endif
-    return MEDVL_ISA_PLAIN;
+    out[got > 0 ? got : 0] = '\0';
+    slash = strrchr(out, '/');
+    if (!slash || (size_t)(slash + 1 - out) + strlen(name) >= size) {
+        out[0] = '\0';
+        return;
+    }
+    snprintf(slash + 1, size - (size_t)(slash + 1 - out), "%s", name);
 }
 
-int medvl_device_open_cpu(struct medvl_device **out, struct medvl_pool *pool,
-                          enum medvl_isa isa, struct medvl_error *err)
+/* The library stays loaded: the device's code is in it. */
+static int open_plugin(struct medvl_device **out, const char *name,
+                       const char *entry, struct medvl_error *err)
 {
-    const int threads = pool ? medvl_pool_threads(pool) : 1;
-    struct medvl_device *dev;
-    struct cpu_state *state;
+    const struct medvl_device_api *api, *(*get)(int version);
+    char beside[PATH_MAX];
+    void *library = NULL;
 
-    *out = NULL;
-    dev = medvl_alloc(1, sizeof(*dev));
-    state = medvl_alloc(1, sizeof(*state));
-    if (!dev || !state)
-        goto fail;
-    dev->name = "cpu";
-    dev->ops = &medvl_cpu_ops;
-    dev->pool = pool;
-    dev->isa = best_isa() < isa ? best_isa() : isa;
-    dev->state = state;
-    state->size = (size_t)threads * CPU_THREAD_BYTES;
-    state->threads = medvl_block_alloc(state->size);
-    if (!state->threads)
-        goto fail;
-    cpu_gemm_start();
-    *out = dev;
-    return MEDVL_OK;
-fail:
-    medvl_free(state);
-    medvl_free(dev);
-    return medvl_no_memory(err);
+    plugin_beside(beside, sizeof(beside), name);
+    if (beside[0] && access(beside, F_OK) == 0)
+        library = dlopen(beside, RTLD_NOW | RTLD_LOCAL);
+    else if (access(MEDVL_PLUGINDIR "/" CUDA_PLUGIN, F_OK) == 0)
+        library = dlopen(MEDVL_PLUGINDIR "/" CUDA_PLUGIN,
+                         RTLD_NOW | RTLD_LOCAL);
+    else
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "no %s beside the command nor in %s", name,
+                          MEDVL_PLUGINDIR);
+    if (!library)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", dlerror());
+    *(void **)&get = dlsym(library, entry);
+    api = get ? get(MEDVL_DEVICE_API) : NULL;
+    if (!api || api->version != MEDVL_DEVICE_API) {
+        medvl_fail(err, MEDVL_EUNSUPPORTED,
+                   "%s speaks version %d (%s), this is version %d", name,
+                   api ? api->version : 0, api ? api->build : "no build",
+                   MEDVL_DEVICE_API);
+        dlclose(library);
+        return MEDVL_EUNSUPPORTED;
+    }
+    return api->open(out, err);
 }
 
 int medvl_device_open(struct medvl_device **out, const char *name,
@@ -70,8 +70,7 @@ int medvl_device_open(struct medvl_device **out, const char *name,
     if (strcmp(name, "cpu") == 0)
         return medvl_device_open_cpu(out, pool, MEDVL_ISA_AVX2, err);
     if (strcmp(name, "cuda") == 0)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "device cuda: this build has no libmedvl-cuda.so");
+        return open_plugin(out, CUDA_PLUGIN, "medvl_cuda_api", err);
     return medvl_fail(err, MEDVL_EARG, "no such device: %s", name);
 }
 
@@ -98,21 +97,7 @@ int medvl_device_sync(struct medvl_device *dev, struct medvl_error *err)
 
 void medvl_device_free(struct medvl_device *dev)
 {
-    struct cpu_state *state;
-
     if (!dev)
         return;
-    state = dev->state;
-    if (state)
-        medvl_block_free(state->threads, state->size);
-    medvl_free(state);
-    medvl_block_free(dev->scratch, dev->scratch_size);
-    medvl_free(dev);
-}
-
-void *cpu_thread_scratch(const struct medvl_device *dev, int thread)
-{
-    const struct cpu_state *state = dev->state;
-
-    return state->threads + (size_t)thread * CPU_THREAD_BYTES;
+    dev->free(dev);
 }

@@ -36,6 +36,7 @@ struct medvl_device {
      */
     bool row_invariant;
     void *state;
+    void (*free)(struct medvl_device *dev); /* medvl_device_free calls it */
 };
 
 /*
@@ -65,13 +66,15 @@ int medvl_device_sync(struct medvl_device *dev,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_device_free(struct medvl_device *dev);
 
-/* Plugins answer `medvl_cuda_api(MEDVL_DEVICE_API)` with this, or NULL. */
+/*
+ * Plugins answer `medvl_cuda_api(MEDVL_DEVICE_API)` with this; one that
+ * does not speak that version gives its own, and is not opened.
+ */
 #define MEDVL_DEVICE_API 1
 struct medvl_device_api {
     int version;
     const char *build; /* for messages */
     int (*open)(struct medvl_device **out, struct medvl_error *err);
-    void (*free)(struct medvl_device *dev);
 };
 
 #endif

@@ -27,6 +27,14 @@ static void other_names_are_refused(void **state)
     CHECK_FAILS(medvl_device_open(&dev, "abacus", NULL, &err), MEDVL_EARG,
                 &err, "no such device: abacus");
     assert_null(dev);
+    err = (struct medvl_error){0};
+    if (medvl_device_open(&dev, "cuda", NULL, &err) < 0) {
+        assert_int_equal(err.code, MEDVL_EUNSUPPORTED);
+        assert_non_null(strstr(err.text, "libmedvl-cuda.so"));
+        assert_null(dev);
+    } else {
+        medvl_device_free(dev);
+    }
 }
 
 static void a_lower_instruction_set_can_be_asked_for(void **state)
