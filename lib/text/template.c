@@ -241,25 +241,23 @@ int medvl_marked_append(struct medvl_marked *marked, const void *data,
                         size_t size, bool from_record,
                         struct medvl_error *err)
 {
-    struct medvl_run *last = marked->runs + marked->run_count;
+    const size_t count = marked->run_count;
+    const bool same =
+        count && marked->runs[count - 1].from_record == from_record;
     int rc;
 
     if (size == 0)
         return MEDVL_OK;
-    if (!marked->run_count || last[-1].from_record != from_record) {
-        rc = medvl_grow(&marked->runs, &marked->run_capacity,
-                        marked->run_count + 1, sizeof(*last), err);
-        if (rc < 0)
-            return rc;
-    }
-    rc = medvl_text_append(&marked->text, data, size, err);
+    rc = medvl_grow(&marked->runs, &marked->run_capacity, count + 1,
+                    sizeof(*marked->runs), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_append(&marked->text, data, size, err);
     if (rc < 0)
         return rc;
-    last = marked->runs + marked->run_count;
-    if (marked->run_count && last[-1].from_record == from_record) {
-        last[-1].size += size;
+    if (same) {
+        marked->runs[count - 1].size += size;
     } else {
-        *last = (struct medvl_run){size, from_record};
+        marked->runs[count] = (struct medvl_run){size, from_record};
         marked->run_count++;
     }
     return MEDVL_OK;

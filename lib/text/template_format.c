@@ -291,7 +291,7 @@ static int named_argument(struct percent *p, const struct medvl_tv **out)
 /* A width or precision: digits or '*'. */
 static int read_size(struct percent *p, int64_t *out)
 {
-    const struct medvl_tv *arg;
+    const struct medvl_tv *arg = NULL;
     int rc;
 
     if (p->at < p->format->size && p->format->data[p->at] == '*') {

@@ -176,7 +176,7 @@ int medvl_tv_string(struct medvl_tv_heap *h, struct medvl_tv *out,
 
     if (!s)
         return (int)h->err->code;
-    *s = (struct medvl_tv_string){data, size, NULL, mark, -1};
+    *s = (struct medvl_tv_string){size ? data : "", size, NULL, mark, -1};
     *out = (struct medvl_tv){.kind = TV_STRING, .u.string = s};
     return MEDVL_OK;
 }
