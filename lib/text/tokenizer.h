@@ -154,8 +154,8 @@ struct medvl_added_token {
 /*
  * Write the tokenizer.json `from` to the file `to` (which may be the same)
  * with these added tokens.  One that is there already keeps its id and its
- * flags; one that is in the vocabulary keeps that id; others get the next
- * free ids in the order given.  Nothing else in the file changes.
+ * flags; one that the vocabulary spells as it is keeps that id; others get
+ * the next free ids in the order given.  Nothing else in the file changes.
  */
 int medvl_tokenizer_extend(const char *from, const char *to,
                            const struct medvl_added_token *tokens,

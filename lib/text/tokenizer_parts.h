@@ -54,6 +54,12 @@ const struct added *medvl_tokenizer_added(const struct medvl_tokenizer *tok,
 /* Bytes as tokenizer.json spells them: each one a visible character. */
 uint32_t medvl_byte_rune(unsigned char byte);
 
+/*
+ * Is each byte spelled as itself?  Only then does Hugging Face, which looks
+ * an added token up as it stands, find it in the vocabulary.
+ */
+bool medvl_is_spelled_alike(struct medvl_span bytes);
+
 /* A place in JSON that has been checked; used for the two large lists. */
 struct medvl_cursor {
     const char *at, *end;

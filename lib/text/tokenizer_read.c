@@ -84,6 +84,15 @@ uint32_t medvl_byte_rune(unsigned char byte)
     return 0x143;
 }
 
+bool medvl_is_spelled_alike(struct medvl_span bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        if (bytes.data[i] <= ' ' || bytes.data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
 /* What reading needs beside the tokenizer. */
 struct reading {
     struct medvl_tokenizer *tok;
@@ -479,11 +488,14 @@ static int check_added(const struct medvl_tokenizer *tok,
     for (size_t i = 0; i < tok->added_count; i++) {
         const struct added *added = &tok->added[i];
         const struct medvl_span there = medvl_bpe_bytes(tok->bpe, added->id);
+        const int32_t id = medvl_bpe_id(tok->bpe, added->content);
 
-        if (there.data && !medvl_span_equal(there, added->content))
+        if ((there.data && !medvl_span_equal(there, added->content)) ||
+            (id >= 0 && id != added->id &&
+             medvl_is_spelled_alike(added->content)))
             return medvl_fail(err, MEDVL_EFORMAT,
-                              "added token %d \"%s\" has the id of another "
-                              "token",
+                              "added token %d \"%s\" has another id than "
+                              "in the vocabulary",
                               added->id, added->content.data);
     }
     return MEDVL_OK;

@@ -78,6 +78,8 @@ static int add_entries(struct extension *e,
     for (size_t i = 0; i < count; i++) {
         const struct medvl_span content = medvl_span(tokens[i].content);
         int64_t id = medvl_tokenizer_id(e->tok, content);
+        const bool added = id >= 0 &&
+                           medvl_tokenizer_is_added(e->tok, (int32_t)id);
         bool twice = false;
 
         if (content.size == 0 || content.size > ADDED_BYTES)
@@ -86,10 +88,9 @@ static int add_entries(struct extension *e,
         for (size_t k = 0; k < i; k++)
             twice = twice ||
                     strcmp(tokens[k].content, tokens[i].content) == 0;
-        if (twice ||
-            (id >= 0 && medvl_tokenizer_is_added(e->tok, (int32_t)id)))
+        if (twice || added)
             continue;
-        if (id < 0)
+        if (id < 0 || !medvl_is_spelled_alike(content))
             id = next++;
         if (id >= MEDVL_BPE_IDS)
             return medvl_fail(err, MEDVL_EARG, "no id is left");

@@ -597,6 +597,7 @@ static void tokens_are_added_and_all_else_stays(void **state)
         {"<|eot_id|>", true},
         {" left", false},
         {"a\"\\\n", false},
+        {"!", false},
     };
     char *path = check_temp("extended.json");
     struct medvl_tokenizer *old = open_flags();
@@ -604,26 +605,27 @@ static void tokens_are_added_and_all_else_stays(void **state)
     struct medvl_text out = {0};
     struct medvl_error err = {0};
     const int32_t size = medvl_tokenizer_size(old);
-    const int32_t left = medvl_tokenizer_id(old, medvl_span(" left"));
 
     (void)state;
-    CHECK_OK(medvl_tokenizer_extend(GOLDEN "flags.json", path, tokens, 5,
+    CHECK_OK(medvl_tokenizer_extend(GOLDEN "flags.json", path, tokens, 6,
                                     &err),
              &err);
     CHECK_OK(medvl_tokenizer_open(&tok, path, &err), &err);
-    assert_int_equal(medvl_tokenizer_size(tok), size + 2);
+    assert_int_equal(medvl_tokenizer_size(tok), size + 3);
     assert_int_equal(medvl_tokenizer_id(tok, medvl_span("<|eot_id|>")), size);
     assert_true(medvl_tokenizer_is_special(tok, size));
     assert_int_equal(medvl_tokenizer_id(tok, medvl_span("a\"\\\n")),
-                     size + 1);
-    assert_false(medvl_tokenizer_is_special(tok, size + 1));
+                     size + 2);
+    assert_false(medvl_tokenizer_is_special(tok, size + 2));
+    /* The vocabulary has " left" too, spelled in another way. */
+    assert_int_equal(medvl_tokenizer_id(tok, medvl_span(" left")), size + 1);
+    assert_int_equal(medvl_tokenizer_id(tok, medvl_span("!")), 0);
+    assert_true(medvl_tokenizer_is_added(tok, 0));
     /* "<image>" was there, not special, and is so still. */
     assert_int_equal(medvl_tokenizer_id(tok, medvl_span("<image>")),
                      medvl_tokenizer_id(old, medvl_span("<image>")));
     assert_false(medvl_tokenizer_is_special(
         tok, medvl_tokenizer_id(tok, medvl_span("<image>"))));
-    assert_true(left > 0 && left < 400);
-    assert_true(medvl_tokenizer_is_added(tok, left));
     encode_runs(&out, tok, "on left<|eot_id|>a\"\\\n", NULL, 0, 0);
     assert_string_equal(out.data, "on[ left][<|eot_id|>][a\"\\\n]");
     CHECK_FAILS(medvl_tokenizer_extend(GOLDEN "flags.json", path,
@@ -765,6 +767,7 @@ static void damaged_files_are_errors(void **state)
         {"\"content\":\"</s>\"", "\"content\":\"<s>\"", "same"},
         {"\"id\":401", "\"id\":400", "id 400"},
         {"\"id\":401", "\"id\":3", "another"},
+        {"\"content\":\"<s>\"", "\"content\":\"!\"", "another"},
         {"\"id\":401", "\"id\":1e9", "id"},
         {"\"ids\":[400]", "\"ids\":[4000]", "no token"},
         {"\"ids\":[400]", "\"ids\":[\"x\"]", "no token"},
