@@ -1,7 +1,8 @@
 /*
  * Pre-tokenization: text to the pieces within which bytes are merged.  The
  * patterns of GPT-2, Llama 3 (cl100k) and Qwen 2 are written by hand; any
- * other runs through PCRE2, compiled to machine code.
+ * other runs through PCRE2, compiled to machine code, with the Unicode
+ * tables of PCRE2 (10.42 has Unicode 14, and takes U+180E for white space).
  *
  * Read next: bpe.h.
  */
