@@ -43,9 +43,11 @@ struct worker {
     struct medvl_marked text; /* of one turn */
     struct medvl_text json;   /* the messages */
     struct medvl_json_view images, image, regions, region;
-    struct medvl_text changed; /* images */
-    struct medvl_text drawn;   /* the region in hand */
-    struct medvl_text id;      /* of the record as it came */
+    struct medvl_text changed;         /* images */
+    struct medvl_text drawn;           /* the region in hand */
+    struct medvl_text id;              /* of the record as it came */
+    struct medvl_json_member *members; /* of the record as it came */
+    size_t member_capacity;
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -218,6 +220,7 @@ static void worker_free(void *worker)
     medvl_text_release(&w->changed);
     medvl_text_release(&w->drawn);
     medvl_text_release(&w->id);
+    medvl_free(w->members);
     medvl_free(w);
 }
 
@@ -225,10 +228,12 @@ static void worker_free(void *worker)
 
 /*
  * Render into w->text; 1 where there is more than space, 0 else.  Text with
- * a hole where a value is missing is an error, of an answer: no answer.
+ * a hole where a value is missing counts as nothing where `holes` are let
+ * pass, and else is an error.
  */
 static int render(struct worker *w, const struct medvl_template *template,
-                  const char *what, int number, struct medvl_error *err)
+                  bool holes, const char *what, int number,
+                  struct medvl_error *err)
 {
     const char *hole;
     int rc;
@@ -236,11 +241,10 @@ static int render(struct worker *w, const struct medvl_template *template,
     medvl_marked_clear(&w->text);
     rc = medvl_template_render(&w->text, template, w->run, err);
     hole = medvl_template_hole(w->run);
-    if (rc == MEDVL_OK && hole) {
-        if (*what == 'a')
-            return 0;
+    if (rc == MEDVL_OK && hole && holes)
+        return 0;
+    if (rc == MEDVL_OK && hole)
         rc = medvl_fail(err, MEDVL_EFORMAT, "%s", hole);
-    }
     if (rc < 0)
         return number ? medvl_context(err, "%s %d", what, number)
                       : medvl_context(err, "%s", what);
@@ -287,7 +291,7 @@ static int put_turns(struct worker *w, struct medvl_json_writer *json,
     for (int i = 0; i < s->count; i++) {
         const struct turn *turn = &s->turns[i];
 
-        rc = render(w, turn->question, "question", i + 1, err);
+        rc = render(w, turn->question, false, "question", i + 1, err);
         if (rc < 0)
             return rc;
         if (rc == 0)
@@ -298,7 +302,9 @@ static int put_turns(struct worker *w, struct medvl_json_writer *json,
                               "follows",
                               unanswered, i + 1);
         put_message(json, "user", w, asked++ ? 0 : images);
-        rc = turn->answer ? render(w, turn->answer, "answer", i + 1, err) : 0;
+        rc = 0;
+        if (turn->answer)
+            rc = render(w, turn->answer, true, "answer", i + 1, err);
         if (rc < 0)
             return rc;
         if (rc > 0)
@@ -319,7 +325,7 @@ static int set_messages(struct worker *w, struct medvl_record *record,
 
     medvl_text_clear(&w->json);
     medvl_json_begin(&json, NULL, '[');
-    rc = s->system ? render(w, s->system, "system", 0, err) : 0;
+    rc = s->system ? render(w, s->system, false, "system", 0, err) : 0;
     if (rc > 0)
         put_message(&json, "system", w, 0);
     if (rc >= 0)
@@ -340,7 +346,10 @@ static int set_messages(struct worker *w, struct medvl_record *record,
     return rc;
 }
 
-/* Set the fields of --set in order; a later one sees the earlier. */
+/*
+ * Set the fields in order; a later one sees the earlier.  As an answer, one
+ * that has a hole or renders to nothing is not set.
+ */
 static int set_fields(struct worker *w, struct medvl_record *record,
                       struct medvl_error *err)
 {
@@ -350,11 +359,12 @@ static int set_fields(struct worker *w, struct medvl_record *record,
     for (int i = 0; i < s->field_count && rc >= 0; i++) {
         const char *name = s->fields[i].name;
 
-        rc = render(w, s->fields[i].value, name, 0, err);
-        if (rc > 0)
-            rc = medvl_record_set_text(record, name,
-                                       medvl_text_span(&w->text.text), err);
-        if (rc == MEDVL_OK && medvl_record_has(record, name))
+        rc = render(w, s->fields[i].value, true, name, 0, err);
+        if (rc <= 0)
+            continue;
+        rc = medvl_record_set_text(record, name,
+                                   medvl_text_span(&w->text.text), err);
+        if (rc == MEDVL_OK)
             rc = medvl_record_author(record, name, s->author, "medvl-prompt",
                                      s->hash, err);
     }
@@ -501,22 +511,38 @@ static int one_region(struct worker *w, struct medvl_record *record,
     return rc < 0 ? rc : medvl_out_write(out, record, err);
 }
 
+/*
+ * The record as it came: what was set for one region is forgotten, and its
+ * memory serves the next one.
+ */
+static void restore(const struct worker *w, struct medvl_record *record,
+                    size_t count, size_t added)
+{
+    memcpy(record->view.members, w->members, count * sizeof(*w->members));
+    record->view.count = count;
+    record->view.added_count = added;
+}
+
 static int each_region(struct worker *w, struct medvl_record *record,
                        struct medvl_out *out, struct medvl_error *err)
 {
-    const size_t added = record->view.added_count;
-    size_t k = 0, count;
+    const size_t count = record->view.count, added = record->view.added_count;
+    size_t k = 0, regions;
     int rc;
 
     medvl_text_clear(&w->id);
     rc = medvl_record_id(&w->id, record, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&w->members, &w->member_capacity, count,
+                        sizeof(*w->members), err);
+    if (rc < 0)
+        return rc;
+    memcpy(w->members, record->view.members, count * sizeof(*w->members));
     for (size_t i = 0; i < w->images.count && rc == MEDVL_OK; i++) {
         rc = view_image(w, i, err);
-        count = w->regions.count;
-        for (size_t j = 0; j < count && rc == MEDVL_OK; j++) {
-            /* what was set for the record before is set again: its memory
-             * serves this one too */
-            record->view.added_count = added;
+        regions = w->regions.count;
+        for (size_t j = 0; j < regions && rc == MEDVL_OK; j++) {
+            restore(w, record, count, added);
             rc = one_region(w, record, i, j, ++k, out, err);
         }
     }

@@ -177,12 +177,39 @@ static void each_region_becomes_a_record(void **state)
                 "region 0");
 }
 
+static void fields_are_set_where_they_render_to_something(void **state)
+{
+    static const char *const SET[] = {"kind={{ region.kind }}",
+                                      "slot={{ kind }}-{{ id }}"};
+    const struct medvl_prompt_options o = {
+        .set = SET, .set_count = 2, .each = "regions"};
+    struct medvl_error err = {0};
+    char *lines = run_map(&o,
+                          "{\"id\":\"a\",\"images\":[{\"regions\":["
+                          "{\"kind\":\"x\"},{},{\"kind\":\"y\"}]}]}\n",
+                          &err);
+
+    (void)state;
+    if (!lines)
+        fail_msg("%s", err.text);
+    line_holds(lines, 0, ",\"kind\":\"x\",\"provenance\":{\"kind\":");
+    line_holds(lines, 0, "\"slot\":\"x-a#1\"");
+    line_holds(lines, 1,
+               "{\"id\":\"a#2\",\"images\":[{\"regions\":[{\"kind\":\"x\"},"
+               "{\"drawn\":true},{\"kind\":\"y\"}]}]}");
+    line_holds(lines, 2, "\"slot\":\"y-a#3\"");
+    medvl_free(lines);
+}
+
 static void options_that_contradict_are_refused(void **state)
 {
     static const char *const ASK[] = {"a", "{{"};
     struct medvl_prompt_options o = {0};
 
     (void)state;
+    check_fails(&o, "", "nothing to render");
+    o = (struct medvl_prompt_options){
+        .questions = ASK, .question_count = 1, .file = "x"};
     check_fails(&o, "", "questions, or a file");
     o = (struct medvl_prompt_options){.questions = ASK, .question_count = 2};
     check_fails(&o, "", "question 2: line 1");
@@ -206,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_question_and_its_answer),
         cmocka_unit_test(turns_that_render_to_nothing_are_left_out),
         cmocka_unit_test(each_region_becomes_a_record),
+        cmocka_unit_test(fields_are_set_where_they_render_to_something),
         cmocka_unit_test(options_that_contradict_are_refused),
     };
 
