@@ -69,9 +69,12 @@ END
 {"id":"4","answer":"ct","prediction":"CT"}
 END
     run_ok medvl-score --metrics closed,open,exact in.jsonl
-    [ "$(value closed)" = 0.5 ] && [ "$(value closed n)" = 2 ]
-    [ "$(value open)" = 1 ] && [ "$(value open n)" = 1 ]
-    [ "$(value exact)" = 0.5 ] && [ "$(value exact n)" = 4 ]
+    [ "$(value closed)" = 0.5 ]
+    [ "$(value closed n)" = 2 ]
+    [ "$(value open)" = 1 ]
+    [ "$(value open n)" = 1 ]
+    [ "$(value exact)" = 0.5 ]
+    [ "$(value exact n)" = 4 ]
 }
 
 @test "boxes overlap, and what is none counts as unparsed" {
@@ -83,9 +86,11 @@ END
 {"id":"5","answer":"left","prediction":"[0,0,10,10]"}
 END
     run_ok medvl-score --metrics iou,iou@0.5,iou@0.6 in.jsonl
-    [ "$(value iou)" = 0.375 ] && [ "$(value iou n)" = 4 ]
+    [ "$(value iou)" = 0.375 ]
+    [ "$(value iou n)" = 4 ]
     [ "$(value iou unparsed)" = 2 ]
-    [ "$(value iou@0.5)" = 0.5 ] && [ "$(value iou@0.6)" = 0.25 ]
+    [ "$(value iou@0.5)" = 0.5 ]
+    [ "$(value iou@0.6)" = 0.25 ]
     run_ok medvl-score --metrics iou --box-scale 100 in.jsonl
     [ "$(value iou)" = 0.4 ]
     run_code 1 medvl-score --metrics iou --box-scale 9 in.jsonl
@@ -114,7 +119,8 @@ END
         echo "{\"id\":\"$id\",\"prediction\":\"yes\"}"
     done >in.jsonl
     run_ok medvl-score --metrics exact,f1 --reference ref.jsonl in.jsonl
-    [ "$(value exact)" = 0.6 ] && [ "$(value exact n)" = 5 ]
+    [ "$(value exact)" = 0.6 ]
+    [ "$(value exact n)" = 5 ]
     [ "$(value exact missing) $(value f1 missing)" = '2 2' ]
     [ "$(value exact extra) $(value exact double)" = '1 1' ]
     [[ $stderr == *'r3: missing'*'r4: missing'* ]]

@@ -68,7 +68,8 @@ END
         printf '%s\n' '{"id":"a","tokens":[1]}' "$bad" >in.jsonl
         run_code 1 medvl-shard -o s in.jsonl
         [[ $stderr == *in.jsonl:2:* ]]
-        [ ! -e s ] && [ ! -e s.tmp ]
+        [ ! -e s ]
+        [ ! -e s.tmp ]
     done
 }
 
@@ -86,7 +87,8 @@ END
     run_code 1 medvl-shard -o s </dev/null
     printf '%s\n' '{"id":"a","tokens":[1]}' '{"medvl_failed":"x"}' >in.jsonl
     run_code 1 medvl-shard -k -o s in.jsonl
-    [ ! -e s ] && [ ! -e s.tmp ]
+    [ ! -e s ]
+    [ ! -e s.tmp ]
 }
 
 @test "only a folder of shards is replaced, when asked" {
