@@ -218,6 +218,57 @@ void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
 
 /* ---- applying ---------------------------------------------------------- */
 
+/* Places as whole numbers of 2^-32 pixels, so that steps add up exactly. */
+static int64_t to_fixed(double v)
+{
+    return (int64_t)floor(v * 4294967296.0 + 0.5);
+}
+
+/* Mix four samples with weights of 1/256 each way. */
+static uint8_t mix(const uint8_t *const from[4], int64_t c, unsigned a,
+                   unsigned b)
+{
+    const unsigned top = from[0][c] * (256 - a) + from[1][c] * a;
+    const unsigned low = from[2][c] * (256 - a) + from[3][c] * a;
+
+    return (uint8_t)((top * (256 - b) + low * b + 32768) >> 16);
+}
+
+/*
+ * One row of the moved picture, from the place (u, v) of its first pixel
+ * on, in steps of (du, dv).
+ */
+static void move_row(uint8_t *to, const struct medvl_picture *in, int64_t u,
+                     int64_t v, int64_t du, int64_t dv,
+                     const uint8_t color[3])
+{
+    const int64_t w = in->width, h = in->height, n = in->channels;
+    const uint8_t *data = in->data;
+
+    for (int64_t x = 0; x < w; x++, u += du, v += dv, to += n) {
+        const int64_t iu = u >> 32, iv = v >> 32;
+        const unsigned a = (unsigned)(u >> 24) & 255;
+        const unsigned b = (unsigned)(v >> 24) & 255;
+        const uint8_t *from[4] = {color, color, color, color};
+
+        if (iu >= 0 && iv >= 0 && iu + 1 < w && iv + 1 < h) {
+            from[0] = data + n * (iv * w + iu);
+            from[1] = from[0] + n;
+            from[2] = from[0] + n * w;
+            from[3] = from[2] + n;
+        } else if (iu >= -1 && iv >= -1 && iu < w && iv < h) {
+            for (int corner = 0; corner < 4; corner++) {
+                const int64_t cu = iu + (corner & 1), cv = iv + corner / 2;
+
+                if (cu >= 0 && cv >= 0 && cu < w && cv < h)
+                    from[corner] = data + n * (cv * w + cu);
+            }
+        }
+        for (int64_t c = 0; c < n; c++)
+            to[c] = mix(from, c, a, b);
+    }
+}
+
 /* The picture moved by the map, bilinear between pixel centres. */
 static void move_picture(struct medvl_picture *out,
                          const struct medvl_picture *in,
@@ -226,39 +277,36 @@ static void move_picture(struct medvl_picture *out,
 {
     const struct medvl_affine back = inverse(map);
     const double *m = back.m;
-    const int64_t w = in->width, h = in->height, n = in->channels;
-    const uint8_t *data = in->data;
-    uint8_t *to = out->data;
+    const size_t row = medvl_picture_row(in);
 
-    for (int64_t y = 0; y < h; y++)
-        for (int64_t x = 0; x < w; x++, to += n) {
-            const double px = (double)x + 0.5, py = (double)y + 0.5;
-            const double u = m[0] * px + m[1] * py + m[2] - 0.5;
-            const double v = m[3] * px + m[4] * py + m[5] - 0.5;
-            const double fu = floor(u), fv = floor(v);
-            const double a = u - fu, b = v - fv;
-            const double share[4] = {(1 - a) * (1 - b), a * (1 - b),
-                                     (1 - a) * b, a * b};
-            double sum[3] = {0.5, 0.5, 0.5};
+    for (int64_t y = 0; y < in->height; y++) {
+        const double py = (double)y + 0.5;
 
-            for (int corner = 0; corner < 4; corner++) {
-                const double cu = fu + (corner & 1), cv = fv + corner / 2;
-                const uint8_t *from = color;
-
-                if (cu >= 0 && cv >= 0 && cu < (double)w && cv < (double)h)
-                    from = data + n * ((int64_t)cv * w + (int64_t)cu);
-                for (int64_t c = 0; c < n; c++)
-                    sum[c] += share[corner] * from[c];
-            }
-            for (int64_t c = 0; c < n; c++)
-                to[c] = (uint8_t)sum[c];
-        }
+        move_row((uint8_t *)out->data + (size_t)y * row, in,
+                 to_fixed(m[0] * 0.5 + m[1] * py + m[2] - 0.5),
+                 to_fixed(m[3] * 0.5 + m[4] * py + m[5] - 0.5),
+                 to_fixed(m[0]), to_fixed(m[3]), color);
+    }
 }
 
 static uint8_t to_byte(double v)
 {
     return (uint8_t)(v <= 0 ? 0 : v >= 1 ? 255
                                          : v * 255 + 0.5);
+}
+
+/*
+ * Nearly normal, mean 0 and deviation 1: the sum of four bytes, each of
+ * variance (256^2 - 1) / 12.  Enough for samples of 8 bits, and a tenth of
+ * the time of the exact one.
+ */
+static double cheap_normal(struct medvl_rng *rng)
+{
+    const uint32_t bits = medvl_rng_u32(rng);
+    const uint32_t pairs = (bits & 0xff00ff) + (bits >> 8 & 0xff00ff);
+    const double sum = (double)((pairs & 0xffff) + (pairs >> 16));
+
+    return (sum - 510) * (1 / 147.80054127099805);
 }
 
 static void change_levels(struct medvl_picture *picture,
@@ -275,7 +323,7 @@ static void change_levels(struct medvl_picture *picture,
                    0.5 + draw->brightness;
     for (size_t i = 0; i < count; i++) {
         const double noise =
-            draw->noise > 0 ? draw->noise * medvl_rng_normal(rng) : 0;
+            draw->noise > 0 ? draw->noise * cheap_normal(rng) : 0;
 
         for (size_t c = 0; c < n; c++)
             data[i * n + c] = to_byte(level[data[i * n + c]] + noise);

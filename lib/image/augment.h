@@ -58,7 +58,8 @@ void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
  * Apply: out(x') = in(x), bilinear; what comes from outside has the
  * colour.  Then for each sample v in 0..1: v^gamma, (v - 0.5) * contrast +
  * 0.5 + brightness, plus noise, cut to 0..1 and rounded to 0..255.  One
- * noise value a pixel, the same for its channels.
+ * noise value a pixel, the same for its channels, nearly normal (the sum of
+ * four bytes).
  *
  *   out     holds no picture; the size of `in`, which has 8 bits
  *   rng     the stream the draw came from: noise goes on from there

@@ -162,11 +162,25 @@ static int get_count(int64_t *out, struct medvl_span *counts)
     return 0;
 }
 
+/* Set `run` pixels from place `at` on, counted down the columns. */
+static void fill_run(struct medvl_mask *mask, int64_t at, int64_t run)
+{
+    int64_t x = at / mask->height, y = at % mask->height;
+
+    for (; run > 0; run--) {
+        mask->data[y * mask->width + x] = 1;
+        if (++y == mask->height) {
+            y = 0;
+            x++;
+        }
+    }
+}
+
 static int fill_runs(struct medvl_mask *mask, struct medvl_span counts,
                      struct medvl_error *err)
 {
     const int64_t all = mask->width * mask->height;
-    int64_t before[2] = {0, 0}, done = 0, x = 0, y = 0;
+    int64_t before[2] = {0, 0}, done = 0;
 
     for (int64_t runs = 0; counts.size; runs++) {
         int64_t run = 0;
@@ -184,14 +198,9 @@ static int fill_runs(struct medvl_mask *mask, struct medvl_span counts,
                               (long long)mask->height);
         before[1] = before[0];
         before[0] = run;
+        if (runs & 1)
+            fill_run(mask, done, run);
         done += run;
-        for (; run > 0; run--) {
-            mask->data[y * mask->width + x] = runs & 1;
-            if (++y == mask->height) {
-                y = 0;
-                x++;
-            }
-        }
     }
     if (done != all)
         return medvl_fail(err, MEDVL_EFORMAT,
