@@ -67,8 +67,8 @@ struct medvl_config {
  * Parse and check.  Sizes are at least 1 and bounded (2^20; vocabulary and
  * positions 2^24; layers 1024), heads divide, an unknown architecture or
  * activation is MEDVL_EUNSUPPORTED naming it, an absent field takes the
- * value that transformers gives it.  Both the names on disk of llava-hf and those of
- * current transformers are taken.
+ * value that transformers gives it.  Both the names on disk of llava-hf and
+ * those of current transformers are taken.
  *
  * Reading a folder also takes end ids from its generation_config.json; a
  * folder of an unfinished run is MEDVL_EARG naming its newest checkpoint.

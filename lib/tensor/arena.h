@@ -3,7 +3,7 @@
  * give the same offsets, with memory or without (a plan), so a plan's
  * high-water mark is what the run needs.
  *
- * Read next: tape.h.
+ * Read next: tape_op.h.
  */
 #ifndef MEDVL_TENSOR_ARENA_H
 #define MEDVL_TENSOR_ARENA_H

@@ -32,7 +32,7 @@
  *     medvl_tape_backward(tape);               parameters' grads are added
  *     rc = medvl_tape_end(tape, err);
  *
- * Read next: tape_op.h for the inside, ../model/config.h.
+ * Read next: ../model/config.h.
  */
 #ifndef MEDVL_TENSOR_TAPE_H
 #define MEDVL_TENSOR_TAPE_H
@@ -41,33 +41,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/ops.h"
+#include "lib/tensor/tape_op.h"
 
 enum medvl_tape_mode {
     MEDVL_TAPE_PLAN,
     MEDVL_TAPE_INFER,
     MEDVL_TAPE_TRAIN,
-};
-
-/*
- * A named array of a model.  `grad` is f32 of the same shape, its data NULL
- * while the parameter is frozen.  `version` rises with every change of the
- * value: caches made from it are keyed by it.
- */
-struct medvl_param {
-    const char *name; /* as in the checkpoint that medvl writes */
-    struct medvl_tensor value;
-    struct medvl_tensor grad;
-    uint64_t version;
-    bool trained; /* wants a gradient (also in a plan, where grad is NULL) */
-};
-
-/* A value on the tape; belongs to it, gone at medvl_tape_end. */
-struct medvl_var {
-    struct medvl_tensor value; /* data readable after medvl_tape_check */
-    struct medvl_tensor grad;  /* data NULL until somebody adds to it */
-    bool wants_grad;
-    int64_t index; /* the tape's own */
 };
 
 struct medvl_tape_options {

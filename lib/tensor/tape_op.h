@@ -1,13 +1,41 @@
 /*
- * The operations as the tape sees them: what each checks, keeps, costs and
- * calls.  Inside of tape.h; no other module includes this.
+ * What stands on a tape: parameters and variables, which models see; and
+ * the tape's own records, with the table of what each operation checks,
+ * keeps, costs and calls.
  *
- * Read next: tape_op.c, then tape.c.
+ * Read next: tape.h.
  */
 #ifndef MEDVL_TENSOR_TAPE_OP_H
 #define MEDVL_TENSOR_TAPE_OP_H
 
-#include "lib/tensor/tape.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/ops.h"
+
+/*
+ * A named array of a model.  `grad` is f32 of the same shape, its data NULL
+ * while the parameter is frozen.  `version` rises with every change of the
+ * value: caches made from it are keyed by it.
+ */
+struct medvl_param {
+    const char *name; /* as in the checkpoint that medvl writes */
+    struct medvl_tensor value;
+    struct medvl_tensor grad;
+    uint64_t version;
+    bool trained; /* wants a gradient (also in a plan, where grad is NULL) */
+};
+
+/* A value on the tape; belongs to it, gone at medvl_tape_end. */
+struct medvl_var {
+    struct medvl_tensor value; /* data readable after medvl_tape_check */
+    struct medvl_tensor grad;  /* data NULL until somebody adds to it */
+    bool wants_grad;
+    int64_t index; /* the tape's own */
+};
+
+/* ---- the tape's own ---------------------------------------------------- */
 
 #define MEDVL_TAPE_IN  3
 #define MEDVL_TAPE_OUT 4

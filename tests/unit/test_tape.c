@@ -5,7 +5,6 @@
 #include "tests/unit/check.h"
 
 #include "lib/base/rng.h"
-#include "lib/tensor/arena.h"
 #include "lib/tensor/tape.h"
 
 enum {
@@ -340,36 +339,6 @@ static void a_failed_allocation_fails_the_run_alone(void **state)
     net_free(net);
 }
 
-static void places_are_the_first_that_fit_and_grow_together_again(void **state)
-{
-    struct medvl_arena arena = {0};
-    struct medvl_error err = {0};
-    size_t at[4];
-    void *data;
-
-    (void)state;
-    for (int dry = 0; dry < 2; dry++) {
-        CHECK_OK(medvl_arena_begin(&arena, dry, 4096, &err), &err);
-        for (int i = 0; i < 4; i++) {
-            CHECK_OK(medvl_arena_take(&at[i], &data, &arena, 100, &err),
-                     &err);
-            assert_int_equal(at[i] % 64, 0);
-            assert_int_equal(!data, dry);
-        }
-        medvl_arena_give(&arena, at[0], 100);
-        medvl_arena_give(&arena, at[2], 100);
-        medvl_arena_give(&arena, at[1], 100);
-        CHECK_OK(medvl_arena_take(&at[1], &data, &arena, 300, &err), &err);
-        assert_int_equal(at[1], 0);
-        medvl_arena_give(&arena, at[1], 300);
-        medvl_arena_give(&arena, at[3], 100);
-        assert_true(medvl_arena_empty(&arena));
-    }
-    CHECK_FAILS(medvl_arena_take(&at[0], &data, &arena, SIZE_MAX - 10, &err),
-                MEDVL_ENOMEM, &err, "no memory");
-    medvl_arena_release(&arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,8 +350,6 @@ int main(void)
         cmocka_unit_test(a_wrong_shape_dies_in_the_plan_by_name),
         cmocka_unit_test(a_value_that_is_not_finite_is_named),
         cmocka_unit_test(a_failed_allocation_fails_the_run_alone),
-        cmocka_unit_test(
-            places_are_the_first_that_fit_and_grow_together_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
