@@ -4,10 +4,12 @@
  */
 #include "tests/unit/check.h"
 
+#include <unistd.h>
+
 #include "lib/image/picture.h"
 #include "lib/stage/import.h"
 
-static char *set_path, *out_path, *picture_path;
+static char *set_path, *out_path, *picture_path, *folder;
 
 static int setup(void **state)
 {
@@ -22,6 +24,7 @@ static int setup(void **state)
     set_path = check_temp("import_in.jsonl");
     out_path = check_temp("import_out.jsonl");
     picture_path = check_temp("import_in.png");
+    folder = check_temp("import_px");
     CHECK_OK(medvl_picture_make(&p, 4, 3, 1, 8, &err), &err);
     CHECK_OK(medvl_picture_write(&p, picture_path, NULL, &err), &err);
     medvl_picture_release(&p);
@@ -31,10 +34,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char *const paths[] = {set_path, out_path, picture_path};
+    char *const paths[] = {set_path, out_path, picture_path, folder};
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         (void)!medvl_path_remove(paths[i], NULL);
         medvl_free(paths[i]);
     }
@@ -70,6 +73,72 @@ static void an_import_is_whole_or_there_is_no_memory(void **state)
     medvl_text_release(&text);
 }
 
+/* A NIfTI-1 file of 2 x 3 x 2 voxels of int16, an mm apart. */
+static void make_volume(const char *path)
+{
+    static const struct {
+        int at;
+        int16_t value;
+    } SHORTS[] = {
+        {40, 3},
+        {42, 2},
+        {44, 3},
+        {46, 2},
+        {48, 1},
+        {50, 1},
+        {52, 1},
+        {54, 1},
+        {70, 4},
+        {72, 16},
+        {254, 1},
+    };
+    static const int ONES[] = {76, 80, 84, 88, 280, 300, 320};
+    const int32_t size = 348;
+    const float one = 1, offset = 352;
+    unsigned char bytes[352 + 24] = {0};
+    struct medvl_error err = {0};
+
+    memcpy(bytes, &size, 4);
+    for (size_t i = 0; i < sizeof(SHORTS) / sizeof(*SHORTS); i++)
+        memcpy(bytes + SHORTS[i].at, &SHORTS[i].value, 2);
+    for (size_t i = 0; i < sizeof(ONES) / sizeof(*ONES); i++)
+        memcpy(bytes + ONES[i], &one, 4);
+    memcpy(bytes + 108, &offset, 4);
+    memcpy(bytes + 344, "n+1", 4);
+    for (int i = 0; i < 12; i++)
+        bytes[352 + 2 * i] = (unsigned char)(i / 3);
+    CHECK_OK(medvl_file_write(path, bytes, sizeof(bytes), &err), &err);
+}
+
+static int run_volume(void *arg, struct medvl_error *err)
+{
+    const char *const paths[] = {arg};
+    const struct medvl_import_options options = {
+        .layout = "nifti",
+        .paths = paths,
+        .path_count = 1,
+        .labels = arg,
+        .window = "p1,p99",
+        .canvas = 4,
+        .slices = "0-0",
+        .out = folder,
+        .output = out_path,
+    };
+
+    return medvl_import(&options, err);
+}
+
+static void a_volume_is_whole_or_there_is_no_memory(void **state)
+{
+    char *path = check_temp("import_volume.nii");
+
+    (void)state;
+    make_volume(path);
+    check_no_memory(run_volume, path, 2000);
+    assert_int_equal(unlink(path), 0);
+    medvl_free(path);
+}
+
 static void wrong_options_are_named(void **state)
 {
     static const struct {
@@ -98,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_import_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(a_volume_is_whole_or_there_is_no_memory),
         cmocka_unit_test(wrong_options_are_named),
     };
 
