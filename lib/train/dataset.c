@@ -236,7 +236,9 @@ static int measure(struct medvl_dataset *d, struct medvl_dataset_entry *e,
         return (int)n;
     if (o->dense && n == 0)
         return medvl_fail(err, MEDVL_EFORMAT, "no pictures");
-    if (!o->dense)
+    if (!o->dense && !item->count)
+        rc = medvl_fail(err, MEDVL_EFORMAT, "no tokens");
+    if (!o->dense && rc == MEDVL_OK)
         rc = check_ids(d, item, n, err);
     if (rc < 0)
         return rc;
@@ -354,11 +356,13 @@ static int open_set(struct medvl_dataset *d, struct set *set,
         rc = medvl_mds_open_records(&set->mds, set->path, 0, err);
         if (rc == MEDVL_OK)
             set->count = medvl_mds_count(set->mds);
-        return rc;
+    } else {
+        rc = medvl_hash_new(&set->hash, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_loop_each(set->path, 0, keep_line, &r, err);
     }
-    rc = medvl_hash_new(&set->hash, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_loop_each(set->path, 0, keep_line, &r, err);
+    if (rc == MEDVL_OK && !set->count)
+        rc = medvl_fail(err, MEDVL_EARG, "%s: no records", set->path);
     return rc;
 }
 
@@ -424,6 +428,26 @@ static int balance_keys(uint64_t *keys, struct medvl_dataset *d,
     return rc;
 }
 
+/* Of the sorted keys, how many are below `key`; with `equal`, or it. */
+static size_t below(const uint64_t *sorted, size_t count, uint64_t key,
+                    bool equal)
+{
+    size_t low = 0;
+
+    while (count > 0) {
+        const size_t half = count / 2;
+
+        if (sorted[low + half] < key ||
+            (equal && sorted[low + half] == key)) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
 /* weight = records / (classes * records of the same class). */
 static int balance(struct medvl_dataset *d, struct medvl_error *err)
 {
@@ -443,16 +467,11 @@ static int balance(struct medvl_dataset *d, struct medvl_error *err)
     for (size_t i = 0; i < d->count; i++)
         classes += i == 0 || sorted[i] != sorted[i - 1];
     for (size_t i = 0; i < d->count; i++) {
-        const uint64_t *at = bsearch(&keys[i], sorted, d->count,
-                                     sizeof(*sorted), compare_u64);
-        const uint64_t *first = at, *last = at;
+        const size_t same = below(sorted, d->count, keys[i], true) -
+                            below(sorted, d->count, keys[i], false);
 
-        while (first > sorted && first[-1] == keys[i])
-            first--;
-        while (last < sorted + d->count && *last == keys[i])
-            last++;
         d->entries[i].weight = (float)((double)d->count / (double)classes /
-                                       (double)(last - first));
+                                       (double)same);
     }
 done:
     medvl_free(keys);
@@ -492,9 +511,6 @@ static int open_sets(struct medvl_dataset *d, struct medvl_error *err)
         if (rc == MEDVL_OK)
             rc = add_entries(d, s, err);
     }
-    if (rc == MEDVL_OK && !d->count)
-        rc = medvl_fail(err, MEDVL_EARG, "%s: no records",
-                        d->options.data_count ? d->sets[0].path : "--data");
     if (rc == MEDVL_OK && d->options.balance)
         rc = balance(d, err);
     if (rc == MEDVL_OK)

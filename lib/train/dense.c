@@ -79,9 +79,16 @@ static int field_value(struct medvl_text *out, const struct medvl_json *record,
     medvl_text_clear(out);
     if (!value)
         return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": missing", field);
-    if (medvl_json_string(value))
-        return medvl_text_puts(out, medvl_json_string(value), err);
-    return medvl_json_print(out, value, err);
+    if (!medvl_json_string(value))
+        return medvl_json_print(out, value, err);
+    /* With its zero byte, which an empty text would not have. */
+    return medvl_text_append(out, medvl_json_string(value),
+                             strlen(medvl_json_string(value)) + 1, err);
+}
+
+static bool is_drawn(const struct medvl_json *region)
+{
+    return medvl_json_true(medvl_json_get(region, "drawn"));
 }
 
 static int collect(struct medvl_dense *d, struct medvl_span span,
@@ -103,6 +110,8 @@ static int collect(struct medvl_dense *d, struct medvl_span span,
 
             if (label)
                 rc = add_class(&d->heads[LABEL], label, err);
+            if (rc == MEDVL_OK && is_drawn(region))
+                rc = add_class(&d->heads[DRAWN], "drawn", err);
         }
     }
     for (int h = FIRST_FIELD; h < d->count && rc == MEDVL_OK; h++) {
@@ -139,9 +148,7 @@ static int collect_all(struct medvl_dense *d, struct medvl_dataset *data,
         if (h >= FIRST_FIELD)
             continue;
         rc = add_class(&d->heads[h], "none", err);
-        if (rc == MEDVL_OK && h == DRAWN)
-            rc = add_class(&d->heads[h], "drawn", err);
-        for (size_t i = c->count; h == LABEL && i > 1; i--)
+        for (size_t i = c->count; i > 1; i--)
             if (!strcmp(c->items[i - 1], "none")) {
                 char *none = c->items[i - 1];
 
@@ -150,6 +157,23 @@ static int collect_all(struct medvl_dense *d, struct medvl_dataset *data,
             }
     }
     return rc;
+}
+
+/* Does the head take part: it has a weight and something to tell apart. */
+static bool in_use(const struct head *head)
+{
+    return head->weight > 0 && head->classes.count >= 2;
+}
+
+static int check_use(const struct medvl_dense *d, struct medvl_error *err)
+{
+    for (int h = 0; h < d->count; h++)
+        if (in_use(&d->heads[h]))
+            return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "--objective dense: the data has no labelled and no "
+                      "drawn region, and no field of --classes with two "
+                      "values; or their weights are 0");
 }
 
 static int parse_fields(struct medvl_dense *d, const char *classes,
@@ -249,6 +273,8 @@ int medvl_dense_open(struct medvl_dense **out,
     if (rc == MEDVL_OK)
         rc = collect_all(d, data, err);
     if (rc == MEDVL_OK)
+        rc = check_use(d, err);
+    if (rc == MEDVL_OK)
         rc = make_params(d, err);
     if (rc == MEDVL_OK) {
         *out = d;
@@ -307,8 +333,12 @@ static int read_box(struct medvl_box *box, const struct medvl_json *region,
     if (medvl_json_count(array) != 4)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "a region's \"box\" is not [x0, y0, x1, y1]");
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         v[i] = medvl_json_number(medvl_json_at(array, (size_t)i), NAN);
+        if (isnan(v[i]))
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "a region's \"box\" holds no number");
+    }
     box->x0 = v[0];
     box->y0 = v[1];
     box->x1 = v[2];
@@ -331,9 +361,11 @@ static int read_area(struct area *area, const struct medvl_json *region,
     int rc;
 
     memset(area, 0, sizeof(*area));
-    rc = read_box(&area->box, region, err);
-    if (rc < 0)
-        return rc;
+    if (!mask || is_drawn(region) || medvl_json_get(region, "box")) {
+        rc = read_box(&area->box, region, err);
+        if (rc < 0)
+            return rc;
+    }
     area->size = (area->box.x1 - area->box.x0) *
                  (area->box.y1 - area->box.y0);
     if (!mask)
@@ -373,7 +405,7 @@ static int mark_region(const struct medvl_dense *d, struct patches *p,
                        int64_t height, struct medvl_error *err)
 {
     const char *label = medvl_json_string(medvl_json_get(region, "label"));
-    const bool drawn = medvl_json_true(medvl_json_get(region, "drawn"));
+    const bool drawn = is_drawn(region);
     const int class = label ? class_of(&d->heads[LABEL], label) : -1;
     struct area area;
     int rc = MEDVL_OK;
@@ -600,7 +632,7 @@ static void put_heads(struct work *work, struct medvl_dense *d,
         const bool patch = h < FIRST_FIELD;
 
         memset(w, 0, sizeof(*w));
-        if (d->heads[h].weight <= 0 || d->heads[h].classes.count < 2)
+        if (!in_use(&d->heads[h]))
             continue;
         if (!patch && !pooled)
             pooled = medvl_tape_mean_rows(tape, features, &cu);
@@ -725,42 +757,6 @@ int medvl_dense_write(const struct medvl_dense *dense, const char *path,
         rc = medvl_safetensors_write(path, entries, dense->count, metadata,
                                      err);
     }
-    medvl_text_release(&classes);
-    return rc;
-}
-
-int medvl_dense_read(struct medvl_dense *dense, const char *path,
-                     struct medvl_error *err)
-{
-    struct medvl_safetensors *file = NULL;
-    struct medvl_text classes = {0};
-    const char *theirs;
-    int rc = classes_json(&classes, dense, err);
-
-    if (rc == MEDVL_OK)
-        rc = medvl_safetensors_open(&file, path, err);
-    if (rc < 0)
-        goto done;
-    theirs = medvl_safetensors_metadata(file, "classes");
-    if (!theirs || strcmp(theirs, classes.data))
-        rc = medvl_fail(err, MEDVL_EFORMAT,
-                        "%s: its classes are not those of the data", path);
-    for (int h = 0; h < dense->count && rc == MEDVL_OK; h++) {
-        struct medvl_tensor *to = &dense->params[h].value;
-        const struct medvl_tensor *from =
-            medvl_safetensors_find(file, dense->params[h].name);
-
-        if (!from || from->dtype != MEDVL_DTYPE_F32 || from->rank != 2 ||
-            from->size[0] != to->size[0] || from->size[1] != to->size[1])
-            rc = medvl_fail(err, MEDVL_EFORMAT,
-                            "%s: \"%s\" is missing or of another shape", path,
-                            dense->params[h].name);
-        else
-            memcpy(to->data, from->data,
-                   (size_t)(to->size[0] * to->size[1]) * sizeof(float));
-    }
-done:
-    medvl_safetensors_free(file);
     medvl_text_release(&classes);
     return rc;
 }

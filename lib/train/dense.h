@@ -5,7 +5,7 @@
  *           being one; a patch has the label of the region whose mask (box
  *           where there is none) covers its centre, the smallest if several
  *   drawn   two classes per patch: is its centre in the box of the region
- *           marked "drawn"
+ *           marked "drawn"; left out when no region is
  *   class   cross entropy of the mean-pooled tower over a record's field
  *
  * Heads are linear maps without bias on the tower's output after
@@ -28,7 +28,10 @@ struct medvl_dense_options {
     const char *classes;        /* "plane,species": the fields, or NULL */
 };
 
-/* Collects the classes from the training data and makes the heads. */
+/*
+ * Collects the classes from the training data and makes the heads.
+ * MEDVL_EARG when there is nothing to tell apart.
+ */
 int medvl_dense_open(struct medvl_dense **out,
                      const struct medvl_dense_options *options,
                      struct medvl_dataset *data,
@@ -69,7 +72,4 @@ int medvl_dense_run(struct medvl_dense_result *sum,
 
 int medvl_dense_write(const struct medvl_dense *dense, const char *path,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
-int medvl_dense_read(struct medvl_dense *dense, const char *path,
-                     struct medvl_error *err) MEDVL_MUST_CHECK;
-
 #endif

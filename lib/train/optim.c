@@ -144,7 +144,7 @@ static float average_weight(const struct medvl_optim *o)
 }
 
 static void update(struct medvl_optim *o, int64_t i,
-                   const struct medvl_adamw *common, double rate)
+                   const struct medvl_adamw *common, double scale)
 {
     const struct medvl_ops *ops = o->dev->ops;
     const struct medvl_optim_item *item = &o->items[i];
@@ -152,7 +152,7 @@ static void update(struct medvl_optim *o, int64_t i,
     struct medvl_tensor *state = &o->state[i * KINDS];
     struct medvl_adamw adamw = *common;
 
-    adamw.rate = (float)(rate * item->rate);
+    adamw.rate = (float)(scale * item->rate);
     adamw.decay = item->decay ? o->options.decay : 0;
     ops->adamw(o->dev, &param->value, &param->value, &state[FIRST],
                &state[SECOND], &param->grad, &adamw);
@@ -161,7 +161,25 @@ static void update(struct medvl_optim *o, int64_t i,
         ops->lerp(o->dev, &state[AVERAGE], &param->value, average_weight(o));
 }
 
-int medvl_optim_step(double *norm, struct medvl_optim *optim, double rate,
+static int gradient_norm(double *norm, struct medvl_optim *o,
+                         struct medvl_error *err)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < o->count; i++) {
+        struct medvl_param *param = o->items[i].param;
+
+        sum += o->dev->ops->sum_squares(o->dev, &param->grad);
+        if (!isfinite(sum))
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "the gradient of %s is not finite",
+                              param->name);
+    }
+    *norm = sqrt(sum);
+    return medvl_device_sync(o->dev, err);
+}
+
+int medvl_optim_step(double *norm, struct medvl_optim *optim, double scale,
                      struct medvl_error *err)
 {
     struct medvl_optim *o = optim;
@@ -169,24 +187,17 @@ int medvl_optim_step(double *norm, struct medvl_optim *optim, double rate,
                                 .beta2 = o->options.beta2,
                                 .eps = o->options.eps,
                                 .grad_scale = 1};
-    double sum = 0;
-    int rc;
+    int rc = gradient_norm(norm, o, err);
 
-    for (int64_t i = 0; i < o->count; i++)
-        sum += o->dev->ops->sum_squares(o->dev, &o->items[i].param->grad);
-    rc = medvl_device_sync(o->dev, err);
     if (rc < 0)
         return rc;
-    *norm = sqrt(sum);
-    if (!isfinite(*norm))
-        return medvl_fail(err, MEDVL_EFORMAT, "the gradient is not finite");
     if (o->options.clip > 0 && *norm > o->options.clip)
         adamw.grad_scale = (float)(o->options.clip / *norm);
     o->step++;
     adamw.bias1 = (float)(1 - pow(o->options.beta1, (double)o->step));
     adamw.bias2 = (float)(1 - pow(o->options.beta2, (double)o->step));
     for (int64_t i = 0; i < o->count; i++)
-        update(o, i, &adamw, rate);
+        update(o, i, &adamw, scale);
     rc = medvl_device_sync(o->dev, err);
     for (int64_t i = 0; i < o->count; i++)
         memset(o->items[i].param->grad.data, 0,

@@ -17,10 +17,10 @@ struct medvl_optim_options {
     float average; /* decay of the weight average; 0: none */
 };
 
-/* One parameter to train and its share of the learning rate. */
+/* One parameter to train. */
 struct medvl_optim_item {
     struct medvl_param *param; /* f32 value and grad; borrowed */
-    float rate;                /* multiplies the schedule's rate */
+    double rate;               /* its learning rate */
     bool decay;                /* matrices: yes; norms, biases: no */
 };
 
@@ -34,11 +34,12 @@ void medvl_optim_free(struct medvl_optim *optim);
  * One step with the gradients as they are, then zero them.
  *
  *   norm   the gradients' norm before clipping
- *   rate   the schedule's, multiplied by each item's
+ *   scale  the schedule's factor of each item's rate
  *
- * MEDVL_EFORMAT when the norm is not finite; nothing is changed then.
+ * MEDVL_EFORMAT, naming the parameter, when a gradient is not finite; no
+ * value is changed then.
  */
-int medvl_optim_step(double *norm, struct medvl_optim *optim, double rate,
+int medvl_optim_step(double *norm, struct medvl_optim *optim, double scale,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*

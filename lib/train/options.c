@@ -8,103 +8,168 @@
 
 #include "lib/base/mem.h"
 
-static void set_int(int64_t *value, int64_t otherwise)
+void medvl_train_options_init(struct medvl_train_options *options)
 {
-    if (!*value)
-        *value = otherwise;
-}
+    const struct medvl_train_options defaults = {
+        .rate = 1e-4,
+        .epochs = 1,
+        .batch_tokens = 4096,
+        .accumulate = 1,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .eps = 1e-8,
+        .clip = 1,
+        .objective = "language",
+        .dense_label = 1,
+        .dense_drawn = 1,
+        .dense_field = 1,
+        .keep = 2,
+        .samples = 4,
+        .device = "cpu"};
 
-static void set_real(double *value, double otherwise)
-{
-    if (*value == 0)
-        *value = otherwise;
-}
-
-void medvl_train_options_default(struct medvl_train_options *options)
-{
-    struct medvl_train_options *o = options;
-
-    if (!o->objective)
-        o->objective = "language";
-    if (!o->device)
-        o->device = "cpu";
-    set_int(&o->epochs, 1);
-    set_int(&o->batch_tokens, 4096);
-    set_int(&o->accumulate, 1);
-    set_int(&o->keep, 2);
-    set_int(&o->samples, 4);
-    set_real(&o->rate, 1e-4);
-    set_real(&o->beta1, 0.9);
-    set_real(&o->beta2, 0.999);
-    set_real(&o->eps, 1e-8);
-    set_real(&o->clip, 1);
-    set_real(&o->dense_label, 1);
-    set_real(&o->dense_drawn, 1);
-    set_real(&o->dense_field, 1);
+    *options = defaults;
 }
 
 enum kind { TEXT,
             INT,
+            LIMIT, /* INT, or 0 for "not given", which is not written */
             REAL,
             FLAG,
             LIST };
 
-/* The rows of options.json: the command's long names. */
 static const struct row {
     const char *name;
     enum kind kind;
-    size_t offset, count; /* of a list: where its length is */
+    size_t offset, count; /* in the struct; a list's count */
+    double low, high;     /* of numbers */
 } ROWS[] = {
-#define ROW(name, kind, field)                                     \
-    {                                                              \
-        name, kind, offsetof(struct medvl_train_options, field), 0 \
-    }
-    ROW("model", TEXT, model),
-    {"data", LIST, offsetof(struct medvl_train_options, data),
-     offsetof(struct medvl_train_options, data_count)},
-    {"eval", LIST, offsetof(struct medvl_train_options, eval),
-     offsetof(struct medvl_train_options, eval_count)},
-    ROW("train", TEXT, train),
-    ROW("lr", REAL, rate),
-    ROW("lr-floor", REAL, floor),
-    ROW("warmup", INT, warmup),
-    ROW("epochs", INT, epochs),
-    ROW("steps", INT, steps),
-    ROW("batch-tokens", INT, batch_tokens),
-    ROW("accumulate", INT, accumulate),
-    ROW("max-tokens", INT, max_tokens),
-    ROW("weight-decay", REAL, decay),
-    ROW("beta1", REAL, beta1),
-    ROW("beta2", REAL, beta2),
-    ROW("epsilon", REAL, eps),
-    ROW("clip", REAL, clip),
-    ROW("label-smoothing", REAL, smoothing),
-    ROW("dropout", REAL, dropout),
-    ROW("ema", REAL, average),
-    ROW("balance", TEXT, balance),
-    ROW("objective", TEXT, objective),
-    ROW("classes", TEXT, classes),
-    ROW("dense-label", REAL, dense_label),
-    ROW("dense-drawn", REAL, dense_drawn),
-    ROW("dense-class", REAL, dense_field),
-    ROW("recompute", FLAG, recompute),
-    ROW("save-every", INT, save_every),
-    ROW("eval-every", INT, eval_every),
-    ROW("keep", INT, keep),
-    ROW("samples", INT, samples),
-    ROW("best", TEXT, best),
-    ROW("seed", INT, seed),
-    ROW("device", TEXT, device),
-#undef ROW
+#define AT(field) offsetof(struct medvl_train_options, field)
+    {"model", TEXT, AT(model), 0, 0, 0},
+    {"data", LIST, AT(data), AT(data_count), 0, 0},
+    {"eval", LIST, AT(eval), AT(eval_count), 0, 0},
+    {"train", TEXT, AT(train), 0, 0, 0},
+    {"lr", REAL, AT(rate), 0, 0, 1e3},
+    {"lr-floor", REAL, AT(floor), 0, 0, 1},
+    {"warmup", INT, AT(warmup), 0, 0, 1e12},
+    {"epochs", INT, AT(epochs), 0, 1, 1e9},
+    {"steps", LIMIT, AT(steps), 0, 0, 1e12},
+    {"batch-tokens", INT, AT(batch_tokens), 0, 1, 1e9},
+    {"accumulate", INT, AT(accumulate), 0, 1, 1e6},
+    {"max-tokens", LIMIT, AT(max_tokens), 0, 0, 1e9},
+    {"weight-decay", REAL, AT(decay), 0, 0, 10},
+    {"beta1", REAL, AT(beta1), 0, 0, 0.999999},
+    {"beta2", REAL, AT(beta2), 0, 0, 0.999999},
+    {"epsilon", REAL, AT(eps), 0, 1e-30, 1},
+    {"clip", REAL, AT(clip), 0, -1, 1e9},
+    {"label-smoothing", REAL, AT(smoothing), 0, 0, 0.99},
+    {"dropout", REAL, AT(dropout), 0, 0, 0.99},
+    {"ema", REAL, AT(average), 0, 0, 0.999999},
+    {"balance", TEXT, AT(balance), 0, 0, 0},
+    {"objective", TEXT, AT(objective), 0, 0, 0},
+    {"classes", TEXT, AT(classes), 0, 0, 0},
+    {"dense-label", REAL, AT(dense_label), 0, -1, 1e3},
+    {"dense-drawn", REAL, AT(dense_drawn), 0, -1, 1e3},
+    {"dense-class", REAL, AT(dense_field), 0, -1, 1e3},
+    {"recompute", FLAG, AT(recompute), 0, 0, 0},
+    {"save-every", LIMIT, AT(save_every), 0, 0, 1e12},
+    {"eval-every", LIMIT, AT(eval_every), 0, 0, 1e12},
+    {"keep", INT, AT(keep), 0, 1, 1e9},
+    {"samples", INT, AT(samples), 0, -1, 1e6},
+    {"best", TEXT, AT(best), 0, 0, 0},
+    {"seed", INT, AT(seed), 0, 0, 9007199254740992.0},
+    {"device", TEXT, AT(device), 0, 0, 0},
+#undef AT
 };
 enum { ROW_COUNT = sizeof(ROWS) / sizeof(ROWS[0]) };
+
+/* ---- checking -------------------------------------------------------- */
+
+static int check_range(const struct row *row,
+                       const struct medvl_train_options *o,
+                       struct medvl_error *err)
+{
+    const char *at = (const char *)o + row->offset;
+    double value;
+
+    if (row->kind == INT || row->kind == LIMIT)
+        value = (double)*(const int64_t *)(const void *)at;
+    else if (row->kind == REAL)
+        value = *(const double *)(const void *)at;
+    else
+        return MEDVL_OK;
+    if (value >= row->low && value <= row->high)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG, "--%s: %g is not from %g to %g",
+                      row->name, value, row->low, row->high);
+}
+
+static int check_dense(const struct medvl_train_options *o,
+                       struct medvl_error *err)
+{
+    if (o->balance || o->smoothing > 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--%s is of the language objective, not of dense",
+                          o->balance ? "balance" : "label-smoothing");
+    return MEDVL_OK;
+}
+
+int medvl_train_options_check(const struct medvl_train_options *options,
+                              struct medvl_error *err)
+{
+    const struct medvl_train_options *o = options;
+
+    for (int i = 0; i < ROW_COUNT; i++) {
+        const int rc = check_range(&ROWS[i], o, err);
+
+        if (rc < 0)
+            return rc;
+    }
+    if (!o->model || !o->data_count || (!o->output && !o->dry_run))
+        return medvl_fail(err, MEDVL_EARG,
+                          "a run needs a model, data and a folder");
+    if (o->best && !o->eval_count)
+        return medvl_fail(err, MEDVL_EARG, "--best needs --eval");
+    if (o->best && strcmp(o->best, "eval_loss") &&
+        strcmp(o->best, "eval_accuracy"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--best is eval_loss or eval_accuracy, not \"%s\"",
+                          o->best);
+    if (!strcmp(o->objective, "dense"))
+        return check_dense(o, err);
+    if (strcmp(o->objective, "language"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--objective is language or dense, not \"%s\"",
+                          o->objective);
+    if (o->classes)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--classes needs --objective dense");
+    return MEDVL_OK;
+}
+
+/* ---- writing and reading --------------------------------------------- */
+
+static void put_list(struct medvl_json_writer *w, const struct row *row,
+                     const struct medvl_train_options *o)
+{
+    const char *at = (const char *)o;
+    const char *const *items;
+    int64_t count;
+
+    memcpy(&items, at + row->offset, sizeof(items));
+    memcpy(&count, at + row->count, sizeof(count));
+    medvl_json_begin(w, row->name, '[');
+    for (int64_t i = 0; i < count; i++)
+        medvl_json_put_string(w, NULL, medvl_span(items[i]));
+    medvl_json_end(w);
+}
 
 static void put_row(struct medvl_json_writer *w, const struct row *row,
                     const struct medvl_train_options *o)
 {
     const char *at = (const char *)o + row->offset;
     const char *text;
-    const char *const *items;
+    int64_t number;
+    double real;
 
     switch (row->kind) {
     case TEXT:
@@ -113,23 +178,19 @@ static void put_row(struct medvl_json_writer *w, const struct row *row,
             medvl_json_put_string(w, row->name, medvl_span(text));
         break;
     case INT:
-        medvl_json_put_int(w, row->name, *(const int64_t *)(const void *)at);
+    case LIMIT:
+        memcpy(&number, at, sizeof(number));
+        if (number || row->kind == INT)
+            medvl_json_put_int(w, row->name, number);
         break;
     case REAL:
-        medvl_json_put_number(w, row->name, *(const double *)(const void *)at);
+        memcpy(&real, at, sizeof(real));
+        medvl_json_put_number(w, row->name, real);
         break;
     case FLAG:
         medvl_json_put_bool(w, row->name, *(const bool *)at);
         break;
-    case LIST:
-        memcpy(&items, at, sizeof(items));
-        medvl_json_begin(w, row->name, '[');
-        for (int64_t i = 0; i < *(const int64_t *)((const char *)o +
-                                                   row->count);
-             i++)
-            medvl_json_put_string(w, NULL, medvl_span(items[i]));
-        medvl_json_end(w);
-        break;
+    case LIST: put_list(w, row, o); break;
     }
 }
 
@@ -185,22 +246,55 @@ static int read_row(struct medvl_train_saved *saved, const struct row *row,
                     struct medvl_error *err)
 {
     const struct medvl_json *value = medvl_json_get(options, row->name);
-    char *at = (char *)&saved->options + row->offset;
-    const char *text = medvl_json_string(value);
+    void *at = (char *)&saved->options + row->offset;
 
     if (!value)
         return MEDVL_OK;
     switch (row->kind) {
-    case TEXT: memcpy(at, &text, sizeof(text)); break;
+    case TEXT: return medvl_json_get_string(at, options, row->name, err);
     case INT:
-        return medvl_json_get_int((int64_t *)(void *)at, options, row->name,
-                                  INT64_MIN, INT64_MAX, err);
+    case LIMIT:
+        return medvl_json_get_int(at, options, row->name, INT64_MIN,
+                                  INT64_MAX, err);
     case REAL:
-        return medvl_json_get_number((double *)(void *)at, options, row->name,
-                                     -1e300, 1e300, err);
-    case FLAG: *(bool *)at = medvl_json_true(value); break;
-    case LIST: return read_list(saved, row, value, err);
+        return medvl_json_get_number(at, options, row->name, -1e300, 1e300,
+                                     err);
+    case FLAG:
+        if (medvl_json_type(value) != MEDVL_JSON_BOOL)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "\"%s\" is not true or false", row->name);
+        *(bool *)at = medvl_json_true(value);
+        return MEDVL_OK;
+    case LIST:
+        if (medvl_json_type(value) != MEDVL_JSON_ARRAY)
+            return medvl_fail(err, MEDVL_EFORMAT, "\"%s\" is no array",
+                              row->name);
+        return read_list(saved, row, value, err);
     }
+    return MEDVL_OK;
+}
+
+static const struct row *row_named(const char *name)
+{
+    for (int i = 0; i < ROW_COUNT; i++)
+        if (!strcmp(ROWS[i].name, name))
+            return &ROWS[i];
+    return NULL;
+}
+
+/* What this program does not know would change the run: refused. */
+static int check_names(const struct medvl_json *options,
+                       struct medvl_error *err)
+{
+    const struct medvl_json *member;
+
+    if (medvl_json_type(options) != MEDVL_JSON_OBJECT)
+        return medvl_fail(err, MEDVL_EFORMAT, "no object \"options\"");
+    for (member = medvl_json_first(options); member;
+         member = medvl_json_next(member))
+        if (!row_named(medvl_json_name(member)))
+            return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": no such option",
+                              medvl_json_name(member));
     return MEDVL_OK;
 }
 
@@ -211,11 +305,13 @@ int medvl_train_saved_read(struct medvl_train_saved *saved, const char *path,
     int rc;
 
     memset(saved, 0, sizeof(*saved));
+    medvl_train_options_init(&saved->options);
     rc = medvl_json_read(&saved->json, path, err);
     if (rc < 0)
         return rc;
     options = medvl_json_get(saved->json, "options");
     hashes = medvl_json_get(saved->json, "hashes");
+    rc = check_names(options, err);
     for (int i = 0; i < ROW_COUNT && rc == MEDVL_OK; i++)
         rc = read_row(saved, &ROWS[i], options, err);
     if (rc == MEDVL_OK)

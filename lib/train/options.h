@@ -13,7 +13,7 @@
 #include "lib/base/json.h"
 #include "lib/base/pool.h"
 
-/* Zero means the default in brackets. */
+/* In brackets what medvl_train_options_init puts; else 0 or NULL. */
 struct medvl_train_options {
     const char *model;       /* folder to start from */
     const char *output;      /* run folder to make */
@@ -22,21 +22,21 @@ struct medvl_train_options {
     const char *const *eval; /* held-out data, or none */
     int64_t eval_count;
 
-    /* Parts, each with its own rate: "vision=2e-4,projector,decoder"
-     * [all parts that the model has; dense: vision]. */
+    /* Parts, each with its own rate: "vision=2e-4,projector,decoder".
+     * NULL: all parts that the model has; dense: vision. */
     const char *train;
     double rate;          /* of parts without their own [1e-4] */
     double floor;         /* the schedule's end, as a part of the rate */
     int64_t warmup;       /* steps */
     int64_t epochs;       /* [1] */
-    int64_t steps;        /* stop after so many [all epochs'] */
+    int64_t steps;        /* stop after so many; 0: all epochs' */
     int64_t batch_tokens; /* of a micro-batch [4096] */
     int64_t accumulate;   /* micro-batches a step [1] */
-    int64_t max_tokens;   /* of a record [the model's positions] */
+    int64_t max_tokens;   /* of a record; 0: the model's positions */
     double decay;         /* AdamW's weight decay */
     double beta1, beta2;  /* [0.9, 0.999] */
     double eps;           /* [1e-8] */
-    double clip;          /* [1]; negative: none */
+    double clip;          /* [1]; 0 or less: none */
     double smoothing;     /* label smoothing */
     double dropout;
     double average;        /* decay of the weight average; 0: none */
@@ -44,14 +44,14 @@ struct medvl_train_options {
     const char *objective; /* "language" or "dense" ["language"] */
     const char *classes;   /* dense: fields, "plane,species" */
 
-    /* Dense: weights of the three losses [1, 1, 1; negative: 0]. */
+    /* Dense: weights of the three losses [1]; 0 or less: left out. */
     double dense_label, dense_drawn, dense_field;
     bool recompute;
     bool dry_run;       /* plan, report, write nothing */
-    int64_t save_every; /* steps [once an epoch]; the end always */
-    int64_t eval_every; /* steps [once an epoch] */
+    int64_t save_every; /* steps; 0: once an epoch; the end always */
+    int64_t eval_every; /* the same */
     int64_t keep;       /* checkpoints kept [2] */
-    int64_t samples;    /* sample answers an evaluation; negative: none [4] */
+    int64_t samples;    /* answers an evaluation [4]; 0 or less: none */
 
     /* Metric that picks the model: "eval_loss" (least) or "eval_accuracy"
      * (most); NULL: the last step's. */
@@ -71,16 +71,25 @@ struct medvl_train_options {
     const volatile sig_atomic_t *stop; /* not 0: finish the step, save */
 };
 
-/* Put the defaults where a value is zero. */
-void medvl_train_options_default(struct medvl_train_options *options);
+void medvl_train_options_init(struct medvl_train_options *options);
 
-/* Append options.json; `eval` is NULL without evaluation data. */
+/*
+ * Every value in its range, and no option given that the others make
+ * meaningless; MEDVL_EARG names the option as the command spells it.
+ */
+int medvl_train_options_check(const struct medvl_train_options *options,
+                              struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Append options.json; `eval_hash` is NULL without evaluation data. */
 int medvl_train_options_write(struct medvl_text *out,
                               const struct medvl_train_options *options,
                               const char *data_hash, const char *eval_hash,
                               struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* An options.json that was read; the options' strings point into it. */
+/*
+ * An options.json that was read, over the defaults, ranges not checked yet;
+ * the options' strings point into it.
+ */
 struct medvl_train_saved {
     struct medvl_train_options options;
     const char *data_hash, *eval_hash; /* eval_hash may be NULL */

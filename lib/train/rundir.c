@@ -18,6 +18,29 @@ static int join(char **out, const struct medvl_rundir *run, const char *name,
     return medvl_path_join(out, run->path, name, err);
 }
 
+static bool ends_tmp(const char *name)
+{
+    const size_t size = strlen(name);
+
+    return size > 4 && !strcmp(name + size - 4, ".tmp");
+}
+
+/* A run puts model files here in the end: it must not be over others. */
+static int check_empty(const struct medvl_rundir *run,
+                       struct medvl_error *err)
+{
+    struct medvl_names names = {0};
+    int rc = medvl_folder_list(&names, run->path, err);
+
+    for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++)
+        if (strcmp(names.items[i], "lock") && !ends_tmp(names.items[i]))
+            rc = medvl_fail(err, MEDVL_EARG,
+                            "%s: holds %s: a run needs a folder of its own",
+                            run->path, names.items[i]);
+    medvl_names_release(&names);
+    return rc;
+}
+
 static int check_state(const struct medvl_rundir *run, bool resume,
                        struct medvl_error *err)
 {
@@ -35,7 +58,7 @@ static int check_state(const struct medvl_rundir *run, bool resume,
                         "or remove it",
                         run->path, run->path);
     medvl_free(path);
-    return rc;
+    return rc < 0 || resume ? rc : check_empty(run, err);
 }
 
 int medvl_rundir_open(struct medvl_rundir *run, const char *path, bool resume,
@@ -51,6 +74,9 @@ int medvl_rundir_open(struct medvl_rundir *run, const char *path, bool resume,
         rc = medvl_folder_make(path, err);
     else if (!medvl_folder_exists(path))
         rc = medvl_fail(err, MEDVL_EARG, "%s: no such run", path);
+    /* First so as to put no lock into others' folders, then for certain. */
+    if (rc == MEDVL_OK)
+        rc = check_state(run, resume, err);
     if (rc == MEDVL_OK)
         rc = join(&lock, run, "lock", err);
     if (rc == MEDVL_OK)
@@ -97,13 +123,6 @@ static int64_t step_of(const char *name)
     if (medvl_parse_int(&step, digits, 1, INT64_MAX, NULL) < 0)
         return -1;
     return step;
-}
-
-static bool ends_tmp(const char *name)
-{
-    const size_t size = strlen(name);
-
-    return size > 4 && !strcmp(name + size - 4, ".tmp");
 }
 
 int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
@@ -236,6 +255,21 @@ static int remove_old(const struct medvl_rundir *run, int64_t newest,
     return rc;
 }
 
+int medvl_rundir_latest(char **out, const struct medvl_rundir *run,
+                        int64_t step, struct medvl_error *err)
+{
+    char *folder = NULL;
+    int rc = medvl_rundir_step_path(&folder, run, step, "", err);
+
+    *out = NULL;
+    if (rc == MEDVL_OK)
+        rc = join(out, run, "latest", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_link_replace(strrchr(folder, '/') + 1, *out, err);
+    medvl_free(folder);
+    return rc;
+}
+
 int medvl_rundir_publish(const struct medvl_rundir *run, int64_t step,
                          int64_t best, int64_t keep, struct medvl_error *err)
 {
@@ -245,11 +279,9 @@ int medvl_rundir_publish(const struct medvl_rundir *run, int64_t step,
     if (rc == MEDVL_OK)
         rc = medvl_rundir_step_path(&to, run, step, "", err);
     if (rc == MEDVL_OK)
-        rc = join(&latest, run, "latest", err);
-    if (rc == MEDVL_OK)
         rc = medvl_path_publish(from, to, err);
     if (rc == MEDVL_OK)
-        rc = medvl_link_replace(strrchr(to, '/') + 1, latest, err);
+        rc = medvl_rundir_latest(&latest, run, step, err);
     if (rc == MEDVL_OK)
         rc = remove_old(run, step, best, keep, err);
     medvl_free(from);

@@ -19,8 +19,8 @@ struct medvl_rundir {
 
 /*
  * Make the folder (or open it, when `resume`) and take its lock.
- * MEDVL_EARG when a new run finds options.json there, when a resumed one
- * does not, and when another process works on it.
+ * MEDVL_EARG when a new run finds options.json or anything else there, when
+ * a resumed one finds no options.json, and when another process works on it.
  */
 int medvl_rundir_open(struct medvl_rundir *run, const char *path, bool resume,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -31,6 +31,14 @@ void medvl_rundir_release(struct medvl_rundir *run);
  * unfinished ones (NAME.tmp) are removed.
  */
 int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Point RUN/latest at checkpoint `step`, as a run killed just before had
+ * not yet; its path, freed by the caller.
+ */
+int medvl_rundir_latest(char **out, const struct medvl_rundir *run,
+                        int64_t step,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* "RUN/step-000400" with `suffix` added; freed by the caller. */

@@ -120,7 +120,8 @@ done:
     return rc;
 }
 
-/* Mark rows whose target is not the likeliest token. */
+/* Mark rows whose target is not the likeliest token; of equals the first
+ * is, as greedy generation takes it. */
 static int check_rows(uint8_t *wrong, struct medvl_tape *tape,
                       const struct medvl_model *model,
                       struct medvl_var *hidden,
@@ -140,10 +141,10 @@ static int check_rows(uint8_t *wrong, struct medvl_tape *tape,
     rc = medvl_tape_check(tape, err);
     for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
         const float *row = (const float *)logits->value.data + i * vocab;
-        const float own = row[micro->target[rows[i]]];
+        const int32_t target = micro->target[rows[i]];
 
         for (int64_t v = 0; v < vocab; v++)
-            if (row[v] > own)
+            if (row[v] > row[target] || (row[v] == row[target] && v < target))
                 wrong[rows[i]] = 1;
     }
     medvl_tape_leave(tape, NULL, 0);
@@ -215,9 +216,13 @@ int medvl_sft_evaluate(struct medvl_sft_result *sum, struct medvl_tape *tape,
                                    medvl_decoder_head(model), &target);
     rc = medvl_tape_check(tape, err);
     if (rc == MEDVL_OK) {
-        sum->loss += token_losses(micro, logp->value.data, NULL, 0);
+        const double loss = token_losses(micro, logp->value.data, NULL, 0);
+
+        sum->loss += loss;
         count_targets(sum, micro);
-        rc = check_answers(sum, tape, model, hidden, micro, err);
+        rc = isfinite(loss)
+                 ? check_answers(sum, tape, model, hidden, micro, err)
+                 : medvl_fail(err, MEDVL_EFORMAT, "the loss is not finite");
     }
     medvl_decoder_run_free(run);
     return rc;
