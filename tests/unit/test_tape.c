@@ -314,6 +314,151 @@ static void a_value_that_is_not_finite_is_named(void **state)
     net_free(net);
 }
 
+/*
+ * Scopes whose first sums save nothing: what stands before a scope is
+ * needed again only because it is replayed.
+ */
+static void run_sums(struct net *net, int scopes,
+                     const struct medvl_tape_options *options, float dx[4])
+{
+    float data[4] = {1e-3f, -1e-3f, 2e-3f, 3e-3f}, ones[4] = {1, 1, 1, 1};
+    const struct medvl_tensor value = medvl_tensor_2d(data, MEDVL_DTYPE_F32,
+                                                      1, 4);
+    const struct medvl_tensor seed = medvl_tensor_2d(ones, MEDVL_DTYPE_F32,
+                                                     1, 4);
+    struct medvl_tape *t = net->tape;
+    struct medvl_var *x, *y, *before;
+
+    medvl_tape_begin(t, options, NULL);
+    x = medvl_tape_input(t, &value, true);
+    y = medvl_tape_add(t, x, x);
+    for (int i = 0; i < scopes; i++) {
+        before = y;
+        medvl_tape_enter(t, "sums.%d", i);
+        for (int k = 0; k < 5; k++)
+            y = medvl_tape_add(t, y, y);
+        y = medvl_tape_act(t, y, MEDVL_ACT_GELU);
+        y = medvl_tape_add(t, y, y);
+        medvl_tape_leave(t, &y, 1);
+        medvl_tape_drop(t, before);
+    }
+    medvl_tape_seed(t, y, &seed);
+    medvl_tape_backward(t);
+    CHECK_OK(medvl_tape_check(t, &net->err), &net->err);
+    if (x->grad.data)
+        memcpy(dx, x->grad.data, 4 * sizeof(*dx));
+    CHECK_OK(medvl_tape_end(t, &net->err), &net->err);
+}
+
+static void a_replayed_scope_keeps_its_inputs_and_nothing_else(void **state)
+{
+    struct net *net = net_open();
+    struct medvl_tape_options options = TRAIN;
+    float kept[4] = {0}, replayed[4] = {0};
+    size_t arena[3];
+
+    (void)state;
+    run_sums(net, 3, &options, kept);
+    options.recompute = true;
+    run_sums(net, 3, &options, replayed);
+    assert_true(kept[0] != 0);
+    assert_memory_equal(kept, replayed, sizeof(kept));
+    options.mode = MEDVL_TAPE_PLAN;
+    options.train = true;
+    for (int i = 0; i < 3; i++) {
+        run_sums(net, 4 + 4 * i, &options, kept);
+        arena[i] = medvl_tape_plan(net->tape)->arena;
+    }
+    /* A scope more costs its input: one place (64 bytes, and a gap of as
+     * many in debug builds). */
+    assert_int_equal(arena[2] - arena[1], arena[1] - arena[0]);
+    assert_true(arena[1] - arena[0] == (size_t)4 * 128 ||
+                arena[1] - arena[0] == (size_t)4 * 64);
+    net_free(net);
+}
+
+/* x into two sums; a part of the scope before is frozen. */
+static void run_shared(struct net *net, bool recompute, float dx[4])
+{
+    float data[4] = {0.5f, -1, 2, 0.25f}, ones[4] = {1, 1, 1, 1};
+    const struct medvl_tensor value = medvl_tensor_2d(data, MEDVL_DTYPE_F32,
+                                                      1, 4);
+    const struct medvl_tensor seed = medvl_tensor_2d(ones, MEDVL_DTYPE_F32,
+                                                     1, 4);
+    struct medvl_tape_options options = TRAIN;
+    struct medvl_tape *t = net->tape;
+    struct medvl_var *x, *frozen, *y;
+
+    options.recompute = recompute;
+    medvl_tape_begin(t, &options, NULL);
+    x = medvl_tape_input(t, &value, true);
+    medvl_tape_enter(t, "outer");
+    medvl_tape_enter(t, "frozen");
+    frozen = medvl_tape_act(t, medvl_tape_input(t, &value, false),
+                            MEDVL_ACT_SILU);
+    medvl_tape_leave(t, &frozen, 1);
+    y = medvl_tape_add(t, x, frozen);
+    y = medvl_tape_act(t, y, MEDVL_ACT_GELU);
+    y = medvl_tape_add(t, x, y);
+    medvl_tape_leave(t, &y, 1);
+    medvl_tape_seed(t, y, &seed);
+    medvl_tape_backward(t);
+    CHECK_OK(medvl_tape_check(t, &net->err), &net->err);
+    memcpy(dx, x->grad.data, 4 * sizeof(*dx));
+    CHECK_OK(medvl_tape_end(t, &net->err), &net->err);
+}
+
+static double gelu_slope(double x)
+{
+    return (1 + erf(x / sqrt(2))) / 2 +
+           x * exp(-x * x / 2) / sqrt(2 * 3.14159265358979);
+}
+
+static void a_variable_used_twice_gets_both_gradients(void **state)
+{
+    const double data[4] = {0.5, -1, 2, 0.25};
+    struct net *net = net_open();
+    float dx[4];
+
+    (void)state;
+    for (int recompute = 0; recompute < 2; recompute++) {
+        run_shared(net, recompute, dx);
+        for (int i = 0; i < 4; i++) {
+            const double z = data[i] + data[i] / (1 + exp(-data[i]));
+
+            CHECK_CLOSE(dx[i], 1 + gelu_slope(z), 1e-5);
+        }
+    }
+    net_free(net);
+}
+
+static void two_sites_of_dropout_draw_their_own_numbers(void **state)
+{
+    struct net *net = net_open();
+    struct medvl_tape_options options = TRAIN;
+    float data[64];
+    const struct medvl_tensor value = medvl_tensor_2d(data, MEDVL_DTYPE_F32,
+                                                      1, 64);
+    struct medvl_var *x, *a, *b;
+    int zeros = 0;
+
+    (void)state;
+    for (int i = 0; i < 64; i++)
+        data[i] = 1;
+    options.dropout = 0.5f;
+    medvl_tape_begin(net->tape, &options, NULL);
+    x = medvl_tape_input(net->tape, &value, true);
+    a = medvl_tape_dropout(net->tape, x);
+    b = medvl_tape_dropout(net->tape, x);
+    CHECK_OK(medvl_tape_check(net->tape, &net->err), &net->err);
+    assert_memory_not_equal(a->value.data, b->value.data, sizeof(data));
+    for (int i = 0; i < 64; i++)
+        zeros += ((const float *)a->value.data)[i] == 0;
+    assert_in_range(zeros, 16, 48);
+    CHECK_OK(medvl_tape_end(net->tape, &net->err), &net->err);
+    net_free(net);
+}
+
 static int run_all(void *arg, struct medvl_error *err)
 {
     struct medvl_tape_options options = TRAIN;
@@ -344,6 +489,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_agree_with_finite_differences),
         cmocka_unit_test(recompute_gives_the_same_bits),
+        cmocka_unit_test(a_replayed_scope_keeps_its_inputs_and_nothing_else),
+        cmocka_unit_test(a_variable_used_twice_gets_both_gradients),
+        cmocka_unit_test(two_sites_of_dropout_draw_their_own_numbers),
         cmocka_unit_test(a_plan_says_what_the_run_takes),
         cmocka_unit_test(inference_gives_back_memory_at_the_end_of_a_scope),
         cmocka_unit_test(frozen_parameters_get_no_gradient),

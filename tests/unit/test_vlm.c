@@ -307,12 +307,12 @@ static void gradients_of_all_parts_agree_with_finite_differences(
         double up, down;
         float x;
 
-        if (!param->trained) {
-            /* The last layer is past vision_feature_layer. */
-            assert_true(strstr(param->name, "layers.2.") ||
-                        strstr(param->name, "post_layernorm"));
+        /* The tower's last layer is past vision_feature_layer. */
+        assert_int_equal(param->trained,
+                         !strstr(param->name, "layers.2.") &&
+                             !strstr(param->name, "post_layernorm"));
+        if (!param->trained)
             continue;
-        }
         x = value[k];
         value[k] = x + h;
         up = loss(&p, &s, false, false);
