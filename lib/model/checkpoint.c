@@ -280,27 +280,41 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
 
 /* ---- reading --------------------------------------------------------- */
 
+/* Does it begin so?  Then *rest is what follows. */
+static bool begins(const char **rest, const char *name, const char *start)
+{
+    const size_t size = strlen(start);
+
+    if (strncmp(name, start, size) != 0)
+        return false;
+    *rest = name + size;
+    return true;
+}
+
 /*
- * The canonical form of a name in a file.  transformers since 4.52 puts
- * everything but the head below "model.", and the head at the top.
+ * The canonical form of a name in a file.  transformers 4.52 and later may
+ * put everything but the head below "model.", and the head at the top; 5
+ * leaves out "vision_model.".
  */
 static void canonical(char out[2 * NAME_MAX_SIZE], const char *name,
                       enum medvl_arch arch)
 {
-    static const char decoder[] = "model.language_model.";
-    static const char head[] = "lm_head.";
-    static const char model[] = "model.";
     const size_t size = 2 * NAME_MAX_SIZE;
+    const char *rest;
 
     if (arch != MEDVL_ARCH_LLAVA)
         snprintf(out, size, "%s", name);
-    else if (strncmp(name, decoder, sizeof(decoder) - 1) == 0)
-        snprintf(out, size, "language_model.model.%s",
-                 name + sizeof(decoder) - 1);
-    else if (strncmp(name, head, sizeof(head) - 1) == 0)
+    else if (begins(&rest, name, "model.language_model."))
+        snprintf(out, size, "language_model.model.%s", rest);
+    else if (begins(&rest, name, "lm_head."))
         snprintf(out, size, "language_model.%s", name);
-    else if (strncmp(name, model, sizeof(model) - 1) == 0)
-        snprintf(out, size, "%s", name + sizeof(model) - 1);
+    else if (begins(&rest, name, "vision_tower.vision_model.") ||
+             begins(&rest, name, "model.vision_tower.vision_model.") ||
+             begins(&rest, name, "vision_tower.") ||
+             begins(&rest, name, "model.vision_tower."))
+        snprintf(out, size, "vision_tower.vision_model.%s", rest);
+    else if (begins(&rest, name, "model."))
+        snprintf(out, size, "%s", rest);
     else
         snprintf(out, size, "%s", name);
 }
