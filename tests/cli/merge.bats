@@ -6,9 +6,12 @@ TOKENIZER=$BATS_TEST_DIRNAME/../golden/tokenizer/llama3.json
 
 # A LLaVA of two small layers each; $1 goes into text_config, $2 to the top.
 llava() {
+    local sizes='"hidden_size":16,"intermediate_size":24'
+
+    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
     cat <<EOF
-{"text_config":{"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,"num_attention_heads":2${1:+,$1}},
- "vision_config":{"hidden_size":16,"intermediate_size":24,"num_hidden_layers":2,"num_attention_heads":2,"image_size":16,"patch_size":8}${2:+,$2}}
+{"text_config":{$sizes${1:+,$1}},
+ "vision_config":{$sizes,"image_size":16,"patch_size":8}${2:+,$2}}
 EOF
 }
 
@@ -25,9 +28,12 @@ number() {
     llava >config.json
     run_ok init --chat llama3 -o model
     [ -z "$output" ]
-    [ "$(echo model/* | sed 's,model/,,g') " = "chat_template.jinja config.json \
-generation_config.json model.safetensors preprocessor_config.json \
-processor_config.json tokenizer.json tokenizer_config.json " ]
+    for file in chat_template.jinja config.json generation_config.json \
+        model.safetensors preprocessor_config.json processor_config.json \
+        tokenizer.json tokenizer_config.json; do
+        [ -s "model/$file" ]
+    done
+    [ "$(echo model/* | wc -w)" = 8 ]
     [ ! -e model.tmp ]
     grep -q '"eos_token":"<|eot_id|>"' model/tokenizer_config.json
     grep -q '"crop_size":{"height":16,"width":16}' \
