@@ -129,12 +129,24 @@ static void rope_table(struct medvl_tape *t, struct medvl_var *x)
 
 static const struct medvl_attention GROUPS = {.heads = 3, .groups = 2};
 static const struct medvl_attention HEADS = {
-    .heads = 2, .groups = 1, .head_size = 4, .sequences = 1,
-    .max_q = 4, .max_k = 4};
+    .heads = 2,
+    .groups = 1,
+    .head_size = 4,
+    .sequences = 1,
+    .max_q = 4,
+    .max_k = 4,
+};
 static const int32_t CU[] = {0, 3};
 static const struct medvl_attention COUNT = {
-    .heads = 2, .groups = 2, .head_size = 3, .sequences = 1,
-    .max_q = 4, .max_k = 4, .cu_q = CU, .cu_k = CU};
+    .heads = 2,
+    .groups = 2,
+    .head_size = 3,
+    .sequences = 1,
+    .max_q = 4,
+    .max_k = 4,
+    .cu_q = CU,
+    .cu_k = CU,
+};
 
 static void attention_groups(struct medvl_tape *t, struct medvl_var *x)
 {
