@@ -14,6 +14,9 @@
 #include "lib/data/source.h"
 #include "lib/stage/loop.h"
 
+/* Unpacked shards kept: an epoch reads records in random order. */
+#define SHARD_MEMORY ((size_t)2 << 30)
+
 /* A line of JSON Lines held in memory: text and arrays by offset. */
 struct line {
     size_t text, text_size;
@@ -353,7 +356,7 @@ static int open_set(struct medvl_dataset *d, struct set *set,
     if (rc < 0)
         return rc;
     if (medvl_folder_exists(set->path)) {
-        rc = medvl_mds_open_records(&set->mds, set->path, 0, err);
+        rc = medvl_mds_open_records(&set->mds, set->path, SHARD_MEMORY, err);
         if (rc == MEDVL_OK)
             set->count = medvl_mds_count(set->mds);
     } else {

@@ -236,6 +236,17 @@ int64_t medvl_optim_state(struct medvl_safetensors_entry **entries,
     return count;
 }
 
+/* Sizes past the rank mean nothing. */
+static bool same_shape(const struct medvl_tensor *from,
+                       const struct medvl_tensor *to)
+{
+    bool same = from->dtype == MEDVL_DTYPE_F32 && from->rank == to->rank;
+
+    for (int d = 0; same && d < to->rank; d++)
+        same = from->size[d] == to->size[d];
+    return same;
+}
+
 int medvl_optim_restore(struct medvl_optim *optim,
                         const struct medvl_safetensors *file, int64_t step,
                         struct medvl_error *err)
@@ -249,9 +260,7 @@ int medvl_optim_restore(struct medvl_optim *optim,
             medvl_safetensors_find(file, entries[i].name);
         int64_t items;
 
-        if (!from || from->dtype != MEDVL_DTYPE_F32 ||
-            from->rank != to->rank ||
-            memcmp(from->size, to->size, sizeof(from->size)))
+        if (!from || !same_shape(from, to))
             return medvl_fail(err, MEDVL_EFORMAT,
                               "\"%s\" is missing or of another shape",
                               entries[i].name);

@@ -149,3 +149,404 @@ kill_again_and_again() { # KILLS OPTION...
     kill_again_and_again 4 --epochs 300 --dropout 0.1 --ema 0.9 --save-every 5 \
         --eval held.jsonl --eval-every 7 --samples 1 --best eval_loss
 }
+
+@test "checkpoints after a resume have the tokenizer too" {
+    tiny_text
+    use_release
+    "${train[@]}" --epochs 40 --save-every 2 --keep 1 -o run >/dev/null &
+    pid=$!
+    while [ ! -e run/step-000008 ] && [ ! -e run/latest ]; do sleep 0.01; done
+    kill -9 "$pid"
+    wait "$pid" || true
+    run_ok medvl-train --resume run
+    cmp run/tokenizer.json model/tokenizer.json
+    cmp run/latest/chat_template.jinja model/chat_template.jinja
+    [ "$(find run -maxdepth 1 -name 'step-*' | wc -l)" -eq 1 ]
+}
+
+@test "SIGTERM: the step is finished and saved, exit 3; a resume goes on" {
+    tiny_text
+    use_release
+    "${train[@]}" --epochs 300 --ema 0.9 -o whole >/dev/null
+    "${train[@]}" --epochs 300 --ema 0.9 --save-every 1000 -o run >log &
+    pid=$!
+    while [ ! -s log ]; do sleep 0.01; done
+    kill "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 3 ]
+    done=$(wc -l <log)
+    [ "$done" -lt 600 ]
+    [ -d "$(printf 'run/step-%06d' "$done")" ]
+    ! grep medvl_failed log
+    [ ! -e run/config.json ]
+    run_code 1 medvl-generate -m run <<<'{"id":"a","prompt":"no"}'
+    [[ $stderr = *run/latest* ]]
+    run_ok medvl-train --resume run
+    same_run whole run
+    whole_log run 600
+}
+
+@test "resuming a whole run does nothing" {
+    tiny_text
+    "${train[@]}" --epochs 2 -o run >/dev/null
+    find run -type f ! -name lock -exec sha256sum {} + | sort >before
+    run_ok medvl-train --resume run
+    [ -z "$output" ]
+    [[ $stderr = *'resuming at step '* ]]
+    diff before <(find run -type f ! -name lock -exec sha256sum {} + | sort)
+}
+
+@test "a stage before that failed, or an empty stream: no run folder" {
+    tiny_text
+    (
+        cat tokens.jsonl
+        echo '{"medvl_failed":"medvl-tokenize: no"}'
+    ) >failed.jsonl
+    : >empty.jsonl
+    for data in failed empty; do
+        run_code 1 medvl-train -m model --data $data.jsonl -o run
+        [[ $output = *'{"medvl_failed":'* ]]
+        [[ $stderr = *$data.jsonl* ]]
+        [ ! -e run ]
+        run_code 1 medvl-train -m model --data tokens.jsonl \
+            --data $data.jsonl -o run
+        [ ! -e run ]
+        run_code 1 medvl-train -m model --data tokens.jsonl \
+            --eval $data.jsonl -o run
+        [ ! -e run ]
+    done
+    mkdir noindex
+    run_code 1 medvl-train -m model --data noindex -o run
+    [ ! -e run ]
+}
+
+@test "records that cannot be learned from are named" {
+    tiny_text
+    bad() { # RECORD TEXT
+        (head -n 1 tokens.jsonl && echo "$1") >bad.jsonl
+        run_code 1 medvl-train -m model --data bad.jsonl -o run
+        [[ $stderr = *bad.jsonl* && $stderr = *"$2"* ]] || {
+            echo "$stderr"
+            return 1
+        }
+        [ ! -e run ]
+    }
+    bad '{"id":"z"}' tokens
+    bad '{"id":"z","tokens":[]}' 'record 2 "z"'
+    bad '{"id":"z","tokens":[1,99999]}' 99999
+    bad '{"id":"z","tokens":[1,-1]}' tokens
+    bad '{"id":"z","tokens":[1,2],"loss_mask":[1]}' loss_mask
+    bad '{"id":"z","tokens":[1,2],"images":[{"path":"a.png"}]}' a.png
+    bad '{"id":"z","tokens":[1,2],"images":[{"width":1,"height":1}]}' \
+        'reads no pictures'
+    run_code 1 medvl-train -m model --data tokens.jsonl --batch-tokens 9 -o run
+    [[ $stderr = *--batch-tokens* && $stderr = *effusion* ]]
+    [ ! -e run ]
+}
+
+# Put four bytes into model.safetensors, OFFSET from its end.
+poke() { # OFFSET BYTES
+    local size
+
+    size=$(stat -c %s model/model.safetensors)
+    printf '%b' "$2" | dd of=model/model.safetensors bs=1 conv=notrunc \
+        seek=$((size - $1)) status=none
+}
+
+@test "a value that is not finite: step, records and tensor, no checkpoint" {
+    tiny_text
+    poke 4 '\x00\x00\xc0\x7f'
+    run_code 1 "${train[@]}" -o run
+    [[ $stderr = *'step 1: records '* ]]
+    [[ $stderr =~ (effusion|fracture|mass|nodule|oedema|rib|scar|stent) ]]
+    [[ $stderr = *lm_head.weight* ]]
+    [ -z "$(find run -name 'step-*')" ]
+    run_code 1 "${train[@]}" --train decoder --eval held.jsonl -o run2
+    [ -z "$(find run2 -name 'step-*')" ]
+}
+
+@test "weights that run away end the run before they are kept" {
+    tiny_text
+    run_code 1 "${train[@]}" --lr 1000 --warmup 0 --epochs 1000 \
+        --save-every 100000 --weight-decay 10 --clip -1 -o run
+    [[ $stderr = *'step '* && $stderr = *'not finite'* ]]
+    [ -z "$(find run -name 'step-*')" ]
+}
+
+@test "--dry-run writes nothing and says what a run would take" {
+    tiny_text
+    touch before
+    ls >before
+    run_ok "${train[@]}" --dry-run --epochs 5
+    jq -e '.records == 8 and .steps >= 10 and .trained == .parameters and
+        .gradient_bytes == 4 * .trained and .activation_bytes > 0' \
+        <<<"$output"
+    run_ok "${train[@]}" --dry-run --epochs 5 -o run
+    diff before <(ls --ignore='separate-stderr*')
+}
+
+@test "a run folder is not written over, nor any other folder" {
+    tiny_text
+    "${train[@]}" -o run >/dev/null
+    sha256sum run/train.jsonl model/* >before
+    run_code 1 "${train[@]}" -o run
+    [[ $stderr = *--resume* ]]
+    run_code 1 "${train[@]}" -o model
+    [[ $stderr = *'folder of its own'* ]]
+    sha256sum -c --quiet before
+    [ ! -e model/lock ]
+    run_code 1 medvl-train --resume model
+    run_code 1 medvl-train --resume nothing
+    [ ! -e nothing ]
+}
+
+@test "two processes do not work on one run" {
+    tiny_text
+    use_release
+    "${train[@]}" --epochs 100000 --save-every 1000000 -o run >/dev/null &
+    pid=$!
+    while [ ! -s run/train.jsonl ]; do sleep 0.01; done
+    run_code 1 medvl-train --resume run
+    kill -9 "$pid"
+    [[ $stderr = *lock* ]]
+}
+
+@test "data that changed since is refused on resume" {
+    tiny_text
+    "${train[@]}" --eval held.jsonl --samples -1 -o run >/dev/null
+    cp tokens.jsonl kept
+    head -n 7 kept >tokens.jsonl
+    run_code 1 medvl-train --resume run
+    [[ $stderr = *'training data has changed'* ]]
+    sed 's/"kind":"e"/"kind":"f"/' kept >tokens.jsonl
+    run_code 1 medvl-train --resume run
+    cp kept tokens.jsonl
+    head -n 2 kept >held.jsonl
+    run_code 1 medvl-train --resume run
+    [[ $stderr = *'evaluation data has changed'* ]]
+    head -n 3 kept >held.jsonl
+    run_ok medvl-train --resume run
+}
+
+@test "options that --resume would not follow are wrong use" {
+    tiny_text
+    "${train[@]}" -o run >/dev/null
+    run_code 2 medvl-train --resume run --lr 1
+    run_code 2 medvl-train --resume run --data tokens.jsonl
+    run_code 2 medvl-train --resume run --dry-run
+    run_code 2 medvl-train -m model --data tokens.jsonl
+    run_code 2 medvl-train -m model --data tokens.jsonl -o x operand
+    run_code 1 "${train[@]}" --best eval_loss -o x
+    run_code 1 "${train[@]}" --best speed --eval held.jsonl -o x
+    run_code 1 "${train[@]}" --train vision -o x
+    [[ $stderr = *'no vision part'* ]]
+    run_code 1 "${train[@]}" --train head -o x
+    run_code 1 "${train[@]}" --train decoder=fast -o x
+    run_code 1 "${train[@]}" --train decoder,decoder -o x
+    run_code 1 "${train[@]}" --classes kind -o x
+    run_code 1 "${train[@]}" --balance no_such_field -o x
+    [ ! -e x ]
+}
+
+@test "a broken options.json is an error, not other options" {
+    tiny_text
+    "${train[@]}" -o run >/dev/null
+    cp run/options.json kept
+    for change in 's/"accumulate":2/"accumulate":-2/' 's/"lr"/"rl"/' \
+        's/"seed":3/"seed":"3"/' 's/"recompute":false/"recompute":0/' \
+        's/"data":\["tokens.jsonl"\]/"data":"tokens.jsonl"/' \
+        's/"options"/"other"/' 's/"hashes"/"other"/' 's/}$//'; do
+        sed "$change" kept >run/options.json
+        ! cmp -s kept run/options.json
+        run_code 1 medvl-train --resume run
+    done
+    cp kept run/options.json
+    run_ok medvl-train --resume run
+}
+
+@test "--best ends with the step that was best" {
+    tiny_text
+    # Learning the other sentences makes these worse after a while.
+    tail -n 5 tokens.jsonl >some.jsonl
+    medvl-train -q -m model --data some.jsonl --eval held.jsonl --lr 3e-2 \
+        --epochs 40 --eval-every 1 --save-every 1000 --samples -1 \
+        --best eval_loss --keep 1 -o run >/dev/null
+    best=$(jq -s 'min_by(.eval_loss).step' run/train.jsonl)
+    [ "$best" -lt 40 ]
+    [ "$(readlink run/config.json)" = \
+        "$(printf 'step-%06d/config.json' "$best")" ]
+    [ "$(readlink run/latest)" = step-000040 ]
+    [ -f run/model.safetensors ]
+}
+
+@test "--balance gives every value the same weight" {
+    tiny_text
+    jq -c '.kind = if .id == "rib" then "r" else "x" end' tokens.jsonl >two
+    mv two tokens.jsonl
+    "${train[@]}" --epochs 30 -o plain --batch-tokens 100 >/dev/null
+    "${train[@]}" --epochs 30 -o even --batch-tokens 100 --balance kind \
+        >/dev/null
+    grep '"rib"' tokens.jsonl >rib.jsonl
+    loss() {
+        medvl-train -q -m "$1" --data rib.jsonl --steps 1 -o "$1-loss" |
+            jq .loss
+    }
+    jq -ne --argjson plain "$(loss plain)" --argjson even "$(loss even)" \
+        '$even < $plain'
+}
+
+@test "several data sets with weights" {
+    tiny_text
+    run_ok medvl-train -q -m model --data tokens.jsonl=2 --data held.jsonl=0.5 \
+        --epochs 40 --batch-tokens 100000 -o run
+    # 60 tokens twice, and half of the three records on the way.
+    all=$(jq -s 'map(.tokens | length) | add' tokens.jsonl)
+    held=$(jq -s 'map(.tokens | length) | add' held.jsonl)
+    jq -se --argjson all "$all" --argjson held "$held" '
+        (map(.tokens) | min >= 2 * $all and max <= 2 * $all + $held) and
+        ((map(.tokens) | add / 40 - 2 * $all) / $held | . > 0.3 and . < 0.7)' \
+        run/train.jsonl
+    # Epochs in which nothing is drawn are passed over.
+    run_ok medvl-train -q -m model --data held.jsonl=0.1 --epochs 30 \
+        --seed 1 -o few
+    whole_log few "$(wc -l <few/train.jsonl)"
+    [ "$(wc -l <few/train.jsonl)" -lt 30 ]
+    run_code 1 medvl-train -m model --data tokens.jsonl=0 -o none
+    [ ! -e none ]
+}
+
+@test "shards and lines train the same" {
+    tiny_text
+    medvl-shard -o shards <tokens.jsonl
+    "${train[@]}" -o lines >/dev/null
+    medvl-train -q -m model --data shards --lr 1e-2 --warmup 3 \
+        --batch-tokens 20 --accumulate 2 --seed 3 -o shard >/dev/null
+    cmp lines/model.safetensors shard/model.safetensors
+}
+
+@test "a full device for stdout is an error" {
+    tiny_text
+    run bash -c '"$@" >/dev/full' bash "${train[@]}" -o run
+    [ "$status" -eq 1 ]
+    [[ $output = *'stdout'* ]]
+    run_ok medvl-train --resume run
+}
+
+@test "a full disk: exit 1, nothing half-written, a resume goes on" {
+    tiny_text
+    mkdir disk
+    mount -t tmpfs -o size=400k tmpfs disk 2>/dev/null ||
+        skip "no tmpfs can be mounted"
+    "${train[@]}" --epochs 2 --keep 1 -o whole >/dev/null
+    need=$(du -sk whole/latest/ | cut -f1)
+    mount -o "remount,size=$((need * 3 / 2))k" disk
+    run "${train[@]}" --epochs 2 --keep 1 -o disk/run
+    left=$(find disk/run -name '*.tmp')
+    step=$(newest_step disk/run)
+    mount -o remount,size=10m disk
+    medvl-train -q --resume disk/run >/dev/null
+    code=0
+    cmp whole/model.safetensors disk/run/model.safetensors || code=1
+    umount disk
+    [ "$status" -eq 1 ] && [ -z "$left" ] && [ "$code" -eq 0 ]
+    [[ $output = *'No space left'* ]]
+    [ "$step" -lt 4 ]
+}
+
+# A tower over 16 x 16 pixels, and four pictures with a quarter drawn red:
+# its label and "side" follow from what is seen.
+tiny_pictures() {
+    local png=iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAAAAABawyK/AAAAEklEQVR42mNk
+    png+=0NDQYFhw4sN/AAsTA9GHkLCnAAAAAElFTkSuQmCC
+
+    tiny_text
+    jq -nc '{architectures: ["LlavaForConditionalGeneration"],
+        text_config: {hidden_size: 16, intermediate_size: 32,
+            num_hidden_layers: 1, num_attention_heads: 2},
+        vision_config: {hidden_size: 16, intermediate_size: 32,
+            num_hidden_layers: 2, num_attention_heads: 2, image_size: 16,
+            patch_size: 4}, vision_feature_layer: -1}' >config.json
+    rm -r model
+    medvl-merge --init config.json --tokenizer tokenizer.json \
+        --chat chatml --seed 1 -o model
+    for ((i = 0; i < 4; i++)); do
+        jq -nc --arg png "$png" --argjson x $((i % 2 * 2)) \
+            --argjson y $((i / 2)) '{id: "p\($x)\($y)",
+            question: "side?", answer: "side \($x)", side: $x,
+            images: [{data: $png, regions: [{drawn: true,
+                label: "at \($x) \($y)", box: [$x, $y, $x + 2, $y + 1]}]}]}'
+    done | medvl-image --resize 16 --fit stretch --out px |
+        medvl-image --draw drawn --colour red --out marked >pictures.jsonl
+}
+
+dense=(medvl-train -q -m model --data pictures.jsonl --objective dense
+    --classes side --lr 1e-2 --batch-tokens 32)
+
+@test "the dense objective learns labels, what is drawn and fields" {
+    tiny_pictures
+    run_ok "${dense[@]}" --eval pictures.jsonl --epochs 60 \
+        --best eval_accuracy -o run
+    jq -se '.[-1] as $last | .[0] |
+        .label_loss > 1 and .drawn_loss > 0.6 and .field_loss > 0.6 and
+        $last.label_loss < 0.3 and $last.drawn_loss < 0.2 and
+        $last.field_loss < 0.2 and $last.eval_accuracy > 0.9 and
+        $last.eval_field_accuracy == 1 and .pictures == 2' run/train.jsonl
+    [ -f run/heads.safetensors ] && [ -f run/latest/heads.safetensors ]
+    # Only the tower has changed.
+    run_ok medvl-inspect run/heads.safetensors
+    [[ $output = *label.weight* && $output = *class.side.weight* ]]
+}
+
+@test "the dense objective goes on bit for bit, and by any -j" {
+    tiny_pictures
+    use_release
+    "${dense[@]}" --epochs 100 --ema 0.9 --dropout 0.1 -j 1 -o whole >/dev/null
+    "${dense[@]}" --epochs 100 --ema 0.9 --dropout 0.1 --save-every 3 -j 2 \
+        -o run >/dev/null &
+    pid=$!
+    while [ ! -e run/latest ]; do sleep 0.01; done
+    kill -9 "$pid"
+    wait "$pid" || true
+    run_ok medvl-train --resume run
+    same_run whole run
+    cmp whole/heads.safetensors run/heads.safetensors
+}
+
+@test "what the dense objective cannot use is refused" {
+    tiny_pictures
+    run_code 1 "${dense[@]}" --train decoder -o x
+    run_code 1 "${dense[@]}" --balance side -o x
+    run_code 1 "${dense[@]}" --label-smoothing 0.1 -o x
+    run_code 1 "${dense[@]}" --classes side,none -o x
+    [[ $stderr = *'"none": missing'* ]]
+    run_code 1 "${dense[@]}" --dense-label 0 --dense-drawn -1 \
+        --dense-class 0 -o x
+    jq -c 'del(.images[].regions)' pictures.jsonl >plain.jsonl
+    run_code 1 medvl-train -m model --data plain.jsonl --objective dense -o x
+    [[ $stderr = *'no labelled'* ]]
+    sed 's/"at 0 0"/"elsewhere"/' pictures.jsonl >other.jsonl
+    run_code 1 "${dense[@]}" --eval other.jsonl -o run
+    [[ $stderr = *evaluation*elsewhere* ]]
+    [ ! -e x ]
+    sed 's/"box":\[0,0/"box":["a",0/' pictures.jsonl >box.jsonl
+    run_code 1 medvl-train -m model --data box.jsonl --objective dense -o bad
+    [[ $stderr = *p00*box* ]]
+}
+
+@test "pictures and words: the tower trained first goes on with the whole" {
+    tiny_pictures
+    "${dense[@]}" --epochs 40 -o tower >/dev/null
+    medvl-prompt -e '{{question}}' --answer '{{answer}}' <pictures.jsonl |
+        medvl-tokenize -m tower | medvl-shard -o shards
+    run_ok medvl-train -m tower --data shards --eval shards --samples 4 \
+        --train vision=1e-3,projector,decoder --lr 1e-2 --epochs 40 -o run
+    jq -se '.[-1].loss < 0.1 and .[-1].eval_accuracy == 1 and
+        (.[-1].samples | all(.answer == .prediction))' run/train.jsonl
+    # A frozen tower stays as it is.
+    run_ok medvl-train -m tower --data shards --train decoder -o frozen
+    tower() {
+        medvl-inspect "$1/model.safetensors" | grep vision_tower
+    }
+    diff <(tower tower) <(tower frozen)
+}
