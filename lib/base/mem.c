@@ -7,7 +7,9 @@
 #include "lib/base/mem.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -194,6 +196,30 @@ int medvl_no_memory(struct medvl_error *err)
     return medvl_fail(err, MEDVL_ENOMEM, "out of memory");
 }
 
+/* ---- what the kernel says ---------------------------------------------- */
+
+/* The start of a file of the system's as a string; empty when there is
+ * none. */
+static void read_small(char *out, size_t size, const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+
+    if (fd >= 0) {
+        got = read(fd, out, size - 1);
+        close(fd);
+    }
+    out[got > 0 ? got : 0] = '\0';
+}
+
+/* The number of kilobytes behind a name, in bytes; 0 when it is absent. */
+static size_t kilobytes(const char *text, const char *name)
+{
+    const char *line = strstr(text, name);
+
+    return line ? (size_t)strtoull(line + strlen(name), NULL, 10) * 1024 : 0;
+}
+
 /*
  * VmHWM, because getrusage's figure starts at what the process had before
  * exec; getrusage where there is no /proc.
@@ -202,19 +228,65 @@ size_t medvl_mem_peak(void)
 {
     char text[4096];
     struct rusage usage;
-    const char *line;
-    ssize_t size = -1;
-    const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    size_t peak;
 
-    if (fd >= 0) {
-        size = read(fd, text, sizeof(text) - 1);
-        close(fd);
-    }
-    text[size > 0 ? size : 0] = '\0';
-    line = strstr(text, "VmHWM:");
-    if (line)
-        return (size_t)strtoull(line + 6, NULL, 10) * 1024;
-    if (getrusage(RUSAGE_SELF, &usage) < 0)
-        return 0;
+    read_small(text, sizeof(text), "/proc/self/status");
+    peak = kilobytes(text, "VmHWM:");
+    if (peak || getrusage(RUSAGE_SELF, &usage) < 0)
+        return peak;
     return (size_t)usage.ru_maxrss * 1024;
+}
+
+/* The least limit of a control group and of all above it. */
+static size_t least_limit(const char *folder, char *group, const char *name,
+                          size_t least)
+{
+    char path[PATH_MAX], text[64];
+
+    for (;;) {
+        char *slash = strrchr(group, '/');
+
+        snprintf(path, sizeof(path), "%s%s/%s", folder, group, name);
+        read_small(text, sizeof(text), path);
+        if (*text >= '0' && *text <= '9') { /* else "max", or nothing */
+            const size_t limit = (size_t)strtoull(text, NULL, 10);
+
+            least = limit < least ? limit : least;
+        }
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
+}
+
+/* Lines "0::/group" (version 2) and "4:memory:/group" (version 1). */
+static size_t group_limit(size_t least)
+{
+    char text[4096];
+    char *line, *end;
+
+    read_small(text, sizeof(text), "/proc/self/cgroup");
+    for (line = text; *line; line = end) {
+        char *group;
+
+        end = line + strcspn(line, "\n");
+        if (*end)
+            *end++ = '\0';
+        group = strstr(line, ":memory:");
+        if (group)
+            least = least_limit("/sys/fs/cgroup/memory", group + 8,
+                                "memory.limit_in_bytes", least);
+        else if (!strncmp(line, "0::", 3))
+            least = least_limit("/sys/fs/cgroup", line + 3, "memory.max",
+                                least);
+    }
+    return least;
+}
+
+size_t medvl_mem_available(void)
+{
+    char text[4096];
+
+    read_small(text, sizeof(text), "/proc/meminfo");
+    return group_limit(kilobytes(text, "MemAvailable:"));
 }

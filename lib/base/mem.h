@@ -73,4 +73,11 @@ bool medvl_mem_failed(void);
 /* Peak resident memory of this process in bytes, from the kernel. */
 size_t medvl_mem_peak(void);
 
+/*
+ * Bytes that this process could take without pushing others out: what the
+ * kernel calls available, or the least limit of its control groups where
+ * that is lower.  0 when nothing is known.
+ */
+size_t medvl_mem_available(void);
+
 #endif

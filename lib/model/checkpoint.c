@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -19,6 +21,7 @@
 
 #define NAME_MAX_SIZE 128
 #define ALIGN         ((size_t)64)
+#define LOAD_STEP     ((size_t)64 << 20)
 #define COPY_MAX      ((size_t)1 << 30) /* of one file beside the weights */
 
 enum init {
@@ -41,8 +44,8 @@ struct state {
     struct spec *specs;
     size_t spec_count, spec_capacity, param_capacity;
     struct medvl_safetensors *file;
-    void *values, *grads, *copies;
-    size_t values_size, grads_size, copies_size;
+    void *values, *grads, *copies, *loaded;
+    size_t values_size, grads_size, copies_size, loaded_size;
     uint32_t *table; /* open addressing: param + 1 by hash of the name */
     size_t table_size;
 };
@@ -533,6 +536,63 @@ static int place_values(struct medvl_model *m, struct medvl_error *err)
     return rc;
 }
 
+static bool is_mapped(const struct state *s, const struct medvl_param *p)
+{
+    const char *data = p->value.data, *copies = s->copies;
+
+    return !p->trained && data &&
+           !(copies && data >= copies && data < copies + s->copies_size);
+}
+
+/* The pages of the file behind what was copied need not stay in memory. */
+static void drop_pages(const char *data, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t last = ((uintptr_t)data + size) / page * page;
+
+    if (first < last)
+        madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
+void medvl_model_load(struct medvl_model *model)
+{
+    struct state *s = state_of(model);
+    size_t size = 0, at = 0;
+
+    if (!s->file || s->loaded)
+        return;
+    for (int64_t i = 0; i < model->count; i++)
+        if (is_mapped(s, &model->params[i]))
+            size += padded(stored_size(&model->params[i].value));
+    if (size == 0 || size + size / 4 > medvl_mem_available())
+        return;
+    s->loaded = medvl_block_alloc(size);
+    if (!s->loaded)
+        return;
+    s->loaded_size = size;
+    for (int64_t i = 0; i < model->count; i++) {
+        struct medvl_tensor *value = &model->params[i].value;
+        const size_t bytes = stored_size(value);
+        char *to = (char *)s->loaded + at;
+
+        if (!is_mapped(s, &model->params[i]))
+            continue;
+        for (size_t done = 0; done < bytes; done += LOAD_STEP) {
+            const char *from = (const char *)value->data + done;
+            const size_t step =
+                bytes - done < LOAD_STEP ? bytes - done : LOAD_STEP;
+
+            memcpy(to + done, from, step);
+            drop_pages(from, step);
+        }
+        value->data = to;
+        at += padded(bytes);
+    }
+    medvl_safetensors_free(s->file);
+    s->file = NULL;
+}
+
 static int new_model(struct medvl_model **out, struct medvl_error *err)
 {
     struct medvl_model *m = medvl_alloc(1, sizeof(*m));
@@ -602,6 +662,7 @@ void medvl_model_free(struct medvl_model *model)
     medvl_block_free(s->values, s->values_size);
     medvl_block_free(s->grads, s->grads_size);
     medvl_block_free(s->copies, s->copies_size);
+    medvl_block_free(s->loaded, s->loaded_size);
     medvl_free(s->table);
     medvl_free(s->specs);
     medvl_free(s);

@@ -6,6 +6,7 @@
  */
 #include "lib/model/generator.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -15,6 +16,7 @@ enum { LOGIT_ROWS = 64 };
 
 struct slot {
     bool busy;
+    bool done; /* its last token runs for the logits alone */
     const struct medvl_prompt *prompt;
     struct medvl_completion *out;
     struct medvl_rng rng;
@@ -292,16 +294,24 @@ static int take_token(struct medvl_generator *g, struct slot *s,
     s->last = medvl_sample(&logprob, g->logits, g->vocab, &p->sampler,
                            s->seen, (int64_t)s->seen_count, &s->rng,
                            g->scratch);
+    if (!isfinite(logprob))
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "the logits after %lld tokens are not finite",
+                          (long long)(p->count + c->count));
     end = is_end(&g->model->config, s->last);
     rc = keep_token(s, s->last, logprob, end, err);
     if (rc < 0)
         return rc;
+    s->busy = !end;
+    s->done = true;
     c->finish = MEDVL_FINISH_STOP;
-    s->busy = false;
-    if (end || (p->stop && p->stop(p->arg, c->tokens, c->count)))
-        return MEDVL_OK;
-    c->finish = MEDVL_FINISH_LENGTH;
-    s->busy = c->count < p->max_tokens && p->count + c->count < g->longest;
+    if (!end && !(p->stop && p->stop(p->arg, c->tokens, c->count))) {
+        c->finish = MEDVL_FINISH_LENGTH;
+        s->done = c->count == p->max_tokens ||
+                  p->count + c->count == g->longest;
+    }
+    if (s->done && !p->logits)
+        s->busy = false;
     return MEDVL_OK;
 }
 
@@ -326,10 +336,8 @@ static int prompt_row(void *arg, int64_t i, const float *logits,
     struct taking *t = arg;
     struct slot *s = t->slot;
     const int64_t row = s->prompt->count - t->rows + i;
-    int rc = MEDVL_OK;
+    const int rc = give_logits(s, row, logits, t->g->vocab, err);
 
-    if (s->prompt->all_logits || s->prompt->max_tokens > 0)
-        rc = give_logits(s, row, logits, t->g->vocab, err);
     if (rc < 0 || i + 1 < t->rows || s->prompt->max_tokens == 0)
         return rc;
     return take_token(t->g, s, logits, err);
@@ -343,7 +351,11 @@ static int step_row(void *arg, int64_t i, const float *logits,
     int rc = give_logits(s, s->prompt->count + s->out->count - 1, logits,
                          t->g->vocab, err);
 
-    return rc < 0 ? rc : take_token(t->g, s, logits, err);
+    if (rc == MEDVL_OK && s->done)
+        s->busy = false;
+    else if (rc == MEDVL_OK)
+        rc = take_token(t->g, s, logits, err);
+    return rc;
 }
 
 /* ---- many at once ---------------------------------------------------- */
@@ -465,7 +477,7 @@ static int check_prompt(const struct medvl_generator *g,
 {
     if (p->count < 1)
         return medvl_fail(err, MEDVL_EARG, "the prompt is empty");
-    if (p->count > g->longest)
+    if (p->count + (p->max_tokens > 0) > g->longest)
         return medvl_fail(err, MEDVL_EARG,
                           "a prompt of %lld tokens; the model has room for "
                           "%lld",
@@ -617,5 +629,9 @@ int medvl_generator_score(double *sums, struct medvl_generator *generator,
         if (counts[c] > 1)
             rc = score_one(g, &s, c, from, prompt->count, err);
     g->dev->row_invariant = before;
+    for (int64_t c = 0; c < count && rc == MEDVL_OK; c++)
+        if (!isfinite(sums[c]))
+            rc = medvl_fail(err, MEDVL_EFORMAT,
+                            "the logits are not finite");
     return rc;
 }

@@ -36,7 +36,7 @@ enum medvl_finish {
 /* A prompt: ids after picture expansion (-1 at picture tokens). */
 struct medvl_prompt {
     const int32_t *ids;
-    int64_t count; /* at least 1 */
+    int64_t count; /* at least 1, and room for one more if max_tokens */
 
     /* Patch rows of its pictures, one after another; pictures 0: none. */
     struct medvl_tensor rows;
@@ -53,8 +53,9 @@ struct medvl_prompt {
     bool (*stop)(void *arg, const int32_t *tokens, int64_t count);
 
     /*
-     * Every row of logits in order, prompt rows too when `all_logits`:
-     * borrowed for the call.  NULL: not wanted.
+     * Rows of logits in order: of the prompt's last token and of each new
+     * one, of the whole prompt when `all_logits`; the end token gives none.
+     * Borrowed for the call.  NULL: not wanted.
      */
     int (*logits)(void *arg, int64_t row, const float *logits,
                   int64_t vocab, struct medvl_error *err);

@@ -126,6 +126,20 @@ static int open_text(struct stage *s, struct medvl_error *err)
     return rc;
 }
 
+/* What is told by texts needs a tokenizer. */
+static int check_text(const struct stage *s, struct medvl_error *err)
+{
+    for (int64_t i = 0; i < s->o.stop_count; i++)
+        if (!*s->o.stop[i])
+            return medvl_fail(err, MEDVL_EARG, "a stop text is empty");
+    if (s->tok || (!s->o.stop_count && s->o.samples == 1))
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "%s: no tokenizer.json, so no stop texts and one "
+                      "answer a record",
+                      s->o.model);
+}
+
 static int open_model(struct stage *s, struct medvl_error *err)
 {
     const struct medvl_generator_options options = {.slots = s->o.batch};
@@ -133,6 +147,8 @@ static int open_model(struct stage *s, struct medvl_error *err)
 
     if (rc == MEDVL_OK)
         rc = medvl_model_open(&s->model, s->o.model, 0, err);
+    if (rc == MEDVL_OK)
+        medvl_model_load(s->model);
     if (rc == MEDVL_OK && s->model->config.arch == MEDVL_ARCH_LLAVA)
         rc = medvl_frontend_open(&s->frontend, s->o.model, &s->model->config,
                                  err);
@@ -181,6 +197,8 @@ static int stage_open(void **stage, const void *options,
     if (rc == MEDVL_OK)
         rc = open_text(s, err);
     if (rc == MEDVL_OK)
+        rc = check_text(s, err);
+    if (rc == MEDVL_OK)
         rc = medvl_source_open(&s->source, s->o.root, 0, err);
     if (rc == MEDVL_OK && s->o.logits)
         rc = medvl_safetensors_writer_open(&s->logits, s->o.logits, err);
@@ -196,7 +214,8 @@ static int64_t stage_window(void *stage)
 {
     const struct stage *s = stage;
 
-    return 8 * s->o.batch;
+    /* Rows of logits wait in memory for their record. */
+    return s->o.logits ? 1 : 4 * s->o.batch;
 }
 
 /* ---- a record's prompt ------------------------------------------------ */
@@ -400,6 +419,7 @@ static int name_job(struct job *job, struct medvl_error *err)
 
 static int expand(struct job *job, struct medvl_error *err)
 {
+    const struct medvl_generate_options *o = &job->stage->o;
     const struct medvl_config *config = &job->stage->model->config;
     const int rc = medvl_vlm_expand(
         &job->expanded, &job->from, &job->count, job->ids.ids,
@@ -410,12 +430,13 @@ static int expand(struct job *job, struct medvl_error *err)
         return rc;
     if (job->count < 1)
         return medvl_fail(err, MEDVL_EFORMAT, "the prompt is empty");
-    if (job->count > config->decoder.max_positions)
+    if (job->count + (o->max_tokens > 0) > config->decoder.max_positions)
         return medvl_fail(err, MEDVL_EARG,
                           "a prompt of %lld tokens; the model has room for "
-                          "%lld",
+                          "%lld%s",
                           (long long)job->count,
-                          (long long)config->decoder.max_positions);
+                          (long long)config->decoder.max_positions,
+                          o->max_tokens > 0 ? ", the answer too" : "");
     for (int64_t i = 0; i < job->count; i++)
         if (job->expanded[i] >= config->decoder.vocab_size)
             return medvl_fail(err, MEDVL_EARG,
@@ -498,7 +519,7 @@ static struct medvl_prompt prompt_of(struct job *job, int64_t sample)
                     .repetition = (float)o->repetition},
         .seed = (uint64_t)o->seed,
         .item = job->item + (uint64_t)sample,
-        .stop = o->stop_count && s->tok ? stop_text : NULL,
+        .stop = o->stop_count ? stop_text : NULL,
         .logits = s->logits && sample == 0 ? keep_logits : NULL,
         .all_logits = s->logits && sample == 0,
         .arg = job};

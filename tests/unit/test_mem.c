@@ -1,6 +1,8 @@
 /* Memory.  The module is lib/base/mem.h. */
 #include "tests/unit/check.h"
 
+#include <unistd.h>
+
 static void a_product_that_overflows_gives_no_memory(void **state)
 {
     size_t size = 7;
@@ -125,6 +127,15 @@ static void the_peak_grows_with_what_is_touched(void **state)
     medvl_block_free(block, size);
 }
 
+static void what_is_available_is_known_and_less_than_all(void **state)
+{
+    const size_t pages = (size_t)sysconf(_SC_PHYS_PAGES);
+
+    (void)state;
+    assert_in_range(medvl_mem_available(), 1 << 20,
+                    pages * (size_t)sysconf(_SC_PAGESIZE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +146,7 @@ int main(void)
         cmocka_unit_test(the_hook_fails_one_allocation_and_says_so),
         cmocka_unit_test(a_copied_string_ends_in_zero),
         cmocka_unit_test(the_peak_grows_with_what_is_touched),
+        cmocka_unit_test(what_is_available_is_known_and_less_than_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
