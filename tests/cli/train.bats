@@ -2,39 +2,7 @@
 # medvl-train: runs on models of a few thousand weights.
 
 load helper
-
-# A decoder, and eight sentences as tokens.
-tiny_text() {
-    echo '{"hidden_size":16,"intermediate_size":32,"num_hidden_layers":2,
-        "num_attention_heads":2,"architectures":["LlamaForCausalLM"]}' \
-        >config.json
-    for word in effusion fracture mass nodule oedema rib scar stent; do
-        printf '{"id":"%s","text":"no %s seen","kind":"%s"}\n' \
-            "$word" "$word" "${word:0:1}"
-    done >text.jsonl
-    medvl-tokenize --train 270 -o tokenizer.json text.jsonl
-    medvl-merge --init config.json --tokenizer tokenizer.json \
-        --chat chatml --seed 1 -o model
-    medvl-tokenize -m model text.jsonl >tokens.jsonl
-    head -n 3 tokens.jsonl >held.jsonl
-}
-
-# A run that a killed one is compared with; more options may follow.
-# Two steps an epoch.
-train=(medvl-train -q -m model --data tokens.jsonl --lr 1e-2 --warmup 3
-    --batch-tokens 20 --accumulate 2 --seed 3)
-
-# The files that a run's bytes are compared by.
-same_run() {
-    cmp "$1/latest/model.safetensors" "$2/latest/model.safetensors" &&
-        cmp "$1/latest/trainer.safetensors" "$2/latest/trainer.safetensors" &&
-        cmp "$1/model.safetensors" "$2/model.safetensors"
-}
-
-# Each step once, in order.
-whole_log() { # RUN STEPS
-    diff <(jq .step "$1/train.jsonl") <(seq "$2")
-}
+load train
 
 @test "the same seed gives the same bytes, -j 1 and -j 2" {
     tiny_text
@@ -92,57 +60,6 @@ whole_log() { # RUN STEPS
     cmp plain/model.safetensors again/model.safetensors
 }
 
-newest_step() { # RUN
-    local name=step-0
-
-    for folder in "$1"/step-*; do
-        case $folder in *.tmp | *\*) continue ;; esac
-        name=$folder
-    done
-    echo "$((10#${name##*step-}))"
-}
-
-# Kill a run at random moments, each time going on with it, and compare it
-# with one that was left alone.
-kill_again_and_again() { # KILLS OPTION...
-    local kills=$1 took pid newest pause
-    shift
-
-    took=$(date +%s%N)
-    "${train[@]}" "$@" -o whole >/dev/null
-    took=$((($(date +%s%N) - took) / 1000000))
-    for ((k = 0; k < kills; k++)); do
-        newest=$(newest_step killed)
-        if [ -f killed/options.json ]; then
-            # At most five steps are lost.
-            [ "$(jq -s length killed/train.jsonl 2>/dev/null ||
-                wc -l <killed/train.jsonl)" -le $((newest + 5)) ]
-            medvl-train --resume killed >/dev/null 2>said &
-        else
-            "${train[@]}" "$@" -o killed >/dev/null 2>said &
-        fi
-        pid=$!
-        pause=$((50 + RANDOM % (1 + 2 * took / kills)))
-        sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
-        kill -9 "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-        echo "after $pause ms: $(cat said)"
-        ! grep -v 'resuming at step' said
-        ! grep . said || grep "resuming at step $newest of" said
-    done
-    newest=$(newest_step killed)
-    run_ok medvl-train --resume killed
-    [ "$stderr" = \
-        "medvl-train: warning: resuming at step $newest of $(wc -l \
-            <whole/train.jsonl)" ]
-    same_run whole killed
-    whole_log killed "$(wc -l <whole/train.jsonl)"
-    local same='[.epoch, .loss, .lr, .eval_loss, .samples]'
-    diff <(jq -c "$same" whole/train.jsonl) <(jq -c "$same" killed/train.jsonl)
-    diff <(ls whole whole/latest/) <(ls killed killed/latest/ |
-        sed s/killed/whole/)
-}
-
 @test "kill -9 at random moments: the resumed run ends the same" {
     tiny_text
     use_release
@@ -157,7 +74,7 @@ kill_again_and_again() { # KILLS OPTION...
     pid=$!
     while [ ! -e run/step-000008 ] && [ ! -e run/latest ]; do sleep 0.01; done
     kill -9 "$pid"
-    wait "$pid" || true
+    wait "$pid" 2>/dev/null || true
     run_ok medvl-train --resume run
     cmp run/tokenizer.json model/tokenizer.json
     cmp run/latest/chat_template.jinja model/chat_template.jinja
@@ -178,7 +95,7 @@ kill_again_and_again() { # KILLS OPTION...
     done=$(wc -l <log)
     [ "$done" -lt 600 ]
     [ -d "$(printf 'run/step-%06d' "$done")" ]
-    ! grep medvl_failed log
+    ! grep medvl_failed log || false
     [ ! -e run/config.json ]
     run_code 1 medvl-generate -m run <<<'{"id":"a","prompt":"no"}'
     [[ $stderr = *run/latest* ]]
@@ -309,6 +226,7 @@ poke() { # OFFSET BYTES
     while [ ! -s run/train.jsonl ]; do sleep 0.01; done
     run_code 1 medvl-train --resume run
     kill -9 "$pid"
+    wait "$pid" 2>/dev/null || true
     [[ $stderr = *lock* ]]
 }
 
@@ -358,7 +276,7 @@ poke() { # OFFSET BYTES
         's/"data":\["tokens.jsonl"\]/"data":"tokens.jsonl"/' \
         's/"options"/"other"/' 's/"hashes"/"other"/' 's/}$//'; do
         sed "$change" kept >run/options.json
-        ! cmp -s kept run/options.json
+        ! cmp -s kept run/options.json || false
         run_code 1 medvl-train --resume run
     done
     cp kept run/options.json
@@ -454,38 +372,9 @@ poke() { # OFFSET BYTES
     [ "$step" -lt 4 ]
 }
 
-# A tower over 16 x 16 pixels, and four pictures with a quarter drawn red:
-# its label and "side" follow from what is seen.
-tiny_pictures() {
-    local png=iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAAAAABawyK/AAAAEklEQVR42mNk
-    png+=0NDQYFhw4sN/AAsTA9GHkLCnAAAAAElFTkSuQmCC
-
-    tiny_text
-    jq -nc '{architectures: ["LlavaForConditionalGeneration"],
-        text_config: {hidden_size: 16, intermediate_size: 32,
-            num_hidden_layers: 1, num_attention_heads: 2},
-        vision_config: {hidden_size: 16, intermediate_size: 32,
-            num_hidden_layers: 2, num_attention_heads: 2, image_size: 16,
-            patch_size: 4}, vision_feature_layer: -1}' >config.json
-    rm -r model
-    medvl-merge --init config.json --tokenizer tokenizer.json \
-        --chat chatml --seed 1 -o model
-    for ((i = 0; i < 4; i++)); do
-        jq -nc --arg png "$png" --argjson x $((i % 2 * 2)) \
-            --argjson y $((i / 2)) '{id: "p\($x)\($y)",
-            question: "side?", answer: "side \($x)", side: $x,
-            images: [{data: $png, regions: [{drawn: true,
-                label: "at \($x) \($y)", box: [$x, $y, $x + 2, $y + 1]}]}]}'
-    done | medvl-image --resize 16 --fit stretch --out px |
-        medvl-image --draw drawn --colour red --out marked >pictures.jsonl
-}
-
-dense=(medvl-train -q -m model --data pictures.jsonl --objective dense
-    --classes side --lr 1e-2 --batch-tokens 32)
-
 @test "the dense objective learns labels, what is drawn and fields" {
     tiny_pictures
-    run_ok "${dense[@]}" --eval pictures.jsonl --epochs 60 \
+    run_ok "${dense[@]}" --eval pictures.jsonl --epochs 120 \
         --best eval_accuracy -o run
     jq -se '.[-1] as $last | .[0] |
         .label_loss > 1 and .drawn_loss > 0.6 and .field_loss > 0.6 and
@@ -493,9 +382,12 @@ dense=(medvl-train -q -m model --data pictures.jsonl --objective dense
         $last.field_loss < 0.2 and $last.eval_accuracy > 0.9 and
         $last.eval_field_accuracy == 1 and .pictures == 2' run/train.jsonl
     [ -f run/heads.safetensors ] && [ -f run/latest/heads.safetensors ]
+    for head in label drawn class.side; do
+        [ -n "$(tensor run/heads.safetensors $head.weight)" ]
+    done
     # Only the tower has changed.
-    run_ok medvl-inspect run/heads.safetensors
-    [[ $output = *label.weight* && $output = *class.side.weight* ]]
+    same_tensor run model language_model.model.embed_tokens.weight
+    ! same_tensor run model "$PATCHES" || false
 }
 
 @test "the dense objective goes on bit for bit, and by any -j" {
@@ -507,7 +399,7 @@ dense=(medvl-train -q -m model --data pictures.jsonl --objective dense
     pid=$!
     while [ ! -e run/latest ]; do sleep 0.01; done
     kill -9 "$pid"
-    wait "$pid" || true
+    wait "$pid" 2>/dev/null || true
     run_ok medvl-train --resume run
     same_run whole run
     cmp whole/heads.safetensors run/heads.safetensors
@@ -540,13 +432,14 @@ dense=(medvl-train -q -m model --data pictures.jsonl --objective dense
     medvl-prompt -e '{{question}}' --answer '{{answer}}' <pictures.jsonl |
         medvl-tokenize -m tower | medvl-shard -o shards
     run_ok medvl-train -m tower --data shards --eval shards --samples 4 \
-        --train vision=1e-3,projector,decoder --lr 1e-2 --epochs 40 -o run
-    jq -se '.[-1].loss < 0.1 and .[-1].eval_accuracy == 1 and
+        --train vision=1e-3,projector,decoder --lr 1e-2 --epochs 150 \
+        --eval-every 50 -o run
+    jq -se '.[-1].loss < 0.3 and .[-1].eval_accuracy == 1 and
         (.[-1].samples | all(.answer == .prediction))' run/train.jsonl
     # A frozen tower stays as it is.
     run_ok medvl-train -m tower --data shards --train decoder -o frozen
-    tower() {
-        medvl-inspect "$1/model.safetensors" | grep vision_tower
-    }
-    diff <(tower tower) <(tower frozen)
+    same_tensor frozen tower "$PATCHES"
+    ! same_tensor run tower "$PATCHES" || false
+    ! same_tensor frozen tower language_model.model.embed_tokens.weight ||
+        false
 }
