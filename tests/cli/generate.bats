@@ -1,0 +1,325 @@
+# medvl-generate: predictions that depend on the record, the model, the
+# options and the seed alone, and a run that can be gone on with.
+
+load helper
+
+# A tiny model with random weights, made once.
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || return 1
+    echo '{"hidden_size":32,"intermediate_size":64,"num_hidden_layers":2,
+        "num_attention_heads":4,"num_key_value_heads":2,
+        "max_position_embeddings":64,
+        "architectures":["LlamaForCausalLM"]}' >config.json
+    printf '{"text":"no effusion is seen, the lungs are clear"}\n' |
+        medvl-tokenize --train 280 -o tokenizer.json
+    medvl-merge --init config.json --tokenizer tokenizer.json \
+        --chat chatml --seed 1 -o model
+    medvl-merge --init config.json --tokenizer tokenizer.json \
+        --chat chatml --seed 2 -o other
+    for i in $(seq 40); do
+        printf '{"id":"r%d","prompt":"no %*s effusion %d"}\n' \
+            "$i" $((i % 7)) '' "$i"
+    done >in.jsonl
+    MODEL=$PWD/model
+    IN=$PWD/in.jsonl
+    export MODEL IN
+}
+
+gen() {
+    medvl-generate -m "$MODEL" --max-tokens 6 "$@"
+}
+
+@test "prediction, tokens, log-probability and author are added" {
+    run_ok gen <<<'{"id":"a","prompt":"no","kept":1}'
+    [[ $output == '{"id":"a","prompt":"no","kept":1,"prediction":"'* ]]
+    [[ $output == *'"prediction_tokens":['* ]]
+    [[ $output == *'"logprob":-'* ]]
+    [[ $output == *'"finish_reason":"length"'* ]]
+    [[ $output == *'"author":"model","command":"medvl-generate"'* ]]
+}
+
+# bats test_tags=tsan
+@test "one at a time, 16 at once, any threads: the same bytes" {
+    gen --temperature 0.9 --batch 1 -j 1 "$IN" >one
+    gen --temperature 0.9 --batch 16 -j 1 "$IN" >many
+    gen --temperature 0.9 --batch 16 -j 2 "$IN" >threads
+    gen --temperature 0.9 --batch 5 -j 2 "$IN" >five
+    [ "$(wc -l <one)" -eq 40 ]
+    cmp one many
+    cmp one threads
+    cmp one five
+}
+
+@test "two parts together are the whole" {
+    gen --temperature 0.9 "$IN" >whole
+    gen --temperature 0.9 --part 1/2 "$IN" >parts
+    gen --temperature 0.9 --part 2/2 "$IN" >>parts
+    cmp whole parts
+}
+
+@test "the same seed gives the same, another gives another" {
+    gen --temperature 1 --seed 1 "$IN" >a
+    gen --temperature 1 --seed 1 "$IN" >b
+    gen --temperature 1 --seed 2 "$IN" >c
+    cmp a b
+    run ! cmp -s a c
+    gen --seed 1 "$IN" | sed 's/"options":"[0-9a-f]*"//' >a
+    gen --seed 2 "$IN" | sed 's/"options":"[0-9a-f]*"//' >c
+    cmp a c # greedy draws nothing
+}
+
+@test "a record gets the same whatever stands around it" {
+    gen --temperature 1 "$IN" | tail -3 >among
+    tail -3 "$IN" | gen --temperature 1 >alone
+    cmp among alone
+}
+
+@test "several answers are drawn independently" {
+    run_ok gen --temperature 1 --samples 3 <<<'{"id":"a","prompt":"no"}'
+    [[ $output == *'"predictions":["'*'","'*'","'*'"]'* ]]
+    printf '%s\n' "$output" | sed 's/.*"predictions":\[//; s/\].*//' |
+        sed 's/","/\n/g' | sort -u >texts
+    [ "$(wc -l <texts)" -eq 3 ]
+}
+
+@test "one answer of several is the one alone" {
+    gen --temperature 1 --samples 1 <<<'{"id":"a","prompt":"no"}' |
+        sed 's/.*"prediction_tokens"/"prediction_tokens"/' >one
+    gen --temperature 1 --samples 4 <<<'{"id":"a","prompt":"no"}' |
+        sed 's/.*"prediction_tokens"/"prediction_tokens"/' >four
+    cmp one four
+}
+
+@test "an answer ends before a stop text" {
+    run_ok gen --temperature 1 --max-tokens 40 \
+        <<<'{"id":"a","prompt":"the lungs"}'
+    text=$(sed 's/.*"prediction":"//; s/",".*//' <<<"$output" |
+        LC_ALL=C grep -o '[a-z][a-z]*' | tail -1)
+    [ -n "$text" ]
+    run_ok gen --temperature 1 --max-tokens 40 --stop "$text" \
+        <<<'{"id":"a","prompt":"the lungs"}'
+    cut=$(sed 's/.*"prediction":"//; s/",".*//' <<<"$output")
+    [[ $cut != *"$text"* ]]
+    [[ $output == *'"finish_reason":"stop"'* ]]
+    run_code 1 gen --stop '' <<<'{"id":"a","prompt":"the lungs"}'
+    [[ $stderr == *'stop text is empty'* ]]
+}
+
+@test "greedy is what a top-k of one draws" {
+    gen "$IN" | sed 's/"options":"[0-9a-f]*"//' >greedy
+    gen --temperature 2 --top-k 1 "$IN" |
+        sed 's/"options":"[0-9a-f]*"//' >one
+    cmp greedy one
+}
+
+@test "a penalty keeps tokens from coming again" {
+    gen --max-tokens 30 --repetition-penalty 100 \
+        <<<'{"id":"a","prompt":"no"}' |
+        sed 's/.*"prediction_tokens":\[//; s/\].*//' | tr , '\n' >tokens
+    [ "$(wc -l <tokens)" -gt 5 ]
+    [ -z "$(sort tokens | uniq -d)" ]
+}
+
+@test "--logprobs add up to logprob" {
+    run_ok gen --logprobs <<<'{"id":"a","prompt":"no"}'
+    sum=$(sed 's/.*"logprobs":\[//; s/\].*//' <<<"$output" | tr , '\n' |
+        awk '{ s += $1; n++ } END { printf "%d %.5f", n, s }')
+    logprob=$(sed 's/.*"logprob"://; s/,.*//' <<<"$output" |
+        awk '{ printf "%.5f", $1 }')
+    [ "$sum" = "6 $logprob" ]
+}
+
+# score NAME of "choice_logprobs", from $output
+score() {
+    # shellcheck disable=SC2001
+    sed "s/.*\"choice_logprobs\":{[^}]*\"$1\":\([^,}]*\).*/\1/" <<<"$output"
+}
+
+@test "choices: sums, by tokens, by bytes, the best letter and its text" {
+    line='{"id":"a","prompt":"is it ","choices":{"A":"no effusion","B":"no"}}'
+    run_ok gen --choices <<<"$line"
+    a=$(score A) b=$(score B)
+    best=$(awk -v a="$a" -v b="$b" 'BEGIN { print (a >= b ? "A" : "B") }')
+    [[ $output == *"\"prediction\":\"$best\""* ]]
+    [[ $output == *'"prediction_text":"no'* ]]
+
+    # The longer one begins with the shorter one's token.
+    awk -v a="$a" -v b="$b" 'BEGIN { exit !(a < b && b < 0) }'
+    run_ok gen --choices --normalize bytes <<<"$line"
+    awk -v a="$a" -v got="$(score A)" \
+        'BEGIN { d = a / 11 - got; exit !(d < 1e-9 && d > -1e-9) }'
+    count=$(medvl-tokenize -m "$MODEL" <<<'{"text":"no effusion"}' |
+        sed 's/.*"tokens":\[//' | tr , '\n' | wc -l)
+    run_ok gen --choices --normalize tokens <<<"$line"
+    awk -v a="$a" -v n="$count" -v got="$(score A)" \
+        'BEGIN { d = a / n - got; exit !(d < 1e-9 && d > -1e-9) }'
+    run_code 2 gen --normalize tokens <<<"$line"
+}
+
+@test "choices are scored as the assistant's turn of messages" {
+    line='{"id":"a","messages":[{"role":"user","content":"is it"}'
+    turn=',{"role":"assistant","content":"ill"}'
+    end='],"choices":{"A":"no","B":"seen"}}'
+    run_ok gen --choices <<<"$line$end"
+    without=$output
+    run_ok gen --choices <<<"$line$turn$end" # the answer does not leak
+    [ "$(score A)" = "$(output=$without score A)" ]
+    [ "$(score B)" = "$(output=$without score B)" ]
+    run_code 1 gen --choices <<<"$line]}"
+    [[ $stderr == *choices* ]]
+}
+
+@test "an answer in messages does not leak" {
+    line='{"id":"a","messages":[{"role":"user","content":"is it"}'
+    gen <<<"$line]}" | sed 's/.*"prediction_tokens"//' >without
+    gen <<<"$line,{\"role\":\"assistant\",\"content\":\"ill\"}]}" |
+        sed 's/.*"prediction_tokens"//' >with
+    cmp without with
+}
+
+@test "tokens are taken as they are, but not beside a loss mask" {
+    run_ok gen <<<'{"id":"a","tokens":[1,2,3]}'
+    run_code 1 gen <<<'{"id":"a","tokens":[1,2],"loss_mask":[0,1]}'
+    [[ $stderr == *'stdin:1: a: '*loss_mask* ]]
+}
+
+@test "bad prompts are errors with their place, or set aside" {
+    {
+        head -2 "$IN"
+        echo '{"id":"x"}'
+        echo '{"id":"y","tokens":[1,100000]}'
+        echo '{"id":"z","prompt":""}'
+        printf '{"id":"long","prompt":"%0200d"}\n' 0
+        echo '{"id":"p","prompt":"no","images":[{"path":"p.png"}]}'
+        sed -n 3,4p "$IN"
+    } >mixed
+    run_code 1 gen mixed
+    [[ $stderr == *'mixed:3: x: no "messages", "prompt" or "tokens"'* ]]
+    run_code 3 gen -k --rejects aside -o out mixed
+    printf '%s\n' "$stderr" >messages
+    [ "$(wc -l <out)" -eq 4 ]
+    [ "$(wc -l <aside)" -eq 5 ]
+    grep -q 'mixed:4: y: token 100000 is outside' messages
+    grep -q 'mixed:5: z: the prompt is empty' messages
+    grep -q 'mixed:6: long: a prompt of .* tokens; the model has room' \
+        messages
+    grep -q 'mixed:7: p: the model reads no pictures' messages
+    gen <(head -4 "$IN") | cmp - out
+}
+
+@test "a first stage that fails leaves no file and exit 1" {
+    {
+        head -20 "$IN"
+        echo '{"medvl_failed":"medvl-prompt: disk on fire"}'
+    } >failed
+    run_code 1 gen -k -o out --batch 1 failed
+    [[ $stderr == *'disk on fire'* ]]
+    [ ! -e out ]
+}
+
+@test "--logits need one id each, and one answer" {
+    run_ok gen --logits l.safetensors --max-tokens 0 "$IN"
+    [ -s l.safetensors ]
+    run_code 1 gen --logits m.safetensors <<<'{"prompt":"no"}'
+    [ ! -e m.safetensors ]
+    run_code 1 gen --logits m.safetensors < <(head -1 "$IN"; head -1 "$IN")
+    [ ! -e m.safetensors ]
+    run_code 2 gen --logits m.safetensors --samples 2 "$IN"
+    run_code 2 gen --logits m.safetensors --choices "$IN"
+}
+
+# Cut a run short after some windows of 4 records; leaves out.part.
+cut_short() {
+    mkfifo pipe
+    medvl-generate -m "$MODEL" --max-tokens 6 --temperature 0.9 --batch 1 \
+        -o out pipe &
+    pid=$!
+    exec 9>pipe
+    head -14 "$IN" >&9
+    for _ in $(seq 600); do
+        [ -e out.part ] && [ "$(wc -l <out.part)" -ge 12 ] && break
+        sleep 0.1
+    done
+    # bats reads what is said of jobs
+    { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true
+    exec 9>&-
+    [ ! -e out ]
+    [ "$(wc -l <out.part)" -eq 12 ]
+}
+
+@test "after kill -9, --resume gives the file of an uninterrupted run" {
+    gen --temperature 0.9 -o whole "$IN"
+    cut_short
+    printf '{"id":"r13","prom' >>out.part
+    gen --temperature 0.9 --batch 16 -o out --resume "$IN"
+    cmp whole out
+    [ ! -e out.part ]
+}
+
+@test "--resume does not run what is done" {
+    gen -o whole "$IN"
+    head -20 whole | sed 's/"logprob":[^,]*/"logprob":7/' >out.part
+    gen -o out --resume "$IN"
+    [ "$(grep -c '"logprob":7' out)" -eq 20 ]
+    [ "$(wc -l <out)" -eq 40 ]
+}
+
+@test "--resume without a part starts anew, and ids may be double" {
+    cat "$IN" "$IN" >twice
+    gen -o whole twice
+    head -43 whole >out.part
+    gen -o out --resume twice
+    cmp whole out
+    rm out
+    gen -o out --resume twice
+    cmp whole out
+}
+
+@test "--resume refuses what it cannot put together" {
+    gen -o whole "$IN"
+    head -5 whole >out.part
+    run_code 1 gen -o out --resume <<<'{"prompt":"no"}'
+    [[ $stderr == *'stdin:1: '*'"id"'* ]]
+    run_code 1 gen -o out --resume < <(head -3 "$IN")
+    [[ $stderr == *'out.part holds 2 records'* ]]
+    [ ! -e out ]
+    printf '{"no":"id"}\n' >out.part
+    run_code 1 gen -o out --resume "$IN"
+    [[ $stderr == *'out.part:1: '* ]]
+    run_code 1 gen -o out.zst --resume "$IN"
+    run_code 2 gen --resume "$IN"
+    run_code 2 gen --resume -o out --logits l.safetensors "$IN"
+}
+
+@test "a failed run keeps its part, and --resume goes on with it" {
+    gen -o whole "$IN"
+    {
+        head -13 "$IN"
+        echo '{"id":"bad"}'
+        tail -n +14 "$IN"
+    } >bad
+    run_code 1 gen --batch 1 -o out bad
+    [ "$(wc -l <out.part)" -ge 12 ]
+    gen -o out --resume "$IN"
+    cmp whole out
+}
+
+@test "another model says something else" {
+    gen "$IN" | sed 's/.*"prediction_tokens"//' >a
+    medvl-generate -m "${MODEL%model}other" --max-tokens 6 "$IN" |
+        sed 's/.*"prediction_tokens"//' >b
+    run ! cmp -s a b
+}
+
+@test "a model without a tokenizer is fed by tokens" {
+    cp -r "$MODEL" bare
+    rm bare/tokenizer.json
+    run_ok medvl-generate -m bare --max-tokens 3 \
+        <<<'{"id":"a","tokens":[1,2]}'
+    [[ $output == *'"prediction_tokens":['* ]]
+    [[ $output != *'"prediction":'* ]]
+    run_code 1 medvl-generate -m bare <<<'{"id":"a","prompt":"no"}'
+    [[ $stderr == *tokenizer.json* ]]
+    run_code 1 medvl-generate -m bare --samples 2 <<<'{"tokens":[1]}'
+    [[ $stderr == *tokenizer.json* ]]
+}
