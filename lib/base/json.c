@@ -644,8 +644,9 @@ static int scan_members(struct medvl_json_view *view, struct scan *s,
     view->whole.data = s->p++;
     skip_space(s);
     while (!next_is(s, close)) {
-        if (!view->array && view->count == MEDVL_JSON_MEMBERS)
-            return bad(s, "too many members");
+        if (view->count == MEDVL_JSON_MEMBERS)
+            return bad(s, view->array ? "too many elements"
+                                      : "too many members");
         rc = scan_member(view, s, escaped);
         if (rc < 0)
             return rc;
@@ -970,7 +971,7 @@ int medvl_json_read(struct medvl_json **out, const char *path,
     int rc;
 
     *out = NULL;
-    rc = medvl_file_read(&text, path, (size_t)1 << 30, err);
+    rc = medvl_file_read(&text, path, MEDVL_JSON_FILE, err);
     if (rc == MEDVL_OK) {
         rc = medvl_json_parse(out, medvl_text_span(&text), err);
         if (rc < 0)
@@ -1319,6 +1320,8 @@ int medvl_json_read_ints(int32_t **items, size_t *count, size_t *capacity,
             return medvl_fail(err, MEDVL_EARG,
                               "element %zu: %lld is not in %d to %d",
                               n - *count, (long long)value, low, high);
+        if (n - *count == MEDVL_JSON_INTS)
+            return bad(&s, "too many numbers");
         if (n == *capacity &&
             medvl_grow(items, capacity, n + 1, sizeof(**items), err) < 0)
             return MEDVL_ENOMEM;

@@ -6,8 +6,10 @@
  * The scan is RFC 8259: UTF-8, nothing after the value, no name twice in
  * the object that is indexed, depth at most MEDVL_JSON_DEPTH.  "\u0000" and
  * lone surrogates pass through a scan; reading them as text is an error.
- * So that hostile input cannot take all memory, a view of an object has at
- * most MEDVL_JSON_MEMBERS members, and a tree MEDVL_JSON_VALUES values.
+ * So that hostile input cannot take all memory, a view has at most
+ * MEDVL_JSON_MEMBERS members or elements, a tree MEDVL_JSON_VALUES values, a
+ * file read into a tree MEDVL_JSON_FILE bytes, an array of numbers
+ * MEDVL_JSON_INTS of them: each is held in less than 512 MB.
  *
  * Read next: pool.h.
  */
@@ -22,7 +24,9 @@
 
 #define MEDVL_JSON_DEPTH   512
 #define MEDVL_JSON_MEMBERS (1 << 20)
-#define MEDVL_JSON_VALUES  (3 << 20)
+#define MEDVL_JSON_VALUES  (2 << 20)
+#define MEDVL_JSON_FILE    ((size_t)32 << 20)
+#define MEDVL_JSON_INTS    (1 << 24)
 
 /* Is it one JSON value?  Errors name the byte, from 1. */
 int medvl_json_check(struct medvl_span span,
@@ -111,7 +115,7 @@ enum medvl_json_type {
 int medvl_json_parse(struct medvl_json **out, struct medvl_span span,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 int medvl_json_read(struct medvl_json **out, const char *path,
-                    struct medvl_error *err) MEDVL_MUST_CHECK; /* <= 1 GiB */
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_json_free(struct medvl_json *root);
 
 /* These take NULL as "not there" and return NULL, 0 or false for it. */

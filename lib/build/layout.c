@@ -20,7 +20,7 @@
 #include "lib/base/stream.h"
 #include "lib/image/picture.h"
 
-#define FILE_MAX    ((size_t)1 << 30)
+#define FILE_MAX    ((size_t)256 << 20)
 #define PICTURE_MAX ((size_t)256 << 20)
 #define LINE_MAX_   ((size_t)64 << 20)
 

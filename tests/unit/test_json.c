@@ -1,7 +1,10 @@
 /* JSON: the scan, views, trees, arrays of integers, the writer. */
 #include "tests/unit/check.h"
 
+#include <unistd.h>
+
 #include "lib/base/json.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 
 static int check(const char *text, struct medvl_error *err)
@@ -332,7 +335,8 @@ static void more_than_can_be_held_is_refused(void **state)
     struct medvl_json *tree = NULL;
     struct medvl_json_view view = {0};
     struct medvl_error err = {0};
-    size_t at = 0;
+    size_t at = 0, count = 0, room = 0;
+    int32_t *items = NULL;
 
     (void)state;
     text[0] = '[';
@@ -348,8 +352,41 @@ static void more_than_can_be_held_is_refused(void **state)
     CHECK_FAILS(medvl_json_view_object(&view, (struct medvl_span){text, at},
                                        &err),
                 MEDVL_EFORMAT, &err, "too many members");
+    at = 0;
+    text[at++] = '[';
+    for (int i = 0; i <= MEDVL_JSON_INTS; i++, at += 2)
+        memcpy(text + at, "0,", 2);
+    text[at - 1] = ']';
+    CHECK_FAILS(medvl_json_view_array(&view, (struct medvl_span){text, at},
+                                      &err),
+                MEDVL_EFORMAT, &err, "too many elements");
+    CHECK_FAILS(medvl_json_read_ints(&items, &count, &room,
+                                     (struct medvl_span){text, at}, 0, 1,
+                                     &err),
+                MEDVL_EFORMAT, &err, "too many numbers");
     medvl_json_view_release(&view);
+    medvl_free(items);
     free(text);
+}
+
+static void a_file_for_a_tree_is_bounded(void **state)
+{
+    char *path = check_temp("tree.json");
+    struct medvl_json *tree;
+    struct medvl_error err = {0};
+    FILE *fp = fopen(path, "wb");
+
+    (void)state;
+    assert_non_null(fp);
+    assert_true(fputs("{}", fp) >= 0);
+    assert_int_equal(fclose(fp), 0);
+    CHECK_OK(medvl_json_read(&tree, path, &err), &err);
+    medvl_json_free(tree);
+    assert_int_equal(truncate(path, (off_t)MEDVL_JSON_FILE + 1), 0);
+    CHECK_FAILS(medvl_json_read(&tree, path, &err), MEDVL_EARG, &err,
+                "at most");
+    remove(path);
+    free(path);
 }
 
 static void long_numbers_keep_their_value(void **state)
@@ -534,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_tree_prints_as_it_was),
         cmocka_unit_test(what_a_tree_cannot_hold_is_refused),
         cmocka_unit_test(more_than_can_be_held_is_refused),
+        cmocka_unit_test(a_file_for_a_tree_is_bounded),
         cmocka_unit_test(long_numbers_keep_their_value),
         cmocka_unit_test(members_are_found_by_exact_name),
         cmocka_unit_test(text_comes_back_through_quotes),
