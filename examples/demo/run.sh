@@ -11,7 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 PATH=$here/../../build/release/bin:$PATH
-atlases=${ATLASES:-/usr/share/mricron/templates}
+brains=${BRAINS:-/usr/share/mricron/templates}
 work=${1:-$(mktemp -d)}
 seed=${2:-1}
 mkdir -p "$work"
@@ -19,106 +19,114 @@ mkdir -p "$work"
 cd "$work"
 say() { printf '%4d s  %s\n' "$SECONDS" "$*" >&2; }
 
+# A template of this folder for a kind of question: fill FILE KIND.
+fill() { sed "s/KIND/$2/" "$here/$1"; }
+
 # 1. Volumes to slices.  The hand-drawn atlas gives each slice its regions:
 #    that is the human part.  Both brains fill the picture alike.
 say "slices"
-medvl-import nifti "$atlases/ch2bet.nii.gz" --labels "$atlases/aal.nii.gz" \
-    --names "$here/aal.names" --axis all --window p1,p99 --canvas 200 \
-    --content 0.05 --min-area 60 --set species=human --out slices >human.jsonl
-medvl-import nifti "$atlases/inia19-t1-brain.nii.gz" \
-    --labels "$atlases/inia19-NeuroMaps.nii.gz" --names "$here/inia19.names" \
-    --axis all --window p1,p99 --canvas 88 --content 0.05 --min-area 60 \
+medvl-import nifti "$brains/ch2bet.nii.gz" --axis all --canvas 200 \
+    --labels "$brains/aal.nii.gz" --names "$here/aal.names" \
+    --window p1,p99 --content 0.05 --min-area 150 \
+    --set species=human --out slices >human.jsonl
+medvl-import nifti "$brains/inia19-t1-brain.nii.gz" --axis all --canvas 88 \
+    --labels "$brains/inia19-NeuroMaps.nii.gz" --names "$here/inia19.names" \
+    --window p1,p99 --content 0.05 --min-area 100 \
     --set species=macaque --out slices >macaque.jsonl
 
-# 2. One record a region: that region is the one that is drawn.  "slab"
-#    numbers the places in a period of 32 mm (16 mm in the macaque).
+# 2. 64 x 64 pixels, and one record a region: that one is to be drawn.
 cat human.jsonl macaque.jsonl |
     medvl-split --where 'images[0].regions' |
     medvl-image --resize 64 --out small |
-    medvl-prompt --each regions \
-        --set 'place={% set p = images[0].position * (2 if species == "macaque" else 1) %}{{ ((p | abs) if plane == "sagittal" else p + 320) | round | int }}' \
-        --set 'slab={{ species }}-{{ plane }}-{{ (place | int) // 32 }}' >regions.jsonl
+    medvl-prompt --each regions --set "place=$(cat "$here/place.jinja")" \
+        --set 'slab={{ species }} {{ plane }} {{ (place | int) // 32 }}' \
+        --set 'side={{ region.side }}' >regions.jsonl
 
-# 3. Train on 16 mm of each period, test on 8, a gap of 4 on either side.
+# 3. Of each 32 mm, 16 to train on and 8 to test, a gap of 4 on either side.
 medvl-split --where '(place | int) % 32 < 16' regions.jsonl >train.jsonl
-medvl-split --where '(place | int) % 32 >= 20 and (place | int) % 32 < 28' \
-    regions.jsonl >test.jsonl
+medvl-split --where '(place | int) % 32 >= 20' \
+    --where '(place | int) % 32 < 28' regions.jsonl >test.jsonl
 
-# 4. Augmented copies of the training pictures, all with the box drawn.
+# 4. The box drawn into the pictures; of the training ones augmented copies.
+#    "elsewhere" has the box of one slice over the tissue of another.
 say "pictures"
-medvl-image --augment shift=0.08,scale=0.88..1.15,rotate=12,contrast=0.2,brightness=0.1,gamma=0.2,noise=0.02 \
-    --copies 5 --seed "$seed" --draw drawn --out px train.jsonl >many.jsonl
-medvl-image --draw drawn --out px test.jsonl >test64.jsonl
-medvl-image --draw drawn --out px train.jsonl >train64.jsonl
+changes=shift=0.08,scale=0.88..1.15,rotate=12
+changes+=,contrast=0.2,brightness=0.1,gamma=0.2,noise=0.02
+medvl-image --augment "$changes" --copies 6 --seed "$seed" --draw drawn \
+    --out px train.jsonl >many.jsonl
+medvl-image --draw drawn --out px train.jsonl >known.jsonl
+medvl-image --draw drawn --out px test.jsonl >new.jsonl
+medvl-split --permute pictures --seed "$seed" test.jsonl |
+    medvl-image --draw drawn --out px >elsewhere.jsonl
 
-# 5. Questions from templates: the automated part.  In training a record is
-#    a conversation; in the test each question stands alone.
+# 5. Questions from templates: the automated part.  A training record is a
+#    conversation whose questions move on by one from record to record; it
+#    asks for the plane or for the species.
 say "questions"
+half="['plane', 'species'][mix \/\/ 7 % 2]"
 turns=()
 for turn in 0 1 2 3 4; do
-    turns+=(-e "$(sed "s/TURN/$turn/" "$here/question.jinja")")
-    turns+=(-a "$(sed "s/TURN/$turn/" "$here/answer.jinja")")
+    kind="['side', 'structure', 'lobe', 'where', $half][(mix + $turn) % 5]"
+    turns+=(-e "$(fill question.jinja "$kind")")
+    turns+=(-a "$(fill answer.jinja "$kind")")
 done
-medvl-prompt "${turns[@]}" many.jsonl >asked.jsonl
-ask() { # KIND CONDITION QUESTION ANSWER: questions of a kind over $pictures
-    medvl-split --where "$2" "$pictures" |
-        medvl-prompt -e "$3" --set "kind=$1" --set "answer=$4" \
-            --set "id={{ id }}:$1"
-}
-drawn='{% set drawn = images[0].regions | selectattr("drawn") | first %}'
-other='{% set others = images[0].regions | rejectattr("drawn") | list %}{% set it = others[images[0].slice % (others | length)] %}'
-box='{% set w = images[0].width %}{% set h = images[0].height %}[{{ [it.box[0] * 100 / w, 99] | min | int }},{{ [it.box[1] * 100 / h, 99] | min | int }},{{ [it.box[2] * 100 / w, 99] | min | int }},{{ [it.box[3] * 100 / h, 99] | min | int }}]'
-human='species == "human"'
-ask_all() { # PICTURES: every kind of question over them
-    pictures=$1
-    ask plane 'true' 'Which plane is this?' '{{ plane }}'
-    ask species 'true' 'Human or macaque?' '{{ species }}'
-    ask side '(images[0].regions | selectattr("drawn") | first).side != "middle"' \
-        'Which side is the box on?' "$drawn{{ drawn.side }}"
-    ask structure "$human" 'Which structure is in the box?' \
-        "$drawn{{ drawn.structure | replace('_', ' ') }}"
-    ask lobe "$human" 'Which lobe is the box in?' "$drawn{{ drawn.lobe }}"
-    ask where "$human and (images[0].regions | length) > 1" \
-        "${other}Where is the {{ it.label | replace('_', ' ') }}?" \
-        "$other$box"
-}
-ask_all test64.jsonl >questions.jsonl
-ask_all train64.jsonl >known.jsonl # the training slices, not augmented
+medvl-prompt "${turns[@]}" many.jsonl >conversations.jsonl
 
-# 6. A vocabulary of the questions and answers, and a fresh model.
-medvl-tokenize --train 600 -o tokenizer.json asked.jsonl
+# In the test, and for what is known without looking, each stands alone.
+for part in known new elsewhere; do
+    for kind in plane species side structure lobe where; do
+        medvl-prompt --set "kind=$kind" \
+            --set "answer=$(fill answer.jinja "'$kind'")" $part.jsonl |
+            medvl-split --where answer --sample 400 --seed "$seed" |
+            medvl-prompt -e "$(fill question.jinja "'$kind'")" \
+                --set "id={{ id }} $kind"
+    done >$part-questions.jsonl
+done
+
+# 6. A vocabulary of the conversations, and a fresh model that holds it.
+medvl-tokenize --train 600 -o tokenizer.json conversations.jsonl
 medvl-merge --init "$here/config.json" --tokenizer tokenizer.json \
     --chat chatml --seed "$seed" -o model
 
 # 7. First the vision tower alone: each patch learns its atlas label and
-#    whether it lies in the box, the whole picture its plane and species.
-say "the tower"
-medvl-train -m model --objective dense --data many.jsonl \
-    --classes plane,species --dense-label 1 --dense-drawn 2 --dense-class 0.3 \
+#    whether it lies in the box; the whole picture its plane and species
+#    and the side of the box.
+say "the tower learns"
+medvl-train -m model --objective dense --classes plane,species,side \
+    --dense-label 1 --dense-drawn 2 --dense-class 0.3 \
+    --data many.jsonl --epochs 2 --batch-tokens 1024 --seed "$seed" \
     --lr 2e-3 --warmup 50 --beta2 0.98 --weight-decay 0.05 \
-    --batch-tokens 1024 --seed "$seed" -o tower >tower.log
+    -o tower >tower.log
 
-# 8. Then the whole model on the questions, the tower at a third of the rate.
-say "the questions"
-medvl-tokenize -m model asked.jsonl | medvl-shard -o shards
-medvl-train -m tower --data shards \
-    --train vision=6e-4,projector,decoder --lr 2e-3 --warmup 50 \
-    --beta2 0.98 --weight-decay 0.05 --batch-tokens 3072 --seed "$seed" \
+# 8. Then the whole model the questions, the tower at a third of the rate.
+say "the model learns"
+medvl-tokenize -m model conversations.jsonl | medvl-shard -o shards
+medvl-train -m tower --train vision=6e-4,projector,decoder \
+    --data shards --batch-tokens 3072 --seed "$seed" \
+    --lr 2e-3 --warmup 50 --beta2 0.98 --weight-decay 0.05 \
     -o run >run.log
 
-# 9. Answers: this model; the same with the pictures exchanged between
-#    records; and what one says without looking.
+# 9. Answers of this model; of the same one with the pictures exchanged
+#    between records; and what one says without looking.
 say "answers"
-medvl-generate -m run --max-tokens 24 questions.jsonl >answers.jsonl
-medvl-split --permute pictures --seed "$seed" questions.jsonl |
-    medvl-generate -m run --max-tokens 24 >permuted.jsonl
-medvl-score --predict commonest --from known.jsonl --by kind \
-    questions.jsonl >commonest.jsonl
+answer() { medvl-generate -m run --max-tokens 24 "$@"; }
+answer new-questions.jsonl >model.jsonl
+medvl-split --permute pictures --seed "$seed" new-questions.jsonl |
+    answer >permuted.jsonl
+answer elsewhere-questions.jsonl >elsewhere.jsonl
+answer known-questions.jsonl >training.jsonl
+medvl-score --predict commonest --from known-questions.jsonl --by kind \
+    new-questions.jsonl >commonest.jsonl
+medvl-split --where kind=where known-questions.jsonl >known-where.jsonl
+medvl-split --where kind=where new-questions.jsonl |
+    medvl-score --predict median-box --from known-where.jsonl \
+        --by 'messages[0].content[1].text,plane' >median-box.jsonl
 
 # 10. Scores, in a table and as JSON Lines.
 say "scores"
-medvl-score --metrics exact,iou,iou@0.3 --by kind --group slab \
-    --table model=answers.jsonl permuted=permuted.jsonl \
-    commonest=commonest.jsonl
-medvl-score --metrics exact,iou,iou@0.3 --by kind --group slab answers.jsonl
+score() { medvl-score --metrics exact,iou,iou@0.3 --by kind "$@"; }
+score --group slab --table model=model.jsonl permuted=permuted.jsonl \
+    commonest=commonest.jsonl median-box=median-box.jsonl \
+    elsewhere=elsewhere.jsonl training=training.jsonl
+score --group slab model.jsonl
 say "done"
