@@ -1,22 +1,41 @@
 /*
- * medvl-inspect - what shards and pictures hold, as JSON Lines.
+ * medvl-inspect - what shards, pictures, models, tokenizers and packed
+ * batches hold, as JSON Lines.
  *
- * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c.
+ * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c and
+ * lib/run/view.c.
  */
 #include <stdio.h>
 
 #include "cmd/cli.h"
 #include "lib/base/file.h"
 #include "lib/base/stream.h"
+#include "lib/run/view.h"
 #include "lib/stage/inspect.h"
 
+static struct medvl_view_batches packed;
+static bool values;
+
 static const struct cli_option OPTIONS[] = {
+    CLI_FLAG(0, "values", &values, "tensors: least, largest and mean value"),
+    CLI_INT(0, "batch", &packed.batches, 1, 1e9,
+            "the first N batches that training would see, as text"),
+    CLI_PATH('m', "model", &packed.model, "FOLDER",
+             "with --batch: the model that would learn"),
+    CLI_INT(0, "batch-tokens", &packed.batch_tokens, 1, 1e9,
+            "with --batch: tokens of one [4096]"),
     CLI_END,
 };
 
 static bool is_file(const char *path)
 {
     return medvl_file_exists(path) && !medvl_folder_exists(path);
+}
+
+static int tensors(const char *path, medvl_inspect_put *put, void *arg,
+                   struct medvl_error *err)
+{
+    return medvl_view_tensors(path, values, put, arg, err);
 }
 
 /* What can be looked into; the first whose test holds prints the operand. */
@@ -26,6 +45,8 @@ static const struct kind {
                  struct medvl_error *err);
 } KINDS[] = {
     {medvl_inspect_is_shards, medvl_inspect_shards},
+    {medvl_view_is_tensors, tensors},
+    {medvl_view_is_tokenizer, medvl_view_tokenizer},
     {is_file, medvl_inspect_picture},
 };
 
@@ -44,16 +65,19 @@ static int print(struct medvl_writer *out, const char *path,
         if (KINDS[i].is(path))
             return KINDS[i].print(path, put_line, out, err);
     return medvl_fail(err, MEDVL_EARG,
-                      "%s: no folder of shards and no file", path);
+                      "%s: no folder of shards or of a model, and no file",
+                      path);
 }
 
 int main(int argc, char **argv)
 {
     struct cli cli = {
         .name = "medvl-inspect",
-        .about = "Print what shards and pictures hold as JSON Lines.",
+        .about = "Print what shards, pictures and models hold as JSON "
+                 "Lines.",
         .operands = "PATH ...",
         .options = OPTIONS,
+        .has = CLI_HAS_SEED,
     };
     struct medvl_writer *out = NULL;
     struct medvl_error err = {0};
@@ -62,8 +86,17 @@ int main(int argc, char **argv)
     cli_parse(&cli, argc, argv);
     if (!cli.argc)
         cli_misuse(&cli, "what to look into?");
+    if (!packed.batches != !packed.model)
+        cli_misuse(&cli, "--batch and -m go together");
+    if (packed.batch_tokens && !packed.batches)
+        cli_misuse(&cli, "--batch-tokens goes with --batch");
+    packed.data = (const char *const *)cli.argv;
+    packed.data_count = cli.argc;
+    packed.seed = cli.seed;
     rc = medvl_writer_open(&out, "-", "", false, &err);
-    for (int i = 0; i < cli.argc && rc == MEDVL_OK; i++)
+    if (rc == MEDVL_OK && packed.batches)
+        rc = medvl_view_packed(&packed, put_line, out, &err);
+    for (int i = 0; !packed.batches && i < cli.argc && rc == MEDVL_OK; i++)
         rc = print(out, cli.argv[i], &err);
     if (rc == MEDVL_OK)
         rc = medvl_writer_close(out, &err);

@@ -38,3 +38,73 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     run_code 1 medvl-inspect text
     run_code 2 medvl-inspect
 }
+
+# A tiny model in `model`.
+make_model() {
+    echo '{"hidden_size":8,"intermediate_size":16,"num_hidden_layers":1,
+        "num_attention_heads":2,"architectures":["LlamaForCausalLM"]}' >c.json
+    printf '{"text":"no effusion is seen"}\n' |
+        medvl-tokenize --train 270 -o tokenizer.json
+    medvl-merge --init c.json --tokenizer tokenizer.json --chat chatml \
+        --seed 1 -o model
+}
+
+@test "a model is its tensors, with values where wanted" {
+    make_model
+    run_ok medvl-inspect model
+    [ "${#lines[@]}" -eq 12 ]
+    [ "${lines[0]}" = '{"name":"lm_head.weight","dtype":"F32",'\
+'"shape":[274,8],"bytes":8768}' ]
+    run_ok medvl-inspect --values model/model.safetensors
+    [ "${lines[11]}" = '{"name":"model.norm.weight","dtype":"F32",'\
+'"shape":[8],"bytes":32,"min":1,"max":1,"mean":1,"not_finite":0}' ]
+    [[ ${lines[0]} == *'"min":-0.0'*'"max":0.0'* ]]
+    head -c 900 model/model.safetensors >cut.safetensors
+    run_code 1 medvl-inspect cut.safetensors
+    [[ $stderr == *cut.safetensors* ]]
+}
+
+@test "values that are not finite are counted" {
+    printf '\x48\0\0\0\0\0\0\0%-72s' \
+        '{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}' >x.safetensors
+    printf '\0\0\x80\x3f\0\0\xc0\x7f\0\0\0\xc0' >>x.safetensors # 1 NaN -2
+    run_ok medvl-inspect --values x.safetensors
+    [ "$output" = '{"name":"x","dtype":"F32","shape":[3],"bytes":12,'\
+'"min":-2,"max":1,"mean":-0.5,"not_finite":1}' ]
+}
+
+@test "a tokenizer is one line of sizes" {
+    make_model
+    run_ok medvl-inspect tokenizer.json model/tokenizer.json
+    [ "${lines[0]}" = '{"path":"tokenizer.json","size":270,"tokens":270,'\
+'"added":0,"special":0}' ]
+    [ "${lines[1]}" = '{"path":"model/tokenizer.json","size":274,'\
+'"tokens":274,"added":4,"special":4}' ]
+}
+
+@test "a packed batch is text with what is learned marked" {
+    make_model
+    for i in 1 2 3; do
+        printf '{"id":"t%d","messages":[{"role":"user","content":"is it?"},
+            {"role":"assistant","content":"no é%d"}]}' "$i" "$i" |
+            tr -d '\n' && echo
+    done | medvl-tokenize -m model >t.jsonl
+    run_ok medvl-inspect --batch 1 -m model t.jsonl
+    [ "${#lines[@]}" -eq 3 ]
+    [[ $output == *'{"batch":0,"id":"t2","tokens":'*',"learned":'* ]]
+    [[ $output == *'"text":"<|im_start|>user\nis it?<|im_end|>\n'\
+'<|im_start|>assistant\n⟦no é2<|im_end|>⟧\n"}'* ]]
+    medvl-shard -o s t.jsonl
+    medvl-inspect --batch 1 -m model s | diff - <(printf '%s\n' "$output")
+
+    # Two records do not fit one batch; another seed has another order.
+    run_ok medvl-inspect --batch 9 --batch-tokens 40 -m model t.jsonl
+    [[ ${lines[2]} == '{"batch":2,'* ]]
+    for seed in 1 2 3 4 5; do
+        medvl-inspect --batch 9 --seed "$seed" -m model t.jsonl | head -1
+    done | sort -u >first
+    [ "$(wc -l <first)" -gt 1 ]
+    run_code 2 medvl-inspect --batch 1 t.jsonl
+    run_code 2 medvl-inspect -m model t.jsonl
+    run_code 1 medvl-inspect --batch 1 -m model none.jsonl
+}

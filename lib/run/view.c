@@ -1,0 +1,313 @@
+/*
+ * Checkpoints, tokenizers and packed batches to JSON Lines: see view.h.
+ *
+ * Read next: ../../man/medvl-inspect.1.
+ */
+#include "lib/run/view.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/file.h"
+#include "lib/base/json.h"
+#include "lib/base/mem.h"
+#include "lib/model/frontend.h"
+#include "lib/tensor/safetensors.h"
+#include "lib/text/tokenizer.h"
+#include "lib/train/loader.h"
+
+#define USUAL_TOKENS 4096
+#define LEARNED      "\xe2\x9f\xa6" /* U+27E6 */
+#define LEARNED_END  "\xe2\x9f\xa7" /* U+27E7 */
+
+static bool ends_with(const char *path, const char *end)
+{
+    const size_t size = strlen(path), tail = strlen(end);
+
+    return size >= tail && !strcmp(path + size - tail, end);
+}
+
+static bool holds(const char *folder, const char *name)
+{
+    char *path = NULL;
+    bool is;
+
+    if (medvl_path_join(&path, folder, name, NULL) < 0)
+        return false;
+    is = medvl_file_exists(path);
+    medvl_free(path);
+    return is;
+}
+
+/* The line that the writer made, onwards; `line` is emptied. */
+static int put_line(struct medvl_json_writer *w, struct medvl_text *line,
+                    medvl_inspect_put *put, void *arg,
+                    struct medvl_error *err)
+{
+    int rc = medvl_json_write_end(w, err);
+
+    if (rc == MEDVL_OK)
+        rc = put(arg, medvl_text_span(line), err);
+    medvl_text_clear(line);
+    return rc;
+}
+
+/* ---- tensors --------------------------------------------------------- */
+
+bool medvl_view_is_tensors(const char *path)
+{
+    if (!medvl_folder_exists(path))
+        return ends_with(path, ".safetensors");
+    return holds(path, "model.safetensors") ||
+           holds(path, "model.safetensors.index.json");
+}
+
+/* Item i as a float; the data may be misaligned. */
+static double item(const struct medvl_tensor *t, size_t i)
+{
+    const char *data = t->data;
+    float value;
+    uint16_t half;
+
+    if (t->dtype == MEDVL_DTYPE_F32) {
+        memcpy(&value, data + 4 * i, sizeof(value));
+        return (double)value;
+    }
+    memcpy(&half, data + 2 * i, sizeof(half));
+    return (double)(t->dtype == MEDVL_DTYPE_BF16 ? medvl_bf16_to_float(half)
+                                                 : medvl_f16_to_float(half));
+}
+
+static void put_values(struct medvl_json_writer *w,
+                       const struct medvl_tensor *t)
+{
+    const size_t count = (size_t)(medvl_tensor_rows(t) *
+                                  medvl_tensor_columns(t));
+    double low = HUGE_VAL, high = -HUGE_VAL, sum = 0;
+    size_t bad = 0;
+
+    if (t->dtype != MEDVL_DTYPE_F32 && t->dtype != MEDVL_DTYPE_BF16 &&
+        t->dtype != MEDVL_DTYPE_F16)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const double value = item(t, i);
+
+        if (!isfinite(value)) {
+            bad++;
+            continue;
+        }
+        low = fmin(low, value);
+        high = fmax(high, value);
+        sum += value;
+    }
+    if (bad < count) {
+        medvl_json_put_number(w, "min", low);
+        medvl_json_put_number(w, "max", high);
+        medvl_json_put_number(w, "mean", sum / (double)(count - bad));
+    }
+    medvl_json_put_int(w, "not_finite", (int64_t)bad);
+}
+
+static void put_tensor(struct medvl_json_writer *w, const char *name,
+                       const struct medvl_tensor *t, bool values)
+{
+    const int64_t count = medvl_tensor_rows(t) * medvl_tensor_columns(t);
+
+    medvl_json_begin(w, NULL, '{');
+    medvl_json_put_string(w, "name", medvl_span(name));
+    medvl_json_put_string(w, "dtype", medvl_span(medvl_dtype_name(t->dtype)));
+    medvl_json_begin(w, "shape", '[');
+    for (int i = 0; i < t->rank; i++)
+        medvl_json_put_int(w, NULL, t->size[i]);
+    medvl_json_end(w);
+    medvl_json_put_int(w, "bytes",
+                       (int64_t)medvl_dtype_bytes(t->dtype, count));
+    if (values)
+        put_values(w, t);
+    medvl_json_end(w);
+}
+
+int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
+                       void *arg, struct medvl_error *err)
+{
+    struct medvl_safetensors *file = NULL;
+    struct medvl_text line = {0};
+    int rc = medvl_safetensors_open(&file, path, err);
+    const int64_t count = rc < 0 ? 0 : medvl_safetensors_count(file);
+
+    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        struct medvl_json_writer w = {.out = &line};
+
+        put_tensor(&w, medvl_safetensors_name(file, i),
+                   medvl_safetensors_tensor(file, i), values);
+        rc = put_line(&w, &line, put, arg, err);
+    }
+    medvl_text_release(&line);
+    medvl_safetensors_free(file);
+    return rc;
+}
+
+/* ---- a tokenizer ----------------------------------------------------- */
+
+bool medvl_view_is_tokenizer(const char *path)
+{
+    return !medvl_folder_exists(path) && ends_with(path, "tokenizer.json");
+}
+
+int medvl_view_tokenizer(const char *path, medvl_inspect_put *put, void *arg,
+                         struct medvl_error *err)
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_text line = {0};
+    struct medvl_json_writer w = {.out = &line};
+    int64_t tokens = 0, added = 0, special = 0;
+    int rc = medvl_tokenizer_open(&tok, path, err);
+
+    if (rc < 0)
+        return rc;
+    for (int32_t id = 0; id < medvl_tokenizer_size(tok); id++) {
+        tokens += medvl_tokenizer_bytes(tok, id).data != NULL;
+        added += medvl_tokenizer_is_added(tok, id);
+        special += medvl_tokenizer_is_special(tok, id);
+    }
+    medvl_json_begin(&w, NULL, '{');
+    medvl_json_put_string(&w, "path", medvl_span(path));
+    medvl_json_put_int(&w, "size", medvl_tokenizer_size(tok));
+    medvl_json_put_int(&w, "tokens", tokens);
+    medvl_json_put_int(&w, "added", added);
+    medvl_json_put_int(&w, "special", special);
+    medvl_json_end(&w);
+    rc = put_line(&w, &line, put, arg, err);
+    medvl_text_release(&line);
+    medvl_tokenizer_free(tok);
+    return rc;
+}
+
+/* ---- packed batches -------------------------------------------------- */
+
+struct packed {
+    struct medvl_config config;
+    struct medvl_frontend *frontend; /* NULL: reads no pictures */
+    struct medvl_tokenizer *tok;
+    struct medvl_loader *loader;
+    struct medvl_text text, line;
+};
+
+static void packed_release(struct packed *p)
+{
+    medvl_loader_free(p->loader);
+    medvl_tokenizer_free(p->tok);
+    medvl_frontend_free(p->frontend);
+    medvl_config_release(&p->config);
+    medvl_text_release(&p->text);
+    medvl_text_release(&p->line);
+}
+
+static int packed_open(struct packed *p,
+                       const struct medvl_view_batches *options,
+                       struct medvl_error *err)
+{
+    struct medvl_loader_options loader = {
+        .data = {.data = options->data, .data_count = options->data_count},
+        .seed = (uint64_t)options->seed,
+        .batch_tokens =
+            options->batch_tokens ? options->batch_tokens : USUAL_TOKENS,
+        .accumulate = 1,
+    };
+    int rc = medvl_config_read(&p->config, options->model, err);
+
+    if (rc == MEDVL_OK && p->config.arch == MEDVL_ARCH_LLAVA)
+        rc = medvl_frontend_open(&p->frontend, options->model, &p->config,
+                                 err);
+    if (rc == MEDVL_OK)
+        rc = medvl_tokenizer_open(&p->tok, options->model, err);
+    if (rc < 0)
+        return rc;
+    loader.data.limit = p->config.decoder.max_positions;
+    loader.data.vocab = (int32_t)p->config.decoder.vocab_size;
+    loader.data.image_token = p->config.image_token;
+    return medvl_loader_open(&p->loader, &loader, p->frontend, NULL, err);
+}
+
+/* Tokens [first, last): of one kind, learned or not. */
+static int add_text(struct packed *p, const int32_t *ids, int64_t first,
+                    int64_t last, bool learned, struct medvl_error *err)
+{
+    int rc = learned ? medvl_text_puts(&p->text, LEARNED, err) : MEDVL_OK;
+    int64_t end;
+
+    for (int64_t i = first; i < last && rc == MEDVL_OK; i = end) {
+        const int32_t image = p->config.image_token;
+        const bool picture = ids[i] < 0;
+
+        for (end = i + 1; end < last && (ids[end] < 0) == picture; end++)
+            continue;
+        rc = medvl_tokenizer_decode(p->tok, &p->text, picture ? &image : ids + i,
+                                    picture ? 1 : (size_t)(end - i), 0, err);
+    }
+    if (rc == MEDVL_OK && learned)
+        rc = medvl_text_puts(&p->text, LEARNED_END, err);
+    return rc;
+}
+
+/* Position i's target is token i + 1, so token i is learned by i - 1. */
+static bool is_learned(const struct medvl_microbatch *m,
+                       const struct medvl_sample *s, int64_t token)
+{
+    return token > s->first_token && m->target[token - 1] >= 0;
+}
+
+static int put_sample(struct packed *p, const struct medvl_microbatch *m,
+                      const struct medvl_sample *s, int64_t batch,
+                      medvl_inspect_put *put, void *arg,
+                      struct medvl_error *err)
+{
+    struct medvl_json_writer w = {.out = &p->line};
+    const int64_t last = s->first_token + s->token_count;
+    int64_t learned = 0, end;
+    int rc = MEDVL_OK;
+
+    medvl_text_clear(&p->text);
+    for (int64_t i = s->first_token; i < last && rc == MEDVL_OK; i = end) {
+        const bool now = is_learned(m, s, i);
+
+        for (end = i + 1; end < last && is_learned(m, s, end) == now; end++)
+            continue;
+        learned += now ? end - i : 0;
+        rc = add_text(p, m->batch.tokens.ids, i, end, now, err);
+    }
+    if (rc < 0)
+        return medvl_context(err, "%s", s->id);
+    medvl_json_begin(&w, NULL, '{');
+    medvl_json_put_int(&w, "batch", batch);
+    medvl_json_put_string(&w, "id", medvl_span(s->id));
+    medvl_json_put_int(&w, "tokens", s->token_count);
+    medvl_json_put_int(&w, "learned", learned);
+    medvl_json_put_string(&w, "text", medvl_text_span(&p->text));
+    medvl_json_end(&w);
+    return put_line(&w, &p->line, put, arg, err);
+}
+
+int medvl_view_packed(const struct medvl_view_batches *options,
+                      medvl_inspect_put *put, void *arg,
+                      struct medvl_error *err)
+{
+    struct packed p = {0};
+    struct medvl_step step;
+    int64_t steps = 0;
+    int rc = packed_open(&p, options, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_loader_steps(&steps, p.loader, 0, err);
+    for (int64_t i = 0; i < steps && i < options->batches && rc == MEDVL_OK;
+         i++) {
+        rc = medvl_loader_read(&step, p.loader, 0, i, err);
+        for (int64_t k = 0; rc == MEDVL_OK && k < step.micro[0].sample_count;
+             k++)
+            rc = put_sample(&p, &step.micro[0], &step.micro[0].samples[k], i,
+                            put, arg, err);
+    }
+    packed_release(&p);
+    return rc;
+}
