@@ -325,6 +325,11 @@ static int run_open(struct run *run, const struct medvl_loop_options *loop,
     input_init(&run->in, loop);
     rc = medvl_writer_open(&run->writer, loop->output ? loop->output : "-",
                            suffix, loop->resume, err);
+    if (rc == MEDVL_OK && loop->rejects && loop->output &&
+        strcmp(loop->rejects, loop->output) == 0)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: takes either the output or the rejects",
+                        loop->output);
     if (rc == MEDVL_OK && loop->rejects)
         rc = medvl_writer_open(&run->rejects, loop->rejects, ".tmp", false,
                                err);
