@@ -36,7 +36,7 @@ static const struct cli_option OPTIONS[] = {
     CLI_RARE_TEXT(0, "root", &opt.root, "folder",
                   "paths in records are below it"),
     CLI_RARE_INT(0, "max-pixels", &opt.pixels, 1, 4294836225,
-                 "in one picture [134217728]"),
+                 "in one picture [67108864]"),
     CLI_END,
 };
 

@@ -35,7 +35,7 @@
 #define DEFLATE_RATIO 1032
 
 /* Memory of a progressive JPEG's coefficients, and its scans. */
-#define JPEG_MEMORY ((long)400 << 20)
+#define JPEG_MEMORY ((long)256 << 20)
 #define JPEG_SCANS  500
 
 /* zlib's level: 6 takes several times as long for 2 % less. */

@@ -15,8 +15,9 @@
 
 #include "lib/base/text.h"
 
+/* Decoding and turning a picture of so many pixels stays below 512 MB. */
 #define MEDVL_PICTURE_SIDE   65535
-#define MEDVL_PICTURE_PIXELS ((int64_t)1 << 27) /* unless told otherwise */
+#define MEDVL_PICTURE_PIXELS ((int64_t)1 << 26) /* unless told otherwise */
 
 /*
  * Valid when zeroed (no picture).  Rows follow each other without gaps, top

@@ -172,7 +172,10 @@ static void headers_that_lie_are_refused_before_memory_is_taken(void **state)
                 MEDVL_EARG, &err, "over the limit");
     set_png_size(&bytes, 0x7fffffff, 1);
     assert_true(decode_copy(bytes.data, bytes.size) < 0);
-    set_png_size(&bytes, 11000, 11000);
+    set_png_size(&bytes, 8193, 8192);
+    CHECK_FAILS(medvl_picture_decode(&got, bytes.data, bytes.size, 0, &err),
+                MEDVL_EARG, &err, "over the limit");
+    set_png_size(&bytes, 8192, 8192);
     CHECK_FAILS(medvl_picture_decode(&got, bytes.data, bytes.size, 0, &err),
                 MEDVL_EFORMAT, &err, "cannot hold");
     assert_null(got.data);
