@@ -243,7 +243,8 @@ static int add_text(struct packed *p, const int32_t *ids, int64_t first,
 
         for (end = i + 1; end < last && (ids[end] < 0) == picture; end++)
             continue;
-        rc = medvl_tokenizer_decode(p->tok, &p->text, picture ? &image : ids + i,
+        rc = medvl_tokenizer_decode(p->tok, &p->text,
+                                    picture ? &image : ids + i,
                                     picture ? 1 : (size_t)(end - i), 0, err);
     }
     if (rc == MEDVL_OK && learned)

@@ -7,8 +7,8 @@
  * Each thread sums its own part, all start together, the median of the
  * rounds counts: what a program that reads every weight once a token can
  * reach at most.  "busy" takes processor time in place of the clock's, for
- * a machine that others use too.  Without libmedvl's kernels, so that both sides of a
- * comparison do not share a mistake.
+ * a machine that others use too.  Without libmedvl's kernels, so that both
+ * sides of a comparison do not share a mistake.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -123,7 +123,8 @@ int main(int argc, char **argv)
         busy += readers[i].busy;
     }
     qsort(took, (size_t)rounds, sizeof(*took), by_value);
-    printf("{\"bandwidth\":%.3e,\"best\":%.3e,\"busy\":%.3e,\"threads\":%d,"
+    printf("{\"bandwidth\":%.3e,\"best\":%.3e,\"busy\":%.3e,"
+           "\"threads\":%d,"
            "\"bytes\":%zu,\"sum\":%llu}\n",
            (double)part * threads / took[rounds / 2],
            (double)part * threads / took[0],
