@@ -165,11 +165,15 @@ static int cut_log(struct medvl_text *out, struct medvl_span log,
         line.size = (size_t)(end - log.data);
         log.data = end + 1;
         log.size -= line.size + 1;
-        if (medvl_json_view_object(&view, line, NULL) < 0 ||
-            medvl_parse_int(&at, medvl_json_view_get(&view, "step"), 0,
-                            INT64_MAX, NULL) < 0)
+        rc = medvl_json_view_object(&view, line, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_parse_int(&at, medvl_json_view_get(&view, "step"), 0,
+                                 INT64_MAX, err);
+        if (rc == MEDVL_EFORMAT || rc == MEDVL_EARG) {
+            rc = MEDVL_OK; /* no line of ours */
             continue;
-        if (at <= step)
+        }
+        if (rc == MEDVL_OK && at <= step)
             rc = medvl_text_append(out, line.data, line.size + 1, err);
     }
     medvl_json_view_release(&view);

@@ -443,3 +443,12 @@ poke() { # OFFSET BYTES
     ! same_tensor frozen tower language_model.model.embed_tokens.weight ||
         false
 }
+
+@test "examples/overfit.sh learns a batch by heart" {
+    use_release
+    run_ok env MEDVL_BIN="${MEDVL_RELEASE:-$ROOT/build/release/bin}" \
+        bash "$ROOT/examples/overfit.sh" here
+    jq -e '. > 0 and . < 0.02' <<<"$output"
+    [ "$(wc -l <<<"$stderr")" -eq 8 ]
+    jq -se 'all(.answer == .prediction)' <<<"$stderr"
+}

@@ -67,6 +67,30 @@ static void a_run_is_not_started_over_another(void **state)
                 &err, "holds a run already");
 }
 
+static void a_run_is_not_put_among_other_files(void **state)
+{
+    struct medvl_error err = {0};
+
+    (void)state;
+    put("config.json", "{}");
+    CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
+                &err, "holds config.json");
+    assert_false(there("lock"));
+}
+
+static void the_link_follows_the_newest(void **state)
+{
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    (void)state;
+    CHECK_OK(medvl_rundir_open(&run, folder, false, &err), &err);
+    make_step("step-000007");
+    CHECK_OK(medvl_rundir_latest(&path, &run, 7, &err), &err);
+    assert_true(there("latest/config.json"));
+    medvl_free(path);
+}
+
 static void a_folder_without_options_cannot_be_resumed(void **state)
 {
     struct medvl_error err = {0};
@@ -103,7 +127,8 @@ static void the_log_is_cut_back_to_the_step(void **state)
     (void)state;
     put("train.jsonl", "{\"step\":1,\"loss\":2}\n{\"step\":2}\n"
                        "{\"step\":3}\n{\"step\":4");
-    CHECK_OK(medvl_rundir_open(&run, folder, false, &err), &err);
+    put("options.json", "{}");
+    CHECK_OK(medvl_rundir_open(&run, folder, true, &err), &err);
     CHECK_OK(medvl_rundir_log_open(&run, 2, &err), &err);
     CHECK_OK(medvl_rundir_log(&run, medvl_span("{\"step\":3,\"n\":1}"), &err),
              &err);
@@ -140,6 +165,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_run_is_not_started_over_another),
+        TEST(a_run_is_not_put_among_other_files),
+        TEST(the_link_follows_the_newest),
         TEST(a_folder_without_options_cannot_be_resumed),
         TEST(unfinished_checkpoints_are_removed_and_the_newest_found),
         TEST(the_log_is_cut_back_to_the_step),
