@@ -55,6 +55,7 @@ struct job {
     float *logits; /* rows so far, with --logits */
     size_t logits_room, logits_count;
     struct medvl_text decoded; /* scratch of the stop check */
+    struct medvl_error fault;  /* of the stop check */
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -471,7 +472,22 @@ static int job_read(struct job *job, struct stage *s,
 
 /* ---- generating ------------------------------------------------------ */
 
-/* Does a stop text stand in the answer so far? */
+/* Where the first of the stop texts begins, or the text's size. */
+static size_t find_stop(const struct stage *s, const struct medvl_text *text)
+{
+    size_t first = text->size;
+
+    for (int64_t i = 0; i < s->o.stop_count && text->size; i++) {
+        const char *at = memmem(text->data, text->size, s->o.stop[i],
+                                strlen(s->o.stop[i]));
+
+        if (at && (size_t)(at - text->data) < first)
+            first = (size_t)(at - text->data);
+    }
+    return first;
+}
+
+/* Does a stop text stand in the answer so far?  A failure ends it too. */
 static bool stop_text(void *arg, const int32_t *tokens, int64_t count)
 {
     struct job *job = arg;
@@ -479,12 +495,9 @@ static bool stop_text(void *arg, const int32_t *tokens, int64_t count)
 
     medvl_text_clear(&job->decoded);
     if (medvl_tokenizer_decode(s->tok, &job->decoded, tokens, (size_t)count,
-                               MEDVL_DECODE_SKIP_SPECIAL, NULL) < 0)
-        return false;
-    for (int64_t i = 0; i < s->o.stop_count && job->decoded.data; i++)
-        if (strstr(job->decoded.data, s->o.stop[i]))
-            return true;
-    return false;
+                               MEDVL_DECODE_SKIP_SPECIAL, &job->fault) < 0)
+        return true;
+    return find_stop(s, &job->decoded) < job->decoded.size;
 }
 
 static int keep_logits(void *arg, int64_t row, const float *logits,
@@ -534,14 +547,9 @@ static int answer_text(struct medvl_text *out, const struct stage *s,
                                     (size_t)done->count,
                                     MEDVL_DECODE_SKIP_SPECIAL, err);
 
-    for (int64_t i = 0; rc == MEDVL_OK && out->data && i < s->o.stop_count;
-         i++) {
-        const char *at = strstr(out->data, s->o.stop[i]);
-
-        if (at) {
-            out->size = (size_t)(at - out->data);
-            out->data[out->size] = '\0';
-        }
+    if (rc == MEDVL_OK && out->size) {
+        out->size = find_stop(s, out);
+        out->data[out->size] = '\0';
     }
     return rc;
 }
@@ -635,6 +643,10 @@ static int write_job(struct job *job, const struct medvl_completion *done,
     const struct stage *s = job->stage;
     int rc = put_logits(job, err);
 
+    if (rc == MEDVL_OK && job->fault.code < 0) {
+        *err = job->fault;
+        rc = err->code;
+    }
     if (rc == MEDVL_OK && s->tok && s->o.max_tokens > 0)
         rc = set_texts(job->record, s, done, err);
     if (rc == MEDVL_OK)
