@@ -179,6 +179,22 @@ static void score_free(void *arg)
 
 /* ---- options ---------------------------------------------------------- */
 
+static int unknown_metric(struct medvl_span name, struct medvl_error *err)
+{
+    struct medvl_text list = {0};
+    int rc = MEDVL_OK;
+
+    for (int k = 0; k < KINDS && rc == MEDVL_OK; k++)
+        rc = medvl_text_printf(&list, err, "%s, ", KIND_NAMES[k]);
+    if (rc == MEDVL_OK)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "no metric \"%.*s\"; there are %siou@T",
+                        name.size > 100 ? 100 : (int)name.size, name.data,
+                        list.data);
+    medvl_text_release(&list);
+    return rc;
+}
+
 static int parse_metric(struct metric *metric, struct medvl_span name,
                         struct medvl_error *err)
 {
@@ -199,8 +215,7 @@ static int parse_metric(struct metric *metric, struct medvl_span name,
                               0, 1, err);
         return rc < 0 ? medvl_context(err, "metric iou@T") : rc;
     }
-    return medvl_fail(err, MEDVL_EARG, "no metric \"%.*s\"",
-                      name.size > 100 ? 100 : (int)name.size, name.data);
+    return unknown_metric(name, err);
 }
 
 static int parse_metrics(struct score *s, const char *list,
@@ -236,7 +251,7 @@ static int parse_options(struct score *s, struct medvl_error *err)
         rc = medvl_answer_norm_parse(&s->norm, o->normalize, err);
     if (rc == MEDVL_OK && s->wants_auc && !o->positive)
         rc = medvl_fail(err, MEDVL_EARG,
-                        "auc: the text of the positive choice is not given");
+                        "auc: which choice is positive? (--positive TEXT)");
     if (rc == MEDVL_OK && o->positive)
         rc = medvl_answer_normalize(&s->positive, medvl_span(o->positive),
                                     s->norm, err);
@@ -276,7 +291,8 @@ static int add_answer(struct score *s, const char *text,
         return rc;
     if (!medvl_box_within(&box, s->box_scale))
         return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"answer\": the box is not within 0..%g",
+                          "\"answer\": the box is not within 0..%g "
+                          "(--box-scale)",
                           s->box_scale);
     rc = medvl_grow(&it->boxes, &it->box_capacity, it->box_count + 1,
                     sizeof(box), err);
@@ -417,6 +433,10 @@ static int read_prediction(struct score *s, const struct medvl_record *record,
     medvl_text_clear(&it->raw);
     medvl_text_clear(&it->normal);
     if (s->wants_text) {
+        if (!medvl_record_get(record, "prediction").size)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "\"prediction\": missing (medvl-generate adds "
+                              "it)");
         rc = medvl_record_read_text(&it->raw, record, "prediction", err);
         if (rc == MEDVL_OK)
             rc = medvl_answer_normalize(&it->normal,

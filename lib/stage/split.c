@@ -502,7 +502,8 @@ static int append_key(struct split *s, const struct medvl_record *record,
                       : medvl_text_append(&s->bytes, id.data, id.size, err);
     }
     if (!value.size || medvl_span_is(value, "null"))
-        return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": missing", name);
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "\"%s\": missing, but --by names it", name);
     if (value.data[0] == '{' || value.data[0] == '[')
         return medvl_fail(err, MEDVL_EFORMAT,
                           "\"%s\": no string or number to group by", name);

@@ -190,8 +190,14 @@ static int encode_text(struct worker *worker, struct medvl_record *record,
                        const char *field, struct medvl_error *err)
 {
     const bool special = worker->stage->options->special;
-    int rc = medvl_record_read_text(&worker->text, record, field, err);
+    int rc;
 
+    if (!medvl_record_get(record, field).size &&
+        !worker->stage->options->field)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "neither \"messages\" nor \"text\" (medvl-prompt "
+                          "sets them, -f names another field)");
+    rc = medvl_record_read_text(&worker->text, record, field, err);
     if (rc < 0)
         return rc;
     rc = medvl_encoder_encode(worker->encoder, &worker->tokens,

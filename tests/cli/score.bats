@@ -94,7 +94,7 @@ END
     run_ok medvl-score --metrics iou --box-scale 100 in.jsonl
     [ "$(value iou)" = 0.4 ]
     run_code 1 medvl-score --metrics iou --box-scale 9 in.jsonl
-    [[ $stderr == *'in.jsonl:1: 1: "answer": the box is not within 0..9'* ]]
+    [[ $stderr == *'in.jsonl:1: 1: "answer": the box is not within 0..9 (--box-scale)'* ]]
 }
 
 @test "--by gives a line for each combination, by paths" {
@@ -242,4 +242,14 @@ exact   kind=a b  3/2  1.000  0.500" ]
     run_code 1 medvl-score -m exact,none in
     run_code 1 medvl-score -m iou@2 in
     run_code 2 medvl-score --normalize lava in
+}
+
+@test "errors say what there is, and what is needed" {
+    echo '{"id":"1","answer":"x"}' >in
+    run_code 1 medvl-score -m exakt in
+    [[ $stderr == *'no metric "exakt"; there are exact, '*', iou, iou@T' ]]
+    run_code 1 medvl-score -m auc in
+    [[ $stderr == *--positive* ]]
+    run_code 1 medvl-score in
+    [[ $stderr == *'"prediction": missing (medvl-generate adds it)' ]]
 }

@@ -201,3 +201,8 @@ learned() {
         <<<'{"text":"!","messages":[]}'
     [ "$output" = '{"text":"!","messages":[],"tokens":[0]}' ]
 }
+
+@test "a record with nothing to encode is told what sets it" {
+    run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" <<<'{"question":"?"}'
+    [[ "$stderr" == *'neither "messages" nor "text" (medvl-prompt sets'* ]]
+}
