@@ -841,6 +841,7 @@ static int read_images(const struct medvl_layout_job *job,
 {
     struct medvl_names names = {0};
     struct medvl_text json = {0};
+    size_t pictures = 0;
     int rc = MEDVL_OK;
 
     if (!medvl_folder_exists(job->path))
@@ -852,11 +853,17 @@ static int read_images(const struct medvl_layout_job *job,
 
         if (!is_picture(names.items[i]))
             continue;
+        pictures++;
         rc = medvl_path_join(&path, job->path, names.items[i], err);
         if (rc == MEDVL_OK)
             rc = one_picture(job, path, &json, err);
         medvl_free(path);
     }
+    if (rc == MEDVL_OK && !pictures && medvl_folder_exists(job->path))
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "%s: holds no .png, .jpg or .jpeg (folders in it are "
+                        "not looked into)",
+                        job->path);
     medvl_names_release(&names);
     medvl_text_release(&json);
     return rc;

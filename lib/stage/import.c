@@ -1002,9 +1002,12 @@ int medvl_import_check(const struct medvl_import_options *o,
     if (o->names && !volumes && strcmp(o->layout, "medmnist") != 0)
         return medvl_fail(err, MEDVL_EARG,
                           "--names go with nifti and medmnist");
+    if (o->names && volumes && !o->labels)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--names: of which volume? (--labels FILE)");
     if (o->labels && (!volumes || o->path_count > 1))
         return medvl_fail(err, MEDVL_EARG,
-                          "labels go with one volume");
+                          "--labels go with nifti and one volume");
     for (int i = 0; i < o->set_count; i++) {
         const char *equal = strchr(o->set[i], '=');
 

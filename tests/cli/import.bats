@@ -203,3 +203,10 @@ line() {
     line 89 '{"label":"Precentral_L","box":[32,84,43,93],"area":59,' \
         '{"label":"Precentral_R","box":[146,75,159,88],'
 }
+
+@test "a folder without pictures is an error" {
+    mkdir -p scans/deeper
+    run_code 1 medvl-import images scans
+    [ "$output" = '{"medvl_failed":"medvl-import: scans: holds no .png, .jpg'\
+' or .jpeg (folders in it are not looked into)"}' ]
+}

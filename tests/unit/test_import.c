@@ -149,6 +149,8 @@ static void wrong_options_are_named(void **state)
         {{.layout = "bccd"}, "nothing to import"},
         {{.layout = "nifti", .path_count = 1}, "(--out)"},
         {{.layout = "bccd", .path_count = 1, .names = "n"}, "--names"},
+        {{.layout = "nifti", .path_count = 1, .names = "n", .out = "o"},
+         "--labels"},
         {{.layout = "bccd", .path_count = 1, .labels = "l"}, "one volume"},
         {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "4"},
          "FIRST-LAST"},
