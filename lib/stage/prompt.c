@@ -78,11 +78,12 @@ static int open_turns(struct stage *s, struct medvl_hash *hash,
 
     if (o->file) {
         rc = medvl_file_read(&file, o->file, MOST_TEMPLATE, err);
-        if (rc == MEDVL_OK)
+        if (rc == MEDVL_OK) {
             rc = compile(&s->turns[0].question, hash, medvl_text_span(&file),
                          "question", 0, err);
-        if (rc < 0)
-            medvl_context(err, "%s", o->file);
+            if (rc < 0)
+                medvl_context(err, "%s", o->file);
+        }
         medvl_text_release(&file);
     }
     for (int i = 0; i < o->question_count && rc == MEDVL_OK; i++)

@@ -92,3 +92,8 @@ says() {
     medvl-prompt --part 2/2 -e "$odd" in.jsonl >>parts
     cmp one parts
 }
+
+@test "a template file that is not there is named once" {
+    run_code 1 medvl-prompt -t none.jinja <<<'{}'
+    [ "$stderr" = 'medvl-prompt: none.jinja: No such file or directory' ]
+}
