@@ -413,7 +413,8 @@ static void print_help(struct cli *cli, bool all)
 
     if (!operands)
         operands = cli->has & CLI_HAS_RECORDS ? "[FILE ...]" : "";
-    printf("Usage: %s [OPTION ...] %s\n", cli->name, operands);
+    printf("Usage: %s [OPTION ...]%s%s\n", cli->name, *operands ? " " : "",
+           operands);
     print_wrapped(cli->about, 0, 0);
     putchar('\n');
     for (int i = 0; i < state->count; i++) {
