@@ -113,17 +113,21 @@ int main(int argc, char **argv)
                       .has = CLI_HAS_SEED | CLI_HAS_DEVICE | CLI_HAS_CONFIG};
     static struct medvl_train_options none;
     struct medvl_error err = {0};
+    int rc;
 
     medvl_train_options_init(&opt);
     memcpy(&none, &opt, sizeof(opt));
     cli_parse(&cli, argc, argv);
     if (cli.argc)
         cli_misuse(&cli, "%s: no operands are taken (--data?)", cli.argv[0]);
-    if (resume && (data.count || eval.count || memcmp(&opt, &none, sizeof(opt))))
+    if (resume &&
+        (data.count || eval.count || memcmp(&opt, &none, sizeof(opt))))
         cli_misuse(&cli, "--resume takes its options from options.json");
     if (!resume && (!opt.model || !data.count || (!opt.output && !opt.dry_run)))
         cli_misuse(&cli, "a run needs --model, --data and --output, or "
                          "--resume RUN");
     wire(&cli);
-    return cli_finish(&cli, resume ? medvl_train_resume(resume, &opt, &err) : medvl_train(&opt, &err), &err);
+    rc = resume ? medvl_train_resume(resume, &opt, &err)
+                : medvl_train(&opt, &err);
+    return cli_finish(&cli, rc, &err);
 }

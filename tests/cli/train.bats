@@ -4,13 +4,15 @@
 load helper
 load train
 
+# bats test_tags=tsan
 @test "the same seed gives the same bytes, -j 1 and -j 2" {
     tiny_text
     "${train[@]}" --epochs 3 --dropout 0.1 --ema 0.9 -j 1 -o one >/dev/null
     "${train[@]}" --epochs 3 --dropout 0.1 --ema 0.9 -j 2 -o two >/dev/null
     same_run one two
     [ "$(jq -s length one/train.jsonl)" -gt 3 ]
-    "${train[@]}" --epochs 3 --dropout 0.1 --ema 0.9 --seed 4 -o other >/dev/null
+    "${train[@]}" --epochs 3 --dropout 0.1 --ema 0.9 --seed 4 -o other \
+        >/dev/null
     run cmp one/model.safetensors other/model.safetensors
     [ "$status" -eq 1 ]
     "${train[@]}" --epochs 3 --ema 0.9 -o other2 >/dev/null

@@ -112,7 +112,11 @@ static void check_values(const struct subject *s,
 }
 
 static const struct medvl_optim_options ADAMW = {
-    .beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-6f, .decay = 0.1f, .average = 0.6f};
+    .beta1 = 0.9f,
+    .beta2 = 0.95f,
+    .eps = 1e-6f,
+    .decay = 0.1f,
+    .average = 0.6f};
 
 static void steps_are_those_of_the_formulas(void **state)
 {
