@@ -124,12 +124,11 @@ int main(int argc, char **argv)
     }
     qsort(took, (size_t)rounds, sizeof(*took), by_value);
     printf("{\"bandwidth\":%.3e,\"best\":%.3e,\"busy\":%.3e,"
-           "\"threads\":%d,"
-           "\"bytes\":%zu,\"sum\":%llu}\n",
+           "\"threads\":%d,\"bytes\":%zu,\"sum\":%llu}\n",
            (double)part * threads / took[rounds / 2],
            (double)part * threads / took[0],
-           (double)part * threads * rounds / (busy / threads), threads, part * (size_t)threads,
-           (unsigned long long)sum);
+           (double)part * threads * rounds / (busy / threads), threads,
+           part * (size_t)threads, (unsigned long long)sum);
     free(data);
     return 0;
 }
