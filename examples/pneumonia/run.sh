@@ -29,8 +29,10 @@ for split in train val test; do
 done
 
 # Fifteen versions of each training picture: shifted, turned, other contrast.
-medvl-image --augment shift=0.05,scale=0.05,rotate=5,contrast=0.15,brightness=0.1,gamma=0.1,noise=0.01 \
-    --copies 15 --seed "$seed" --out augmented train.jsonl >many.jsonl
+changes=shift=0.05,scale=0.05,rotate=5
+changes+=,contrast=0.15,brightness=0.1,gamma=0.1,noise=0.01
+medvl-image --augment "$changes" --copies 15 --seed "$seed" \
+    --out augmented train.jsonl >many.jsonl
 
 # A vocabulary, and a fresh model that holds it.
 medvl-tokenize --train 272 -o tokenizer.json train.jsonl

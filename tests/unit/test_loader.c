@@ -42,8 +42,8 @@ static void put_records(int count)
     struct medvl_text text = {0};
 
     for (int i = 0; i < count; i++) {
-        CHECK_OK(medvl_text_printf(&text, &err, "{\"id\":\"r%d\",\"tokens\":[",
-                                   i),
+        CHECK_OK(medvl_text_printf(&text, &err,
+                                   "{\"id\":\"r%d\",\"tokens\":[", i),
                  &err);
         for (int k = 0; k < i % 7 + 2; k++)
             CHECK_OK(medvl_text_printf(&text, &err, "%s%d", k ? "," : "", i),
@@ -57,7 +57,10 @@ static void put_records(int count)
 static struct medvl_loader_options plain(const char *const *data)
 {
     return (struct medvl_loader_options){
-        .data = {.data = data, .data_count = 1, .vocab = 1000, .image_token = -1},
+        .data = {.data = data,
+                 .data_count = 1,
+                 .vocab = 1000,
+                 .image_token = -1},
         .seed = 1,
         .batch_tokens = 20,
         .accumulate = 2};
@@ -191,7 +194,8 @@ static void what_cannot_be_learned_is_named(void **state)
     struct medvl_error err = {0};
 
     (void)state;
-    put("{\"id\":\"a\",\"tokens\":[1,2]}\n{\"id\":\"b\",\"tokens\":[1,1000]}\n");
+    put("{\"id\":\"a\",\"tokens\":[1,2]}\n"
+        "{\"id\":\"b\",\"tokens\":[1,1000]}\n");
     CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
                 MEDVL_EFORMAT, &err, "record 2 \"b\": token 1000");
     put("{\"id\":\"a\",\"tokens\":[1,2,3]}\n");

@@ -31,7 +31,43 @@ static const char *const DATA[] = {"a.jsonl=2.5", "b \"c\""};
 static struct medvl_train_options unusual(void)
 {
     return (struct medvl_train_options){
-        .model = "m", .output = "run", .data = DATA, .data_count = 2, .eval = DATA + 1, .eval_count = 1, .train = "vision=2e-4", .rate = 1.0 / 3, .floor = 0.1, .warmup = 7, .epochs = 3, .steps = 11, .batch_tokens = 100, .accumulate = 5, .max_tokens = 99, .decay = 0.01, .beta1 = 0, .beta2 = 0.95, .eps = 1e-6, .clip = -1, .smoothing = 0.05, .dropout = 0.2, .average = 0.9999, .objective = "dense", .classes = "plane,species", .dense_label = 0, .dense_drawn = -1, .dense_field = 0.25, .recompute = true, .save_every = 12, .eval_every = 13, .keep = 14, .samples = 0, .best = "eval_loss", .seed = 9007199254740991, .device = "cuda", .balance = "kind"};
+        .model = "m",
+        .output = "run",
+        .data = DATA,
+        .data_count = 2,
+        .eval = DATA + 1,
+        .eval_count = 1,
+        .train = "vision=2e-4",
+        .rate = 1.0 / 3,
+        .floor = 0.1,
+        .warmup = 7,
+        .epochs = 3,
+        .steps = 11,
+        .batch_tokens = 100,
+        .accumulate = 5,
+        .max_tokens = 99,
+        .decay = 0.01,
+        .beta1 = 0,
+        .beta2 = 0.95,
+        .eps = 1e-6,
+        .clip = -1,
+        .smoothing = 0.05,
+        .dropout = 0.2,
+        .average = 0.9999,
+        .objective = "dense",
+        .classes = "plane,species",
+        .dense_label = 0,
+        .dense_drawn = -1,
+        .dense_field = 0.25,
+        .recompute = true,
+        .save_every = 12,
+        .eval_every = 13,
+        .keep = 14,
+        .samples = 0,
+        .best = "eval_loss",
+        .seed = 9007199254740991,
+        .device = "cuda",
+        .balance = "kind"};
 }
 
 static void write_options(const struct medvl_train_options *options)
