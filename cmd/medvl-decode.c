@@ -124,6 +124,9 @@ static const char *check_header(const nifti_image *nim,
             return "over the limit of 2^28 voxels";
         *status = MEDVL_EFORMAT;
     }
+    *status = MEDVL_EARG;
+    if (all * nim->nbyper > MEDVL_VOLUME_BYTES)
+        return "over the limit of 384 MiB of voxels";
     *status = MEDVL_EUNSUPPORTED;
     if (nim->nt > 1 || nim->nu > 1 || nim->nv > 1 || nim->nw > 1)
         return "more than three dimensions (several volumes in one file)";

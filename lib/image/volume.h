@@ -21,7 +21,9 @@
 
 #include "lib/image/picture.h"
 
+/* Of one volume: voxels, and bytes as they are stored in the file. */
 #define MEDVL_VOLUME_VOXELS ((int64_t)1 << 28)
+#define MEDVL_VOLUME_BYTES  ((int64_t)3 << 27)
 
 enum medvl_voxel {
     MEDVL_VOXEL_U8,
