@@ -111,7 +111,7 @@ NN_PKG   := openblas
 DEPS_MAKE := gcc libc6-dev make pkg-config libcjson-dev libpng-dev \
 	libjpeg-dev libzstd-dev libxxhash-dev libutf8proc-dev libpcre2-dev \
 	libopenblas-dev libnifti-dev zlib1g-dev
-DEPS_CHECK := libcmocka-dev bats zstd mandoc groff-base man-db mricron-data
+DEPS_CHECK := libcmocka-dev bats jq zstd mandoc groff-base man-db mricron-data
 DEPS_LINT  := clang-format shellcheck universal-ctags
 DEPS_LONG  := clang libclang-rt-dev
 
