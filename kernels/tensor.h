@@ -23,8 +23,8 @@ enum medvl_dtype {
     MEDVL_DTYPE_F32,
     MEDVL_DTYPE_BF16,
     MEDVL_DTYPE_F16,
-    MEDVL_DTYPE_Q8, /* blocks of 32: f16 scale, 32 int8; kernels to come */
-    MEDVL_DTYPE_Q4, /* blocks of 32: f16 scale, 16 bytes; kernels to come */
+    MEDVL_DTYPE_Q8, /* blocks of 32: f16 scale, 32 int8; no kernel */
+    MEDVL_DTYPE_Q4, /* blocks of 32: f16 scale, 16 bytes; no kernel */
     MEDVL_DTYPE_I32,
     MEDVL_DTYPE_U8,
 };

@@ -134,7 +134,7 @@ void *medvl_tape_memory(struct medvl_tape *tape, size_t size);
 
 /* ---- ops: shapes and meaning are those of kernels/ops.h -------------- */
 
-/* bias may be NULL; adapters are added by train/adapter later. */
+/* bias may be NULL. */
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
                                     struct medvl_var *inp,
                                     struct medvl_param *w,
