@@ -1178,34 +1178,31 @@ FILTER(is_divisibleby)
     return rc < 0 ? rc : remainder_is(h, out, in, by, 0);
 }
 
-FILTER(is_lower)
+/* What the method of this name says of the value as text. */
+static int ask_method(struct medvl_tv_heap *h, struct medvl_tv *out,
+                      const struct medvl_tv *in,
+                      const struct medvl_tf_args *a, const char *name)
 {
-    const struct medvl_tf *f = NULL;
     const struct medvl_tv_string *s = NULL;
+    const struct medvl_tf *f = NULL;
     struct medvl_tv text;
     int rc = medvl_tv_text(h, &s, in);
 
-    (void)a;
     if (rc == MEDVL_OK)
         rc = medvl_tv_cut(h, &text, s, 0, s->size);
     if (rc == MEDVL_OK)
-        f = medvl_tf_method(&text, medvl_span("islower"));
+        f = medvl_tf_method(&text, medvl_span(name));
     return rc < 0 ? rc : f->run(h, out, &text, a);
+}
+
+FILTER(is_lower)
+{
+    return ask_method(h, out, in, a, "islower");
 }
 
 FILTER(is_upper)
 {
-    const struct medvl_tf *f = NULL;
-    const struct medvl_tv_string *s = NULL;
-    struct medvl_tv text;
-    int rc = medvl_tv_text(h, &s, in);
-
-    (void)a;
-    if (rc == MEDVL_OK)
-        rc = medvl_tv_cut(h, &text, s, 0, s->size);
-    if (rc == MEDVL_OK)
-        f = medvl_tf_method(&text, medvl_span("isupper"));
-    return rc < 0 ? rc : f->run(h, out, &text, a);
+    return ask_method(h, out, in, a, "isupper");
 }
 
 FILTER(is_equal)
