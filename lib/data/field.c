@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static bool is_name(char c)
+bool medvl_field_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -38,7 +38,7 @@ static bool parse_index(size_t *out, char **at)
     return true;
 }
 
-static int parse_path(struct medvl_field *field, struct medvl_span path,
+int medvl_field_parse(struct medvl_field *field, struct medvl_span path,
                       struct medvl_error *err)
 {
     char *at;
@@ -65,7 +65,7 @@ static int parse_path(struct medvl_field *field, struct medvl_span path,
             if (field->count && *at == '.')
                 *at++ = 0;
             step.name = at;
-            while (is_name(*at))
+            while (medvl_field_byte(*at))
                 at++;
             if (at == step.name || (*at && *at != '.' && *at != '['))
                 return bad_path(field->name.data, err);
@@ -73,6 +73,36 @@ static int parse_path(struct medvl_field *field, struct medvl_span path,
         field->steps[field->count++] = step;
     }
     return MEDVL_OK;
+}
+
+void medvl_field_release(struct medvl_field *field)
+{
+    medvl_text_release(&field->name);
+    medvl_text_release(&field->text);
+    field->count = 0;
+}
+
+const char *medvl_field_end(const char *text)
+{
+    const char *p = text;
+
+    while (medvl_field_byte(*p)) {
+        while (medvl_field_byte(*p))
+            p++;
+        while (*p == '[') {
+            const char *q = p + 1;
+
+            while (*q >= '0' && *q <= '9')
+                q++;
+            if (q == p + 1 || *q != ']')
+                return text;
+            p = q + 1;
+        }
+        if (*p != '.')
+            return p;
+        p++;
+    }
+    return text;
 }
 
 int medvl_fields_parse(struct medvl_fields *fields, const char *list,
@@ -87,8 +117,8 @@ int medvl_fields_parse(struct medvl_fields *fields, const char *list,
         if (fields->count == MEDVL_FIELD_PATHS)
             return medvl_fail(err, MEDVL_EARG, "more than %d fields",
                               MEDVL_FIELD_PATHS);
-        rc = parse_path(&fields->items[fields->count++],
-                        (struct medvl_span){list, size}, err);
+        rc = medvl_field_parse(&fields->items[fields->count++],
+                               (struct medvl_span){list, size}, err);
         list = comma ? comma + 1 : NULL;
     }
     return rc;
@@ -96,20 +126,16 @@ int medvl_fields_parse(struct medvl_fields *fields, const char *list,
 
 void medvl_fields_release(struct medvl_fields *fields)
 {
-    for (int i = 0; i < fields->count; i++) {
-        medvl_text_release(&fields->items[i].name);
-        medvl_text_release(&fields->items[i].text);
-    }
+    for (int i = 0; i < fields->count; i++)
+        medvl_field_release(&fields->items[i]);
     medvl_json_view_release(&fields->view);
     memset(fields, 0, sizeof(*fields));
 }
 
-int medvl_fields_get(struct medvl_span *out, struct medvl_fields *fields,
-                     int n, const struct medvl_record *record,
-                     struct medvl_error *err)
+int medvl_field_get(struct medvl_span *out, const struct medvl_field *field,
+                    const struct medvl_record *record,
+                    struct medvl_json_view *view, struct medvl_error *err)
 {
-    const struct medvl_field *field = &fields->items[n];
-    struct medvl_json_view *view = &fields->view;
     struct medvl_span at = medvl_record_get(record, field->steps[0].name);
     int rc;
 
@@ -133,6 +159,13 @@ int medvl_fields_get(struct medvl_span *out, struct medvl_fields *fields,
     }
     *out = at;
     return MEDVL_OK;
+}
+
+int medvl_fields_get(struct medvl_span *out, struct medvl_fields *fields,
+                     int n, const struct medvl_record *record,
+                     struct medvl_error *err)
+{
+    return medvl_field_get(out, &fields->items[n], record, &fields->view, err);
 }
 
 int medvl_fields_write(struct medvl_text *out, struct medvl_fields *fields,

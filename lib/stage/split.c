@@ -17,124 +17,15 @@
 #include "lib/base/rng.h"
 #include "lib/base/stream.h"
 #include "lib/base/text.h"
+#include "lib/data/field.h"
 #include "lib/text/template.h"
 
-#define MOST_STEPS 16
 #define MOST_PARTS 64
-
-/* ---- paths into a record --------------------------------------------- */
-
-struct step {
-    const char *name; /* NULL: an index */
-    size_t index;
-};
-
-struct path {
-    char *text; /* owns the names */
-    struct step steps[MOST_STEPS];
-    int count;
-};
-
-static bool is_name_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-/* Where the path at the start of `text` ends; `text` itself if none does. */
-static const char *path_end(const char *text)
-{
-    const char *p = text;
-
-    while (is_name_byte(*p)) {
-        while (is_name_byte(*p))
-            p++;
-        while (*p == '[') {
-            const char *q = p + 1;
-
-            while (*q >= '0' && *q <= '9')
-                q++;
-            if (q == p + 1 || *q != ']')
-                return text;
-            p = q + 1;
-        }
-        if (*p != '.')
-            return p;
-        p++;
-    }
-    return text;
-}
-
-static int path_parse(struct path *path, const char *text, size_t size,
-                      struct medvl_error *err)
-{
-    char *p;
-
-    path->count = 0;
-    path->text = medvl_copy_string(text, size);
-    if (!path->text)
-        return medvl_no_memory(err);
-    if (path_end(path->text) != path->text + size || size == 0)
-        return medvl_fail(err, MEDVL_EARG,
-                          "'%.*s' is no field such as images[0].slice",
-                          size > 100 ? 100 : (int)size, text);
-    p = path->text;
-    while (*p) {
-        struct step step = {NULL, 0};
-
-        if (path->count == MOST_STEPS)
-            return medvl_fail(err, MEDVL_EARG, "'%s' goes too deep", text);
-        if (*p == '[') {
-            *p = 0; /* ends the name before it */
-            step.index = (size_t)strtoull(p + 1, &p, 10);
-            *p++ = 0; /* was the bracket */
-        } else {
-            if (*p == '.')
-                *p++ = 0;
-            step.name = p;
-            p += strcspn(p, ".[");
-        }
-        path->steps[path->count++] = step;
-    }
-    return MEDVL_OK;
-}
-
-/* The value at `path`, {NULL, 0} where there is none.  `view` is scratch. */
-static int path_get(struct medvl_span *out, const struct path *path,
-                    const struct medvl_record *record,
-                    struct medvl_json_view *view, struct medvl_error *err)
-{
-    const struct medvl_span none = {NULL, 0};
-    struct medvl_span at = medvl_record_get(record, path->steps[0].name);
-    int rc;
-
-    for (int i = 1; i < path->count && at.size > 0; i++) {
-        const struct step *step = &path->steps[i];
-
-        if (at.data[0] != (step->name ? '{' : '[')) {
-            at = none;
-            break;
-        }
-        rc = step->name ? medvl_json_view_object(view, at, err)
-                        : medvl_json_view_array(view, at, err);
-        if (rc < 0)
-            return rc == MEDVL_ENOMEM
-                       ? rc
-                       : medvl_context(err, "\"%s\"", path->steps[0].name);
-        if (step->name)
-            at = medvl_json_view_get(view, step->name);
-        else
-            at = step->index < view->count ? view->members[step->index].value
-                                           : none;
-    }
-    *out = at;
-    return MEDVL_OK;
-}
 
 /* ---- conditions ------------------------------------------------------ */
 
 struct condition {
-    struct path path;        /* FIELD=VALUE, or */
+    struct medvl_field path; /* FIELD=VALUE, or */
     struct medvl_span value; /* borrowed from the option */
     struct medvl_template *expression;
 };
@@ -155,7 +46,7 @@ struct judge {
 static void filter_release(struct filter *filter)
 {
     for (int i = 0; filter->conditions && i < filter->count; i++) {
-        medvl_free(filter->conditions[i].path.text);
+        medvl_field_release(&filter->conditions[i].path);
         medvl_template_free(filter->conditions[i].expression);
     }
     medvl_free(filter->conditions);
@@ -165,12 +56,13 @@ static void filter_release(struct filter *filter)
 static int condition_parse(struct condition *c, const char *text,
                            struct medvl_error *err)
 {
-    const char *end = path_end(text);
+    const char *end = medvl_field_end(text);
 
     if (end > text && end[0] == '=' && end[1] != '=' &&
         !(*text >= '0' && *text <= '9')) {
         c->value = medvl_span(end + 1);
-        return path_parse(&c->path, text, (size_t)(end - text), err);
+        return medvl_field_parse(
+            &c->path, (struct medvl_span){text, (size_t)(end - text)}, err);
     }
     if (medvl_template_compile_expression(&c->expression, medvl_span(text),
                                           err) < 0)
@@ -257,7 +149,7 @@ static int judge_record(bool *keep, struct judge *judge,
                 rc = medvl_template_truth(keep, c->expression, judge->run,
                                           err);
         } else {
-            rc = path_get(&value, &c->path, record, &judge->view, err);
+            rc = medvl_field_get(&value, &c->path, record, &judge->view, err);
             if (rc == MEDVL_OK)
                 rc = value_is(keep, value, c->value, &judge->text, err);
         }
@@ -350,7 +242,7 @@ struct split {
     const struct medvl_split_options *options;
     struct filter filter;
     struct judge judge;
-    struct path by;
+    struct medvl_field by;
     struct medvl_text bytes; /* lines and keys */
     struct item *items;
     size_t count, capacity;
@@ -377,7 +269,7 @@ static int add_part(struct split *s, const char *text, size_t size,
                           "most 1",
                           size > 100 ? 100 : (int)size, text);
     for (size_t i = 0; i < name; i++)
-        if (!is_name_byte(text[i]))
+        if (!medvl_field_byte(text[i]))
             return medvl_fail(err, MEDVL_EARG,
                               "a part's name has letters, digits, _ and -");
     if (s->part_count == MOST_PARTS)
@@ -462,7 +354,7 @@ static int all_open(void **stage, const void *options,
     if (rc == MEDVL_OK)
         rc = judge_open(&s->judge, &s->filter, err);
     if (rc == MEDVL_OK)
-        rc = path_parse(&s->by, by, strlen(by), err);
+        rc = medvl_field_parse(&s->by, medvl_span(by), err);
     if (rc == MEDVL_OK && o->parts)
         rc = read_parts(s, o->parts, err);
     if (rc == MEDVL_OK && o->parts && !o->folder)
@@ -493,7 +385,7 @@ static int append_key(struct split *s, const struct medvl_record *record,
     struct medvl_span value;
     int rc;
 
-    rc = path_get(&value, &s->by, record, &s->judge.view, err);
+    rc = medvl_field_get(&value, &s->by, record, &s->judge.view, err);
     if (rc < 0)
         return rc;
     if (!value.size && !s->options->by) { /* a group of its own */
@@ -957,7 +849,7 @@ static void all_free(void *stage)
 
     judge_release(&s->judge);
     filter_release(&s->filter);
-    medvl_free(s->by.text);
+    medvl_field_release(&s->by);
     for (int i = 0; i < s->part_count; i++) {
         medvl_writer_free(s->parts[i].writer);
         medvl_free(s->parts[i].name);
