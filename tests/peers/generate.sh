@@ -4,16 +4,16 @@
 #
 #   tests/peers/generate.sh [ROUNDS]
 #
-# A random f32 Llama of 398 M parameters.  A step is the difference of two
-# runs, of many and of few new tokens, so opening and the prompt do not
-# count.  One JSON line: medians over the rounds.  "busy" is the same with
-# processor seconds in place of the clock's, for a machine that others use
-# too; "load" is how many ran when it started.
+# A random f32 Llama of 398 M parameters.  Predictions leave the command four
+# batches at a time, so a step is the time between two such groups over the
+# steps of a group: opening the model does not count, a prompt of one token
+# is a step like any other.  One JSON line: medians over the rounds; "load"
+# is how many ran when it started.
 set -euo pipefail
 
 rounds=${1:-5}
-few=8
-many=72
+tokens=32 # of an answer
+groups=3
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$root/build/release/bin:$PATH
 work=$(mktemp -d)
@@ -27,37 +27,25 @@ cat >"$work/config.json" <<'JSON'
  "max_position_embeddings":2048}
 JSON
 medvl-merge --init "$work/config.json" --seed 1 -o "$work/model"
-awk 'BEGIN { for (r = 1; r <= 16; r++) {
-    printf "{\"id\":\"%d\",\"tokens\":[", r
-    for (i = 0; i < 16; i++)
-        printf "%s%d", i ? "," : "", (r * 7919 + i * 104729) % 32000
-    print "]}" } }' >"$work/16.jsonl"
-head -1 "$work/16.jsonl" >"$work/1.jsonl"
+awk -v n=$((64 * groups)) 'BEGIN { for (r = 1; r <= n; r++)
+    printf "{\"id\":\"%d\",\"tokens\":[%d]}\n", r, r * 7919 % 32000 }' \
+    >"$work/prompts.jsonl"
 weights=$(stat -c %s "$work/model/model.safetensors")
 
-# Seconds by the clock and of the processor of a run of N new tokens, all of
-# which must come: a run that met an end token would count too few.
-run() { # PROMPTS N
-    local got
-    /usr/bin/time -f '%e %U %S' -o "$work/time" \
-        medvl-generate -q -j 2 -m "$work/model" --max-tokens "$2" \
-        "$work/$1.jsonl" >"$work/out"
-    got=$(grep -c '"finish_reason":"length"' "$work/out")
-    if [ "$got" -ne "$1" ]; then
-        echo "generate.sh: an answer ended early" >&2
-        exit 1
-    fi
-    awk '{ print $1, $2 + $3 }' "$work/time"
-}
-
-# Seconds of one step, by the clock and of two processors.
-step() { # PROMPTS
-    local a b
-    read -ra a < <(run "$1" "$few")
-    read -ra b < <(run "$1" "$many")
-    awk -v n=$((many - few)) -v a="${a[0]}" -v b="${b[0]}" \
-        -v c="${a[1]}" -v d="${b[1]}" \
-        'BEGIN { printf "%.6f %.6f\n", (b - a) / n, (d - c) / n / 2 }'
+# Seconds of a step of BATCH answers at once.  All must be whole: an answer
+# that met an end token would count too few steps.
+step() { # BATCH
+    head -n $((4 * $1 * groups)) "$work/prompts.jsonl" |
+        medvl-generate -q -j 2 -m "$work/model" --batch "$1" \
+            --max-tokens "$tokens" |
+        while read -r line; do
+            [[ $line == *'"finish_reason":"length"'* ]] || exit 1
+            echo "$EPOCHREALTIME"
+        done |
+        awk -v group=$((4 * $1)) -v steps=$((4 * tokens * (groups - 1))) '
+            NR == group { first = $1 }
+            END { if (NR % group || !NR) exit 1
+                  printf "%.6f\n", ($1 - first) / steps }'
 }
 
 bandwidth() {
@@ -65,27 +53,21 @@ bandwidth() {
 }
 
 load=$(cut -d ' ' -f 1 /proc/loadavg)
-medvl-generate -q -m "$work/model" --max-tokens 1 "$work/1.jsonl" >/dev/null
 for ((i = 0; i < rounds; i++)); do
     before=$(bandwidth)
-    read -ra one < <(step 1)
+    one=$(step 1)
     after=$(bandwidth)
-    read -ra sixteen < <(step 16)
+    sixteen=$(step 16)
     jq -nc --argjson before "$before" --argjson after "$after" \
-        --argjson one "[${one[0]},${one[1]}]" \
-        --argjson sixteen "[${sixteen[0]},${sixteen[1]}]" \
-        '{$before, $after, $one, $sixteen}'
-done >"$work/rounds"
+        --argjson one "$one" --argjson sixteen "$sixteen" \
+        '{read: (($before.bandwidth + $after.bandwidth) / 2),
+          $one, $sixteen}'
+done | tee /dev/stderr >"$work/rounds"
 jq -sc --argjson weights "$weights" --argjson load "$load" '
     def median: sort | .[length / 2 | floor];
-    def read($key): (.before[$key] + .after[$key]) / 2;
     {bytes: $weights, $load, rounds: length,
-     bandwidth: (map(read("bandwidth")) | median),
-     tokens_per_s: (map(1 / .one[0]) | median),
-     share: (map($weights / .one[0] / read("bandwidth")) | median),
-     tokens_per_s_16: (map(16 / .sixteen[0]) | median),
-     times_16: (map(16 * .one[0] / .sixteen[0]) | median),
-     busy: {bandwidth: (map(read("busy")) | median),
-            share: (map($weights / .one[1] / read("busy")) | median),
-            times_16: (map(16 * .one[1] / .sixteen[1]) | median)}}' \
-    "$work/rounds"
+     bandwidth: (map(.read) | median),
+     tokens_per_s: (map(1 / .one) | median),
+     share: (map($weights / .one / .read) | median),
+     tokens_per_s_16: (map(16 / .sixteen) | median),
+     times_16: (map(16 * .one / .sixteen) | median)}' "$work/rounds"
