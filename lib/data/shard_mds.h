@@ -17,7 +17,7 @@
  * Source: mosaicml-streaming 0.13.0, streaming/base/format; tests compare
  * with it value by value in both directions, and unpacked bytes are equal.
  *
- * Read next: source.h.
+ * Read next: shard_mds_block.h, shard_mds_index.h, then source.h.
  */
 #ifndef MEDVL_DATA_SHARD_MDS_H
 #define MEDVL_DATA_SHARD_MDS_H
