@@ -14,8 +14,12 @@
 #include "lib/data/source.h"
 #include "lib/stage/loop.h"
 
-/* Unpacked shards kept: an epoch reads records in random order. */
-#define SHARD_MEMORY ((size_t)2 << 30)
+/*
+ * What a shard holds beside its samples' values, at most: its count and
+ * configuration, and of each sample an offset and four lengths.
+ */
+enum { SHARD_HEAD = 4096,
+       SAMPLE_HEAD = 20 };
 
 /* A line of JSON Lines held in memory: text and arrays by offset. */
 struct line {
@@ -28,6 +32,7 @@ struct set {
     char *path;
     double weight;
     int64_t count;
+    int64_t first_chunk;
     struct medvl_mds *mds; /* NULL: lines */
     struct line *lines;
     size_t line_room;
@@ -46,6 +51,8 @@ struct medvl_dataset {
     struct set *sets;
     struct medvl_dataset_entry *entries;
     size_t count, room;
+    struct medvl_dataset_chunk *chunks;
+    size_t chunk_count, chunk_room;
     int32_t *scratch_tokens;
     uint8_t *scratch_mask;
     size_t scratch_token_room, scratch_mask_room;
@@ -82,6 +89,8 @@ int medvl_dataset_read(struct medvl_dataset_item *item,
                               err);
     if (rc < 0)
         return rc;
+    for (int f = 0; f < MEDVL_MDS_FIELDS; f++)
+        item->bytes += values[f].size;
     item->record = values[MEDVL_MDS_RECORD];
     item->images = values[MEDVL_MDS_IMAGES];
     item->tokens = data->scratch_tokens;
@@ -350,13 +359,15 @@ static int parse_data(struct set *set, const char *data,
 static int open_set(struct medvl_dataset *d, struct set *set,
                     const char *data, struct medvl_error *err)
 {
+    const size_t window = d->options.window;
     struct reading r = {d, set};
     int rc = parse_data(set, data, err);
 
     if (rc < 0)
         return rc;
     if (medvl_folder_exists(set->path)) {
-        rc = medvl_mds_open_records(&set->mds, set->path, SHARD_MEMORY, err);
+        rc = medvl_mds_open_records(&set->mds, set->path,
+                                    window + window / 4, err);
         if (rc == MEDVL_OK)
             set->count = medvl_mds_count(set->mds);
     } else {
@@ -369,6 +380,42 @@ static int open_set(struct medvl_dataset *d, struct set *set,
     return rc;
 }
 
+/* Does the record begin a chunk of its set? */
+static bool begins_chunk(const struct medvl_dataset *d,
+                         const struct medvl_dataset_entry *e)
+{
+    const struct set *set = &d->sets[e->set];
+    const int64_t next = (int64_t)d->chunk_count - set->first_chunk;
+
+    return e->index == 0 ||
+           (set->mds && medvl_mds_shard_first(set->mds, next) <= e->index);
+}
+
+/* The entry's chunk, and what the record takes of it. */
+static int add_to_chunk(struct medvl_dataset *d,
+                        struct medvl_dataset_entry *e,
+                        const struct medvl_dataset_item *item,
+                        struct medvl_error *err)
+{
+    struct medvl_dataset_chunk *chunk;
+    int rc;
+
+    if (begins_chunk(d, e)) {
+        rc = medvl_grow(&d->chunks, &d->chunk_room, d->chunk_count + 1,
+                        sizeof(*d->chunks), err);
+        if (rc < 0)
+            return rc;
+        chunk = &d->chunks[d->chunk_count++];
+        chunk->set = e->set;
+        chunk->bytes = d->sets[e->set].mds ? SHARD_HEAD : 0;
+    }
+    chunk = &d->chunks[d->chunk_count - 1];
+    if (d->sets[e->set].mds)
+        chunk->bytes += item->bytes + SAMPLE_HEAD;
+    e->chunk = (int32_t)(d->chunk_count - 1);
+    return MEDVL_OK;
+}
+
 static int add_entries(struct medvl_dataset *d, int64_t s,
                        struct medvl_error *err)
 {
@@ -376,6 +423,7 @@ static int add_entries(struct medvl_dataset *d, int64_t s,
     int rc = medvl_grow(&d->entries, &d->room, d->count + (size_t)count,
                         sizeof(*d->entries), err);
 
+    d->sets[s].first_chunk = (int64_t)d->chunk_count;
     for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
         struct medvl_dataset_entry *e = &d->entries[d->count];
         struct medvl_dataset_item item;
@@ -388,6 +436,8 @@ static int add_entries(struct medvl_dataset *d, int64_t s,
         rc = medvl_dataset_read(&item, d, (int64_t)d->count, err);
         if (rc == MEDVL_OK)
             rc = measure(d, e, &item, err);
+        if (rc == MEDVL_OK)
+            rc = add_to_chunk(d, e, &item, err);
         if (rc < 0)
             return medvl_dataset_context(d, (int64_t)d->count, &item, err);
         d->count++;
@@ -533,6 +583,8 @@ int medvl_dataset_open(struct medvl_dataset **out,
     if (!d)
         return medvl_no_memory(err);
     d->options = *options;
+    if (!d->options.window)
+        d->options.window = MEDVL_DATASET_WINDOW;
     d->frontend = frontend;
     d->sets = medvl_alloc((size_t)options->data_count, sizeof(*d->sets));
     rc = d->sets ? open_sets(d, err) : medvl_no_memory(err);
@@ -562,6 +614,7 @@ void medvl_dataset_free(struct medvl_dataset *data)
     medvl_source_free(data->source);
     medvl_free(data->sets);
     medvl_free(data->entries);
+    medvl_free(data->chunks);
     medvl_free(data->scratch_tokens);
     medvl_free(data->scratch_mask);
     medvl_free(data);
@@ -576,6 +629,18 @@ const struct medvl_dataset_entry *
 medvl_dataset_entry(const struct medvl_dataset *data, int64_t record)
 {
     return &data->entries[record];
+}
+
+const struct medvl_dataset_chunk *
+medvl_dataset_chunks(int64_t *count, const struct medvl_dataset *data)
+{
+    *count = (int64_t)data->chunk_count;
+    return data->chunks;
+}
+
+size_t medvl_dataset_window(const struct medvl_dataset *data)
+{
+    return data->options.window;
 }
 
 const char *medvl_dataset_hash(const struct medvl_dataset *data)

@@ -2,7 +2,7 @@
  * The records that a run learns from: shard folders and JSON Lines behind
  * one numbering, each record measured and checked once at open.
  *
- * Read next: loader.h.
+ * Read next: order.h.
  */
 #ifndef MEDVL_TRAIN_DATASET_H
 #define MEDVL_TRAIN_DATASET_H
@@ -11,6 +11,9 @@
 #include "lib/model/frontend.h"
 
 struct medvl_dataset;
+
+/* Bytes of a window, unless told otherwise: see order.h. */
+#define MEDVL_DATASET_WINDOW ((size_t)1 << 30)
 
 struct medvl_dataset_options {
     /* "PATH" or "PATH=WEIGHT": a shard folder, or a JSON Lines file. */
@@ -24,6 +27,11 @@ struct medvl_dataset_options {
     /* Weight records by the inverse frequency of this field's values, so
      * that every value weighs the same in all; or NULL. */
     const char *balance;
+
+    /* Bytes of a window; 0: MEDVL_DATASET_WINDOW.  Each shard folder keeps
+     * so many bytes of unpacked shards, and a quarter more for where one
+     * window passes into the next. */
+    size_t window;
 };
 
 /* What is kept of each record. */
@@ -31,7 +39,8 @@ struct medvl_dataset_entry {
     int64_t set, index; /* which data, which record in it */
     int64_t length;     /* tokens after expansion; patches when dense */
     float weight;       /* of its learned tokens: the balance */
-    double repeat;      /* the set's WEIGHT */
+    int32_t chunk;
+    double repeat; /* the set's WEIGHT */
 };
 
 /* A record as read; stays until the next read of the data set. */
@@ -41,6 +50,16 @@ struct medvl_dataset_item {
     const int32_t *tokens;    /* count of them; none when dense */
     const uint8_t *mask;
     size_t count;
+    size_t bytes; /* of a shard: what it takes there; else 0 */
+};
+
+/*
+ * Records that are read together: a shard; or a whole JSON Lines file, whose
+ * lines are in memory and take nothing.
+ */
+struct medvl_dataset_chunk {
+    int64_t set;
+    size_t bytes; /* unpacked */
 };
 
 /* The frontend is borrowed; NULL when the model reads no pictures. */
@@ -53,6 +72,11 @@ void medvl_dataset_free(struct medvl_dataset *data);
 int64_t medvl_dataset_count(const struct medvl_dataset *data);
 const struct medvl_dataset_entry *
 medvl_dataset_entry(const struct medvl_dataset *data, int64_t record);
+
+/* In the order of their records; borrowed. */
+const struct medvl_dataset_chunk *
+medvl_dataset_chunks(int64_t *count, const struct medvl_dataset *data);
+size_t medvl_dataset_window(const struct medvl_dataset *data); /* bytes */
 
 /* XXH3-128 of contents and weights, as hex; no path enters it. */
 const char *medvl_dataset_hash(const struct medvl_dataset *data);

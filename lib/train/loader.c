@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/base/rng.h"
 
 /* Arrays of one micro-batch; kept and reused. */
 struct store {
@@ -36,9 +35,8 @@ struct medvl_loader {
     const struct medvl_frontend *frontend;
     struct medvl_pool *pool;
     struct medvl_dataset *data;
-    int64_t epoch;  /* of the order; -1: none */
-    int64_t *order; /* records */
-    size_t order_count, order_room;
+    int64_t epoch; /* of the order; -1: none */
+    struct medvl_order order;
     int64_t *packs; /* first place in order of each micro-batch, and the end */
     size_t pack_count, pack_room;
     struct store *stores; /* accumulate of them */
@@ -102,7 +100,7 @@ void medvl_loader_free(struct medvl_loader *loader)
         free_store(&loader->stores[i]);
     medvl_free(loader->stores);
     medvl_free(loader->micro);
-    medvl_free(loader->order);
+    medvl_order_release(&loader->order);
     medvl_free(loader->packs);
     medvl_dataset_free(loader->data);
     medvl_free(loader);
@@ -115,55 +113,15 @@ struct medvl_dataset *medvl_loader_data(const struct medvl_loader *loader)
 
 /* ---- order and packs ------------------------------------------------- */
 
-static int push(int64_t **items, size_t *count, size_t *room, int64_t value,
-                struct medvl_error *err)
+static int push_pack(struct medvl_loader *l, size_t first,
+                     struct medvl_error *err)
 {
-    const int rc = medvl_grow(items, room, *count + 1, sizeof(**items), err);
+    const int rc = medvl_grow(&l->packs, &l->pack_room, l->pack_count + 1,
+                              sizeof(*l->packs), err);
 
     if (rc == MEDVL_OK)
-        (*items)[(*count)++] = value;
+        l->packs[l->pack_count++] = (int64_t)first;
     return rc;
-}
-
-/*
- * Every entry floor(weight) times, and of each set the fraction that is
- * left: entries whose own draw is below it.
- */
-static int list_order(struct medvl_loader *l, int64_t epoch,
-                      struct medvl_error *err)
-{
-    struct medvl_rng rng;
-    int rc = MEDVL_OK;
-
-    medvl_rng_init(&rng, l->options.seed, MEDVL_PURPOSE_MIX, (uint64_t)epoch);
-    l->order_count = 0;
-    for (int64_t i = 0; i < medvl_dataset_count(l->data) && rc == MEDVL_OK;
-         i++) {
-        const double weight = medvl_dataset_entry(l->data, i)->repeat;
-        int64_t times = (int64_t)weight;
-
-        if (weight > (double)times &&
-            medvl_rng_unit(&rng) < weight - (double)times)
-            times++;
-        while (times-- > 0 && rc == MEDVL_OK)
-            rc = push(&l->order, &l->order_count, &l->order_room, i, err);
-    }
-    return rc;
-}
-
-static void shuffle(struct medvl_loader *l, int64_t epoch)
-{
-    struct medvl_rng rng;
-
-    medvl_rng_init(&rng, l->options.seed, MEDVL_PURPOSE_SHUFFLE,
-                   (uint64_t)epoch);
-    for (size_t i = l->order_count; i > 1; i--) {
-        const size_t k = (size_t)medvl_rng_below(&rng, i);
-        const int64_t other = l->order[k];
-
-        l->order[k] = l->order[i - 1];
-        l->order[i - 1] = other;
-    }
 }
 
 static int pack(struct medvl_loader *l, struct medvl_error *err)
@@ -172,20 +130,18 @@ static int pack(struct medvl_loader *l, struct medvl_error *err)
     int rc = MEDVL_OK;
 
     l->pack_count = 0;
-    for (size_t i = 0; i < l->order_count && rc == MEDVL_OK; i++) {
+    for (size_t i = 0; i < l->order.count && rc == MEDVL_OK; i++) {
         const int64_t length =
-            medvl_dataset_entry(l->data, l->order[i])->length;
+            medvl_dataset_entry(l->data, l->order.records[i])->length;
 
         if (i == 0 || filled + length > l->options.batch_tokens) {
-            rc = push(&l->packs, &l->pack_count, &l->pack_room, (int64_t)i,
-                      err);
+            rc = push_pack(l, i, err);
             filled = 0;
         }
         filled += length;
     }
     if (rc == MEDVL_OK)
-        rc = push(&l->packs, &l->pack_count, &l->pack_room,
-                  (int64_t)l->order_count, err);
+        rc = push_pack(l, l->order.count, err);
     return rc;
 }
 
@@ -197,9 +153,10 @@ static int set_epoch(struct medvl_loader *l, int64_t epoch,
     if (l->epoch == epoch)
         return MEDVL_OK;
     l->epoch = -1;
-    rc = list_order(l, epoch, err);
+    rc = medvl_order_list(&l->order, l->data, l->options.seed, epoch, err);
     if (rc == MEDVL_OK && !l->options.in_order)
-        shuffle(l, epoch);
+        rc = medvl_order_shuffle(&l->order, l->data, l->options.seed, epoch,
+                                 err);
     if (rc == MEDVL_OK)
         rc = pack(l, err);
     if (rc == MEDVL_OK)
@@ -516,7 +473,7 @@ static int read_micro(struct medvl_microbatch *micro, struct medvl_loader *l,
     memset(micro, 0, sizeof(*micro));
     for (int64_t i = l->packs[number];
          i < l->packs[number + 1] && rc == MEDVL_OK; i++)
-        rc = add_sample(l, s, l->order[i], err);
+        rc = add_sample(l, s, l->order.records[i], err);
     if (rc < 0)
         return rc;
     set_pointers(s);

@@ -1,10 +1,11 @@
 /*
  * Whole training steps from shards and JSON Lines.
  *
- * An epoch is a permutation of the records by (seed, epoch), packed in that
- * order: a micro-batch takes records until the next would pass
+ * An epoch is the records in the order of order.h, by (seed, epoch), packed
+ * in that order: a micro-batch takes records until the next would pass
  * `batch_tokens`, a step is `accumulate` micro-batches.  So a step is a
  * function of (data, seed, epoch, index), and a position is two numbers.
+ * Steps read one after another unpack each shard once an epoch.
  *
  * Read next: optim.h.
  */
@@ -13,14 +14,10 @@
 
 #include "lib/base/pool.h"
 #include "lib/model/vlm.h"
-#include "lib/train/dataset.h"
+#include "lib/train/order.h"
 
 struct medvl_loader;
 
-/*
- * A data set's WEIGHT 2.5 takes every record of it twice an epoch, and half
- * of them, drawn by (seed, MIX, epoch), once more.
- */
 struct medvl_loader_options {
     struct medvl_dataset_options data; /* limit 0: batch_tokens */
     uint64_t seed;
