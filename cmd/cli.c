@@ -124,6 +124,7 @@ static void free_state(struct cli *cli)
 {
     struct cli_state *state = cli->state;
 
+    medvl_wants_release(&cli->wants);
     if (!state)
         return;
     medvl_pool_free(state->pool);
@@ -764,6 +765,11 @@ static struct medvl_loop_options loop_options(struct cli *cli)
     return loop;
 }
 
+static void warn_unmet(void *arg, const char *text)
+{
+    say(arg, "warning: ", text);
+}
+
 static int loop_finish(struct cli *cli, int rc,
                        const struct medvl_loop_count *count,
                        const struct medvl_error *err)
@@ -775,6 +781,8 @@ static int loop_finish(struct cli *cli, int rc,
                  (long long)count->rejected, (long long)count->read);
         say(cli, "", text);
     }
+    if (rc >= 0)
+        medvl_wants_unmet(&cli->wants, warn_unmet, cli);
     return cli_finish(cli, rc, err);
 }
 

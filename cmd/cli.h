@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 enum cli_type {
     CLI_TYPE_FLAG,   /* bool */
@@ -119,10 +120,11 @@ struct cli {
     bool quiet, keep_going;
     int64_t threads, max_record;
     const char *rejects, *part, *output;
-    bool resume; /* of cli_batch's loop; the command sets it */
-    int argc;    /* operands */
-    char **argv; /* operands */
-    void *state; /* cli.c's own */
+    bool resume;              /* of cli_batch's loop; the command sets it */
+    struct medvl_wants wants; /* for the stage: unmet ones are warned of */
+    int argc;                 /* operands */
+    char **argv;              /* operands */
+    void *state;              /* cli.c's own */
 };
 
 /*

@@ -54,6 +54,7 @@ int main(int argc, char **argv)
 
     cli_parse(&cli, argc, argv);
     opt.seed = (uint64_t)cli.seed;
+    opt.wants = &cli.wants;
     if (medvl_image_check(&opt, &err) < 0)
         cli_misuse(&cli, "%s", err.text);
     return cli_map(&cli, &medvl_image_map, &opt);

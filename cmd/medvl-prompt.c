@@ -44,6 +44,7 @@ int main(int argc, char **argv)
     opt.answer_count = answers.count;
     opt.set = set.items;
     opt.set_count = set.count;
+    opt.wants = &cli.wants;
     if (opt.file && questions.count)
         cli_misuse(&cli, "-t FILE is the one question: leave out -e");
     if (!opt.file && !questions.count && !set.count && !opt.each)

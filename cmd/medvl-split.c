@@ -40,6 +40,7 @@ int main(int argc, char **argv)
     opt.where = where.items;
     opt.where_count = where.count;
     opt.seed = cli.seed;
+    opt.wants = &cli.wants;
     modes = (opt.parts != NULL) + (opt.sample != NULL) +
             (opt.permute != NULL);
     if (modes > 1)

@@ -29,6 +29,7 @@ struct stage {
     enum medvl_filter filter;
     uint8_t background[3], color[3];
     char *folder; /* root and out */
+    struct medvl_want *pictures, *drawn;
 };
 
 /* A picture on its way; `decoded` stays for the next copy. */
@@ -42,6 +43,7 @@ struct worker {
     bool windowed;
     struct medvl_affine map;
     struct medvl_draw draw;
+    bool chose;    /* a region of the record, to draw */
     uint64_t item; /* of the random stream */
     struct medvl_text name, buffer, regions, images;
 };
@@ -162,6 +164,13 @@ static int stage_open(void **out, const void *options,
                              stage->options.out, err);
     if (rc == MEDVL_OK)
         rc = medvl_folder_make(stage->folder, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_wants_add(&stage->pictures, stage->options.wants, err,
+                             "found a picture");
+    if (rc == MEDVL_OK && stage->options.draw)
+        rc = medvl_wants_add(&stage->drawn, stage->options.wants, err,
+                             "--draw '%s' found a region",
+                             stage->options.draw);
     if (rc < 0) {
         stage_free(stage);
         return rc;
@@ -475,19 +484,22 @@ static int one_region(struct worker *worker, struct medvl_span span,
     struct medvl_json *region = NULL;
     struct place place = {0};
     int rc = medvl_json_parse(&region, span, err), left = 1;
+    bool chosen;
 
     if (rc == MEDVL_OK)
         rc = medvl_json_view_object(&view, span, err);
     if (rc < 0)
         goto done;
-    if (!still || (draw && is_chosen(region, draw))) {
+    chosen = draw && is_chosen(region, draw);
+    worker->chose = worker->chose || chosen;
+    if (!still || chosen) {
         left = move_region(worker, &place, &view, region, err);
         rc = left < 0 ? left : MEDVL_OK;
     }
     if (left == 0 && medvl_json_true(medvl_json_get(region, "drawn")))
         rc = medvl_fail(err, MEDVL_EARG,
                         "the region marked \"drawn\" left the picture");
-    if (rc == MEDVL_OK && left && draw && is_chosen(region, draw))
+    if (rc == MEDVL_OK && left && chosen)
         rc = draw_region(worker, &place, err);
     if (rc == MEDVL_OK && left) {
         if (worker->regions.size > 1)
@@ -881,8 +893,10 @@ static int one_record(void *at, struct medvl_record *record,
     struct medvl_json_view list = {0};
     int rc = MEDVL_OK;
 
+    medvl_want_count(worker->stage->pictures, images.data, NULL);
     if (!images.data)
         return medvl_out_write(out, record, err);
+    worker->chose = false;
     medvl_picture_release(&worker->decoded);
     /* Setting "images" would pull the bytes from under the list. */
     rc = medvl_text_append(&before, images.data, images.size, err);
@@ -908,6 +922,8 @@ static int one_record(void *at, struct medvl_record *record,
         if (rc == MEDVL_OK)
             rc = medvl_out_write(out, record, err);
     }
+    if (rc == MEDVL_OK)
+        medvl_want_count(worker->stage->drawn, worker->chose, NULL);
     medvl_text_release(&id);
     medvl_text_release(&label);
     medvl_text_release(&before);

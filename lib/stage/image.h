@@ -12,6 +12,7 @@
 #define MEDVL_STAGE_IMAGE_H
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 /* Text options are NULL, and numbers 0, for what the page calls default. */
 struct medvl_image_options {
@@ -32,6 +33,8 @@ struct medvl_image_options {
     const char *color;      /* of drawing (red) */
     int64_t thick;          /* pixels of a frame (1) */
     int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
+
+    struct medvl_wants *wants; /* of pictures and draw; or NULL */
 };
 
 /* Are the options right?  MEDVL_EARG or MEDVL_EFORMAT says what is not. */

@@ -18,12 +18,14 @@
 struct turn {
     struct medvl_template *question;
     struct medvl_template *answer; /* or NULL */
+    struct medvl_want *answered;   /* did it ever give text? */
 };
 
 /* A field to set: --set NAME=TEMPLATE. */
 struct field {
     char *name;
     struct medvl_template *value;
+    struct medvl_want *given;
 };
 
 struct stage {
@@ -89,9 +91,13 @@ static int open_turns(struct stage *s, struct medvl_hash *hash,
     for (int i = 0; i < o->question_count && rc == MEDVL_OK; i++)
         rc = compile(&s->turns[i].question, hash,
                      medvl_span(o->questions[i]), "question", i + 1, err);
-    for (int i = 0; i < o->answer_count && rc == MEDVL_OK; i++)
+    for (int i = 0; i < o->answer_count && rc == MEDVL_OK; i++) {
         rc = compile(&s->turns[i].answer, hash, medvl_span(o->answers[i]),
                      "answer", i + 1, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_wants_add(&s->turns[i].answered, o->wants, err,
+                                 "--answer '%s' gave text", o->answers[i]);
+    }
     return rc;
 }
 
@@ -113,6 +119,9 @@ static int open_fields(struct stage *s, struct medvl_hash *hash,
             return medvl_no_memory(err);
         rc = compile(&s->fields[i].value, hash, medvl_span(equal + 1),
                      s->fields[i].name, 0, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_wants_add(&s->fields[i].given, o->wants, err,
+                                 "--set '%s' gave text", o->set[i]);
     }
     return rc;
 }
@@ -308,6 +317,8 @@ static int put_turns(struct worker *w, struct medvl_json_writer *json,
             rc = render(w, turn->answer, true, "answer", i + 1, err);
         if (rc < 0)
             return rc;
+        medvl_want_count(turn->answered, rc > 0,
+                         medvl_template_hole(w->run));
         if (rc > 0)
             put_message(json, "assistant", w, 0);
         else
@@ -361,6 +372,9 @@ static int set_fields(struct worker *w, struct medvl_record *record,
         const char *name = s->fields[i].name;
 
         rc = render(w, s->fields[i].value, true, name, 0, err);
+        if (rc >= 0)
+            medvl_want_count(s->fields[i].given, rc > 0,
+                             medvl_template_hole(w->run));
         if (rc <= 0)
             continue;
         rc = medvl_record_set_text(record, name,

@@ -7,6 +7,7 @@
 #define MEDVL_STAGE_PROMPT_H
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 /* Templates (text/template.h); turns are paired in order. */
 struct medvl_prompt_options {
@@ -19,7 +20,8 @@ struct medvl_prompt_options {
     const char *each;       /* NULL, or "regions" */
     const char *const *set; /* "FIELD=TEMPLATE": text fields to set */
     int set_count;
-    const char *author; /* of the messages; NULL: "template" */
+    const char *author;        /* of the messages; NULL: "template" */
+    struct medvl_wants *wants; /* of answers and set; or NULL */
 };
 
 /*

@@ -24,10 +24,18 @@
 
 /* ---- conditions ------------------------------------------------------ */
 
+#define MOST_NAMES 8 /* of a condition, that are looked after */
+
 struct condition {
     struct medvl_field path; /* FIELD=VALUE, or */
     struct medvl_span value; /* borrowed from the option */
     struct medvl_template *expression;
+
+    /* Did it ever hold?  Was there ever a field of each name? */
+    struct medvl_want *held, *had[MOST_NAMES];
+    const char *names[MOST_NAMES];
+    int name_count;
+    struct medvl_text hint; /* where FIELD == WORD is all */
 };
 
 struct filter {
@@ -48,6 +56,7 @@ static void filter_release(struct filter *filter)
     for (int i = 0; filter->conditions && i < filter->count; i++) {
         medvl_field_release(&filter->conditions[i].path);
         medvl_template_free(filter->conditions[i].expression);
+        medvl_text_release(&filter->conditions[i].hint);
     }
     medvl_free(filter->conditions);
     filter->conditions = NULL;
@@ -72,6 +81,53 @@ static int condition_parse(struct condition *c, const char *text,
     return MEDVL_OK;
 }
 
+/* FIELD == WORD compares with a field WORD; a text was meant, perhaps. */
+static int add_hint(struct condition *c, const char *text,
+                    struct medvl_error *err)
+{
+    const char *end = medvl_field_end(text);
+    const int field = (int)(end - text);
+    const char *word = end + strspn(end, " ");
+
+    if (word[0] != '=' || word[1] != '=')
+        return MEDVL_OK;
+    word += 2 + strspn(word + 2, " ");
+    for (int i = 0; i < c->name_count; i++)
+        if (strcmp(word, c->names[i]) == 0)
+            return medvl_text_printf(&c->hint, err,
+                                     "a text is --where %.*s=%s or --where "
+                                     "'%.*s == \"%s\"'",
+                                     field, text, word, field, text, word);
+    return MEDVL_OK;
+}
+
+/* What one of the records at least should do. */
+static int condition_want(struct condition *c, const char *text,
+                          struct medvl_wants *wants, struct medvl_error *err)
+{
+    int rc = medvl_wants_add(&c->held, wants, err, "--where '%s' held", text);
+
+    if (rc < 0 || !c->expression)
+        return rc;
+    c->name_count = medvl_template_compared(c->expression, c->names,
+                                            MOST_NAMES);
+    for (int i = 0; i < c->name_count && rc == MEDVL_OK; i++)
+        rc = medvl_wants_add(&c->had[i], wants, err,
+                             "--where '%s' found a field \"%s\"", text,
+                             c->names[i]);
+    return rc < 0 ? rc : add_hint(c, text, err);
+}
+
+/* The condition was looked at. */
+static void condition_count(const struct condition *c, bool held,
+                            const struct medvl_record *record)
+{
+    medvl_want_count(c->held, held, NULL);
+    for (int i = 0; i < c->name_count; i++)
+        medvl_want_count(c->had[i], medvl_record_has(record, c->names[i]),
+                         c->hint.data);
+}
+
 static int filter_open(struct filter *filter,
                        const struct medvl_split_options *options,
                        struct medvl_error *err)
@@ -83,8 +139,12 @@ static int filter_open(struct filter *filter,
                                      sizeof(*filter->conditions));
     if (!filter->conditions)
         return medvl_no_memory(err);
-    for (int i = 0; i < filter->count && rc == MEDVL_OK; i++)
+    for (int i = 0; i < filter->count && rc == MEDVL_OK; i++) {
         rc = condition_parse(&filter->conditions[i], options->where[i], err);
+        if (rc == MEDVL_OK)
+            rc = condition_want(&filter->conditions[i], options->where[i],
+                                options->wants, err);
+    }
     return rc;
 }
 
@@ -153,6 +213,8 @@ static int judge_record(bool *keep, struct judge *judge,
             if (rc == MEDVL_OK)
                 rc = value_is(keep, value, c->value, &judge->text, err);
         }
+        if (rc == MEDVL_OK)
+            condition_count(c, *keep, record);
     }
     return rc;
 }
@@ -243,7 +305,8 @@ struct split {
     struct filter filter;
     struct judge judge;
     struct medvl_field by;
-    struct medvl_text bytes; /* lines and keys */
+    struct medvl_want *pictures; /* permute: is there any? */
+    struct medvl_text bytes;     /* lines and keys */
     struct item *items;
     size_t count, capacity;
     struct item **sorted;
@@ -365,6 +428,9 @@ static int all_open(void **stage, const void *options,
         strcmp(o->permute, "pictures") != 0)
         rc = medvl_fail(err, MEDVL_EARG,
                         "permute pictures or images, not '%s'", o->permute);
+    if (rc == MEDVL_OK && o->permute)
+        rc = medvl_wants_add(&s->pictures, o->wants, err,
+                             "--permute found pictures");
     return rc;
 }
 
@@ -432,6 +498,7 @@ static int take_record(struct split *s, const struct medvl_record *record,
         return rc;
     if (s->options->permute)
         rc = count_pictures(s, &item.pictures, record, err);
+    medvl_want_count(s->pictures, item.pictures > 0, NULL);
     item.own = draw(s, s->text.data, s->text.size);
     item.key = s->bytes.size;
     if (rc == MEDVL_OK)
@@ -572,6 +639,8 @@ static int choose_parts(struct split *s, struct medvl_error *err)
             s->sorted[i]->other = (size_t)at;
         s->parts[at].count += (int64_t)(to - from);
     }
+    if (s->count == 0)
+        return medvl_fail(err, MEDVL_EARG, "no records to divide");
     for (int i = 0; i < s->part_count; i++)
         if (s->parts[i].count == 0)
             return medvl_fail(err, MEDVL_EARG,

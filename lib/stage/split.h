@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 /*
  * Texts are NULL where not wanted.  At most one of parts, sample and
@@ -26,6 +27,7 @@ struct medvl_split_options {
     const char *permute; /* "pictures" or "images" */
     bool shuffle;
     int64_t seed;
+    struct medvl_wants *wants; /* of where and permute; or NULL */
 };
 
 /*

@@ -97,6 +97,71 @@ bool medvl_template_mentions(const struct medvl_template *template,
     return medvl_tree_name(&template->tree, name) >= 0;
 }
 
+struct compared {
+    const struct medvl_tree *tree;
+    const char **names;
+    int count, room;
+};
+
+static void add_compared(struct compared *c, const char *name)
+{
+    for (int i = 0; i < c->count; i++)
+        if (c->names[i] == name)
+            return;
+    if (c->count < c->room)
+        c->names[c->count++] = name;
+}
+
+/* Names below a comparison, not what a filter, test or function makes of
+ * them.  What is too deep to be evaluated is not looked at. */
+static void find_compared(struct compared *c, const struct medvl_node *n,
+                          bool inside, int depth)
+{
+    const bool made = n && (n->kind == NODE_FILTER || n->kind == NODE_TEST ||
+                            n->kind == NODE_CALL);
+
+    if (!n || depth == RUN_DEPTH)
+        return;
+    if (n->kind == NODE_NAME && inside)
+        add_compared(c, c->tree->names[n->name]);
+    inside = (inside || n->kind == NODE_COMPARE) && !made;
+    find_compared(c, n->a, inside, depth + 1);
+    find_compared(c, n->b, inside, depth + 1);
+    find_compared(c, n->c, inside, depth + 1);
+    for (n = n->list; n; n = n->next)
+        find_compared(c, n, inside, depth + 1);
+}
+
+/* Take out the names of which the tree asks something: x is defined. */
+static void drop_tested(struct compared *c, const struct medvl_node *n,
+                        int depth)
+{
+    if (!n || depth == RUN_DEPTH)
+        return;
+    for (int i = 0; n->kind == NODE_TEST && n->a->kind == NODE_NAME &&
+                    i < c->count;
+         i++)
+        if (c->names[i] == c->tree->names[n->a->name])
+            c->names[i--] = c->names[--c->count];
+    drop_tested(c, n->a, depth + 1);
+    drop_tested(c, n->b, depth + 1);
+    drop_tested(c, n->c, depth + 1);
+    for (n = n->list; n; n = n->next)
+        drop_tested(c, n, depth + 1);
+}
+
+int medvl_template_compared(const struct medvl_template *expression,
+                            const char **names, int room)
+{
+    struct compared c = {&expression->tree, names, 0, room};
+
+    if (!expression->expression)
+        return 0;
+    find_compared(&c, expression->tree.body, false, 0);
+    drop_tested(&c, expression->tree.body, 0);
+    return c.count;
+}
+
 /* ---- variables ------------------------------------------------------- */
 
 int medvl_template_run_new(struct medvl_template_run **out,

@@ -64,6 +64,14 @@ bool medvl_template_mentions(const struct medvl_template *template,
                              const char *name);
 
 /*
+ * The variables that an expression compares as they are ("split" and "test"
+ * of split == test), at most `room`, without those of which it asks whether
+ * they are defined.  Returns how many.  The names are the template's.
+ */
+int medvl_template_compared(const struct medvl_template *expression,
+                            const char **names, int room);
+
+/*
  * What a render may use; zero means the default.  Past any of these it ends
  * in an error: a template that loops for ever, a macro that calls itself, a
  * string multiplied by a million.

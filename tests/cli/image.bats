@@ -59,6 +59,19 @@ only_png() {
 @test "a record without pictures passes" {
     run_ok medvl-image --resize 8 --out px <<<'{"id":"a"}'
     [ "$output" = '{"id":"a"}' ]
+    [ "$stderr" = 'medvl-image: warning: found a picture in none of 1 record' ]
+}
+
+@test "regions to draw of which there are none are warned of" {
+    { record a '{"box":[0,0,2,2]}' && record b ''; } >in.jsonl
+    run_ok medvl-image --draw lesoin --out px in.jsonl
+    [ "$stderr" = "medvl-image: warning: --draw 'lesoin' found a region in \
+none of 2 records" ]
+    record c '{"box":[0,0,2,2],"lesoin":true}' >>in.jsonl
+    run_ok medvl-image --draw lesoin --out px in.jsonl
+    [ -z "$stderr" ]
+    run_ok medvl-image --out px in.jsonl
+    [ -z "$stderr" ]
 }
 
 @test "only the region that is marked is drawn" {

@@ -58,6 +58,18 @@ says() {
     holds '"messages":[{"role":"user","content":"Is it?"}]'
 }
 
+@test "an answer, or a field, that no record gave is warned of" {
+    printf '%s\n' '{"id":"a","x":""}' '{"id":"b","x":" "}' >in.jsonl
+    run_ok medvl-prompt -e Q -a '{{ x }}' --set 'y={{ z }}' in.jsonl
+    [ "${#lines[@]}" -eq 2 ]
+    says "medvl-prompt: warning: --answer '{{ x }}' gave text in none of 2"
+    says "--set 'y={{ z }}' gave text in none of 2 records: line 1, \
+column 1: \"z\" is undefined"
+    echo '{"id":"c","x":"yes","z":1}' >>in.jsonl
+    run_ok medvl-prompt -e Q -a '{{ x }}' --set 'y={{ z }}' in.jsonl
+    [ -z "$stderr" ]
+}
+
 @test "errors of templates name line and column" {
     run_code 1 medvl-prompt -e '{{ a | nofilter }}' </dev/null
     says 'question 1: line 1, column 8: no filter "nofilter"'

@@ -52,6 +52,34 @@ END
     [[ "$stderr" == "medvl-split: all.jsonl:1: r1: "* ]]
 }
 
+@test "a condition that never held, or names no field, is warned of" {
+    printf '%s\n' '{"split":"train"}' '{"split":"test"}' >in.jsonl
+    run_ok medvl-split --where split=tset in.jsonl
+    [ -z "$output" ]
+    [ "$stderr" = "medvl-split: warning: --where 'split=tset' held in none \
+of 2 records" ]
+    run_ok medvl-split --where split==test in.jsonl
+    [ "${#stderr_lines[@]}" -eq 2 ]
+    [ "${stderr_lines[1]}" = "medvl-split: warning: --where 'split==test' \
+found a field \"test\" in none of 2 records: a text is --where split=test or \
+--where 'split == \"test\"'" ]
+    run_ok medvl-split --where 'split != test' in.jsonl
+    [ "${#lines[@]}" -eq 2 ]
+    [[ "$stderr" == *'found a field "test" in none of 2 records'* ]]
+    run_ok medvl-split --where 'split == "test"' in.jsonl
+    [ -z "$stderr" ]
+    run_ok medvl-split --where 'n is defined and n == 3 or split' in.jsonl
+    [ -z "$stderr" ]
+    run_ok medvl-split --where split=x </dev/null
+    [ -z "$stderr" ]
+}
+
+@test "permuting pictures where there are none is warned of" {
+    run_ok medvl-split --permute pictures <<<'{"id":"a"}'
+    [ "$output" = '{"id":"a"}' ]
+    [[ "$stderr" == *'found pictures in none of 1 record' ]]
+}
+
 # bats test_tags=tsan
 @test "the filter's bytes do not depend on -j, nor on --part" {
     records 20000

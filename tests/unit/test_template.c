@@ -562,9 +562,52 @@ static void the_template_of_qwen3_renders(void **state)
     medvl_marked_release(&out);
 }
 
+static void compares(const char *expression, const char *want)
+{
+    struct medvl_template *t;
+    struct medvl_text got = {0};
+    struct medvl_error err = {0};
+    const char *names[3];
+    int count;
+
+    CHECK_OK(medvl_template_compile_expression(&t, medvl_span(expression),
+                                               &err),
+             &err);
+    count = medvl_template_compared(t, names, 3);
+    CHECK_OK(medvl_text_puts(&got, "", &err), &err);
+    for (int i = 0; i < count; i++)
+        CHECK_OK(medvl_text_printf(&got, &err, "%s ", names[i]), &err);
+    assert_string_equal(got.data ? got.data : "", want);
+    medvl_text_release(&got);
+    medvl_template_free(t);
+}
+
+static void an_expression_says_what_it_compares(void **state)
+{
+    struct medvl_text deep = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    compares("split==test", "split test ");
+    compares("a == 1 and not b or c != a", "a c ");
+    compares("a in [x, y]", "a x y ");
+    compares("a.m[i] < 3", "a i ");
+    compares("a|length > 2 and b(c) == 1 and x == 'y'", "x ");
+    compares("a is defined and a == 1 and b == 1", "b ");
+    compares("a", "");
+    compares("a == b == c == d == e", "a b c ");
+    CHECK_OK(medvl_text_puts(&deep, "1", &err), &err);
+    for (int i = 0; i < 50000; i++)
+        CHECK_OK(medvl_text_puts(&deep, " + 1", &err), &err);
+    CHECK_OK(medvl_text_puts(&deep, " == x", &err), &err);
+    compares(deep.data, "x ");
+    medvl_text_release(&deep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_expression_says_what_it_compares),
         cmocka_unit_test(renderings_are_those_of_jinja2),
         cmocka_unit_test(every_byte_keeps_its_origin),
         cmocka_unit_test(variables_say_where_they_are_from),
