@@ -1,13 +1,14 @@
 /*
  * medvl-score - metrics with intervals, and image-free predictions.
  *
- * See man/medvl-score.1.  All the work is in lib/stage/score.c and
- * lib/stage/baseline.c.
+ * See man/medvl-score.1.  The work is in lib/stage/score.h and
+ * lib/stage/baseline.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cli.h"
+#include "lib/base/file.h"
 #include "lib/base/stream.h"
 #include "lib/stage/baseline.h"
 #include "lib/stage/score.h"
@@ -80,7 +81,8 @@ static int print_table(struct cli *cli)
     rc = names ? medvl_score_table(&text, names, files, cli->argc, &opt, &err)
                : medvl_fail(&err, MEDVL_ENOMEM, "out of memory");
     if (rc == MEDVL_OK)
-        rc = medvl_writer_open(&out, "-", "", false, &err);
+        rc = medvl_writer_open(&out, cli->output ? cli->output : "-", ".tmp",
+                               false, &err);
     if (rc == MEDVL_OK)
         rc = medvl_writer_put(out, text.data, text.size, &err);
     if (rc == MEDVL_OK)
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
         .about = "Score predictions, with intervals.",
         .operands = "[FILE ...]",
         .options = OPTIONS,
-        .has = CLI_HAS_RECORDS | CLI_HAS_SEED,
+        .has = CLI_HAS_RECORDS | CLI_HAS_SEED | CLI_HAS_OUTPUT,
     };
 
     cli_parse(&cli, argc, argv);
@@ -114,6 +116,9 @@ int main(int argc, char **argv)
         cli_misuse(&cli, "--table: which files? (NAME=FILE ...)");
     if (table && opt.per_record)
         cli_misuse(&cli, "--per-record: not with --table");
+    if (opt.per_record && cli.output &&
+        medvl_path_same(opt.per_record, cli.output))
+        cli_misuse(&cli, "--per-record and --output name one file");
     if (table)
         return print_table(&cli);
     return cli_sink(&cli, &medvl_score_sink, &opt);

@@ -1,7 +1,7 @@
 /*
  * Predictions to metrics with intervals: the work of medvl-score(1).
  *
- * Read next: baseline.h.
+ * Read next: score.c, score_table.c, then baseline.h.
  */
 #ifndef MEDVL_STAGE_SCORE_H
 #define MEDVL_STAGE_SCORE_H
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/eval/stats.h"
 #include "lib/stage/loop.h"
 
 /*
@@ -68,9 +69,50 @@ struct medvl_score_options {
  * and counted as double.  With `reference`, a reference record whose id
  * has no prediction is scored as a wrong one and counted as missing; a
  * prediction whose id the reference lacks has no answer and is counted as
- * extra alone.  All three are reported through `warn`, id by id up to 20.
+ * extra alone.  All three are reported through `warn`, id by id up to 20,
+ * with the file that has the record and the one that has not.
+ *
+ * auc fails when no record has a choice `positive`, and names those seen.
  */
 extern const struct medvl_sink medvl_score_sink;
+
+/* ---- the results themselves ------------------------------------------ */
+
+/* One metric over all records, or over those of one cell of `by`. */
+struct medvl_score_result {
+    int metric;       /* its place in the list */
+    const char *name; /* its name */
+    struct medvl_span by;
+    bool all; /* records, and `by` is {} */
+    struct medvl_interval interval;
+    int64_t n, unparsed;
+};
+
+/* What can be wrong with ids. */
+enum medvl_score_trouble {
+    MEDVL_SCORE_MISSING,
+    MEDVL_SCORE_EXTRA,
+    MEDVL_SCORE_DOUBLE,
+    MEDVL_SCORE_TROUBLES,
+};
+extern const char *const medvl_score_troubles[MEDVL_SCORE_TROUBLES];
+
+struct medvl_score_summary {
+    struct medvl_score_result *results; /* metric after metric, all first */
+    size_t count, room;
+    int64_t trouble[MEDVL_SCORE_TROUBLES];
+};
+
+/* Score one file of predictions. */
+struct medvl_score;
+int medvl_score_file(struct medvl_score **out, const char *file,
+                     const struct medvl_score_options *options,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_score_free(struct medvl_score *score);
+
+/* What came out; stays until medvl_score_free. */
+const struct medvl_score_summary *
+medvl_score_summary(const struct medvl_score *score);
 
 /*
  * Score several files alike and lay the metrics side by side as a table

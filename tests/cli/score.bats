@@ -61,6 +61,47 @@ END
     [[ $stderr == *choice_logprobs* ]]
 }
 
+@test "a positive choice that no record has is an error" {
+    cat >in.jsonl <<'END'
+{"id":"1","choices":{"A":"normal","B":"other"},"answer":"A"}
+{"id":"2","choices":{"A":"Normal","B":"tuberculosis"},"answer":"A"}
+{"id":"3","answer":"no"}
+END
+    run_code 1 medvl-score -m auc --positive pneumonia in.jsonl
+    [[ $stderr == *'in.jsonl: --positive: no record has the choice '* ]]
+    [[ $stderr == *'"pneumonia"; there are "normal", "other", "Normal", '* ]]
+    run_code 1 medvl-score -m auc --positive no --table x=in.jsonl
+    [[ $stderr == *'in.jsonl: --positive: no record has the choice "no"'* ]]
+    sed '1d;2d' in.jsonl >open.jsonl
+    run_code 1 medvl-score -m auc --positive pneumonia open.jsonl
+    [[ $stderr == *'open.jsonl: auc: no record has "choices"' ]]
+    seq 30 | sed 's/.*/{"id":"&","choices":{"A":"c&"},"answer":"A"}/' >in.jsonl
+    run_code 1 medvl-score -m auc --positive no in.jsonl
+    [[ $stderr == *'"c20", ...' ]]
+    # Where auc is not asked for, it does not matter.
+    echo '{"id":"1","answer":"x","prediction":"x"}' >in.jsonl
+    run_ok medvl-score --positive no in.jsonl
+}
+
+@test "the scores go to the file of --output" {
+    printf '%s\n' '{"id":"1","answer":"x","prediction":"x"}' >in.jsonl
+    medvl-score in.jsonl >want
+    run_ok medvl-score -o out in.jsonl
+    [ -z "$output" ]
+    cmp out want
+    medvl-score --table a=in.jsonl >want
+    run_ok medvl-score -o out --table a=in.jsonl
+    [ -z "$output" ]
+    cmp out want
+    medvl-score --predict commonest --from in.jsonl in.jsonl >want
+    run_ok medvl-score -o out --predict commonest --from in.jsonl in.jsonl
+    cmp out want
+    cp in.jsonl out
+    run_code 1 medvl-score -o out --table a=none
+    cmp out in.jsonl
+    run_code 2 medvl-score -o out --per-record ./out in.jsonl
+}
+
 @test "closed and open look at their own records" {
     cat >in.jsonl <<'END'
 {"id":"1","answer_type":"CLOSED","answer":"Yes","prediction":"yes, there is"}
@@ -124,8 +165,17 @@ END
     [ "$(value exact n)" = 5 ]
     [ "$(value exact missing) $(value f1 missing)" = '2 2' ]
     [ "$(value exact extra) $(value exact double)" = '1 1' ]
-    [[ $stderr == *'r3: missing'*'r4: missing'* ]]
-    [[ $stderr == *'r2: another record has this id'*'r9: extra'* ]]
+    said=$stderr
+    for line in 'in.jsonl:3: r2: another record has this id' \
+        'in.jsonl:4: r9: extra, ref.jsonl lacks it' \
+        'ref.jsonl: r3: missing from in.jsonl' \
+        'ref.jsonl: r4: missing from in.jsonl'; do
+        [[ $said == *"warning: $line"* ]]
+    done
+    cp in.jsonl in2.jsonl
+    run_ok medvl-score --reference ref.jsonl in.jsonl in2.jsonl
+    [[ $stderr == *'ref.jsonl: r3: missing from the predictions'* ]]
+    [[ $stderr == *'in2.jsonl:1: r1: another record has this id'* ]]
     run_code 1 medvl-score --reference in.jsonl in.jsonl
     run_code 1 medvl-score --reference /dev/null in.jsonl
 }
