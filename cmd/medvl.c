@@ -32,9 +32,35 @@ static bool own_folder(char *out, size_t size)
     return true;
 }
 
+/* medvl- and small letters: a name that a shell takes as it is. */
 static int is_command(const struct dirent *entry)
 {
-    return strncmp(entry->d_name, "medvl-", 6) == 0;
+    const char *name = entry->d_name;
+
+    return strncmp(name, "medvl-", 6) == 0 && name[6] &&
+           !name[6 + strspn(name + 6, "abcdefghijklmnopqrstuvwxyz")];
+}
+
+/* The name, and what its --help says between the usage and the options. */
+static void print_about(const char *command)
+{
+    char line[300];
+    FILE *help;
+
+    snprintf(line, sizeof(line), "./%s --help", command);
+    printf("%-9s", command + 6);
+    fflush(stdout);
+    help = popen(line, "r");
+    for (int i = 0; help && fgets(line, sizeof(line), help); i++) {
+        if (line[0] == '\n')
+            break;
+        line[strcspn(line, "\n")] = 0;
+        if (i > 0)
+            printf(" %s", line);
+    }
+    putchar('\n');
+    if (help)
+        pclose(help);
 }
 
 static int list_commands(struct cli *cli)
@@ -42,20 +68,18 @@ static int list_commands(struct cli *cli)
     char folder[PATH_MAX];
     struct dirent **names = NULL;
     struct medvl_error err = {0};
-    int count;
+    int count = -1;
 
-    if (!own_folder(folder, sizeof(folder)))
-        snprintf(folder, sizeof(folder), ".");
-    count = scandir(folder, &names, is_command, alphasort);
-    if (count < 0) {
-        medvl_fail(&err, MEDVL_EIO, "%s: %s", folder, strerror(errno));
-        return cli_finish(cli, err.code, &err);
-    }
+    if (own_folder(folder, sizeof(folder)) && chdir(folder) == 0)
+        count = scandir(".", &names, is_command, alphasort);
+    if (count < 0)
+        return cli_finish(cli, medvl_fail_system(&err, "the commands"), &err);
     for (int i = 0; i < count; i++) {
-        printf("%s\n", names[i]->d_name + 6);
+        print_about(names[i]->d_name);
         free(names[i]);
     }
     free(names);
+    puts("\nThe options of one: medvl help NAME.  The manual: man 7 medvl");
     return cli_finish(cli, MEDVL_OK, &err);
 }
 
@@ -64,12 +88,11 @@ static int run_command(struct cli *cli, char **argv)
 {
     char path[PATH_MAX + 300], name[256];
 
-    if (strchr(argv[0], '/') || strlen(argv[0]) > 200 ||
-        !own_folder(path, PATH_MAX))
-        cli_misuse(cli, "'%s' is no command; see medvl help", argv[0]);
+    if (!own_folder(path, PATH_MAX))
+        path[0] = 0;
     snprintf(name, sizeof(name), "medvl-%s", argv[0]);
     snprintf(path + strlen(path), sizeof(path) - strlen(path), "%s", name);
-    if (access(path, X_OK) < 0)
+    if (strchr(name, '/') || access(path, X_OK) < 0)
         cli_misuse(cli, "'%s' is no command; see medvl help", argv[0]);
     argv[0] = name;
     execv(path, argv);
@@ -90,13 +113,11 @@ int main(int argc, char **argv)
     cli_parse(&cli, argc, argv);
     if (cli.argc == 0)
         cli_misuse(&cli, "which command? (medvl help lists them)");
-    if (strcmp(cli.argv[0], "help") == 0 && cli.argc == 1)
+    if (strcmp(cli.argv[0], "help") != 0)
+        return run_command(&cli, cli.argv);
+    if (cli.argc == 1)
         return list_commands(&cli);
-    if (strcmp(cli.argv[0], "help") == 0) {
-        char help[] = "--help";
-        char *args[] = {cli.argv[1], help, NULL};
-
-        return run_command(&cli, args);
-    }
+    cli.argv[0] = cli.argv[1];
+    cli.argv[1] = (char[]){"--help"};
     return run_command(&cli, cli.argv);
 }

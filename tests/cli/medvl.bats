@@ -12,7 +12,13 @@ load helper
 
 @test "medvl help lists the commands, and shows one's help" {
     run_ok medvl help
-    [[ " ${lines[*]} " == *" split "* ]]
+    for path in "${MEDVL_BIN:-$ROOT/build/debug/bin}"/medvl-*; do
+        name=${path##*/medvl-}
+        about=$(medvl help "$name" | sed '1d;/^$/q' | xargs)
+        grep -qx "$name  *$about" <<<"$output"
+    done
+    [ "${#lines[@]}" -lt 24 ]
+    [ -z "$(awk 'length > 79' <<<"$output")" ]
     run_ok medvl help split
     [[ "$output" == "Usage: medvl-split"* ]]
 }
