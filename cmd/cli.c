@@ -665,6 +665,7 @@ void cli_parse(struct cli *cli, int argc, char **argv)
 
     hold_descriptors();
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN); /* a write over the limit is an error */
     make_rows(cli);
     state = cli->state;
     room = (size_t)state->count + 1;
@@ -706,7 +707,7 @@ int cli_finish(struct cli *cli, int rc, const struct medvl_error *err)
     clear_line(cli);
     if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout) ||
                     (close(STDOUT_FILENO) < 0 && errno != EBADF))) {
-        rc = medvl_fail(&late, MEDVL_EIO, "stdout: %s", strerror(errno));
+        rc = medvl_fail_output(&late, "stdout");
         err = &late;
     }
     if (rc < 0) {

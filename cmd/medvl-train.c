@@ -72,7 +72,7 @@ static int log_line(void *arg, struct medvl_span line,
     (void)arg;
     fwrite(line.data, 1, line.size, stdout);
     putchar('\n');
-    return fflush(stdout) ? medvl_fail_system(err, "stdout") : MEDVL_OK;
+    return fflush(stdout) ? medvl_fail_output(err, "stdout") : MEDVL_OK;
 }
 
 static void show_progress(void *arg, const char *text)

@@ -96,7 +96,7 @@ static int write_all(int fd, const char *data, size_t size, const char *path,
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return medvl_fail_system(err, path);
+            return medvl_fail_output(err, path);
         data += put;
         size -= (size_t)put;
     }
@@ -118,7 +118,7 @@ static int sync_folder_of(const char *path, struct medvl_error *err)
         return medvl_no_memory(err);
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-        rc = medvl_fail_system(err, folder);
+        rc = medvl_fail_output(err, folder);
     if (fd >= 0)
         close(fd);
     medvl_free(folder);
@@ -140,12 +140,12 @@ static int write_to(const char *path, const void *data, size_t size,
 
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
-        return medvl_fail_system(err, path);
+        return medvl_fail_output(err, path);
     rc = write_all(fd, data, size, path, err);
     if (rc == MEDVL_OK && !special && fsync(fd) < 0)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     if (close(fd) < 0 && rc == MEDVL_OK)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     return rc;
 }
 
@@ -162,10 +162,59 @@ int medvl_file_write(const char *path, const void *data, size_t size,
         return medvl_no_memory(err);
     rc = write_to(temp, data, size, false, err);
     if (rc == MEDVL_OK && rename(temp, path) < 0)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     if (rc == MEDVL_OK)
         rc = sync_folder_of(path, err);
     else
+        unlink(temp);
+    medvl_free(temp);
+    return rc;
+}
+
+static int copy_bytes(int to, int from, const char *target,
+                      const char *source, struct medvl_error *err)
+{
+    char piece[65536];
+    ssize_t got;
+    int rc = MEDVL_OK;
+
+    do {
+        do
+            got = read(from, piece, sizeof(piece));
+        while (got < 0 && errno == EINTR);
+        if (got < 0)
+            return medvl_fail_system(err, source);
+        rc = write_all(to, piece, (size_t)got, target, err);
+    } while (rc == MEDVL_OK && got > 0);
+    if (rc == MEDVL_OK && fsync(to) < 0)
+        rc = medvl_fail_output(err, target);
+    return rc;
+}
+
+int medvl_file_copy(const char *to, const char *from, struct medvl_error *err)
+{
+    char *temp = with_tail(to, ".tmp");
+    int in = -1, out = -1, rc = MEDVL_OK;
+
+    if (!temp)
+        return medvl_no_memory(err);
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0) {
+        rc = medvl_fail_system(err, from);
+    } else {
+        out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        rc = out < 0 ? medvl_fail_output(err, temp)
+                     : copy_bytes(out, in, temp, from, err);
+    }
+    if (in >= 0)
+        close(in);
+    if (out >= 0 && close(out) < 0 && rc == MEDVL_OK)
+        rc = medvl_fail_output(err, temp);
+    if (rc == MEDVL_OK && rename(temp, to) < 0)
+        rc = medvl_fail_output(err, to);
+    if (rc == MEDVL_OK)
+        rc = sync_folder_of(to, err);
+    else if (out >= 0)
         unlink(temp);
     medvl_free(temp);
     return rc;
@@ -222,6 +271,39 @@ bool medvl_folder_exists(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Stat the folder that `path` stands in; false when there is none. */
+static bool stat_folder_of(struct stat *st, const char *path,
+                           const char **name)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder;
+    bool found;
+
+    *name = slash ? slash + 1 : path;
+    folder = slash ? medvl_copy_string(path, (size_t)(slash - path) + 1)
+                   : medvl_copy_string(".", 1);
+    found = folder && stat(folder, st) == 0;
+    medvl_free(folder);
+    return found;
+}
+
+bool medvl_path_same(const char *a, const char *b)
+{
+    struct stat one, other;
+    const char *a_name, *b_name;
+
+    if (stat(a, &one) == 0 && stat(b, &other) == 0 && is_same(&one, &other))
+        return !S_ISCHR(one.st_mode);
+    return stat_folder_of(&one, a, &a_name) &&
+           stat_folder_of(&other, b, &b_name) && is_same(&one, &other) &&
+           strcmp(a_name, b_name) == 0;
+}
+
 int medvl_file_size(int64_t *out, const char *path, struct medvl_error *err)
 {
     struct stat st;
@@ -250,7 +332,7 @@ int medvl_folder_make(const char *path, struct medvl_error *err)
         kept = *at;
         *at = '\0';
         if (mkdir(copy, 0777) < 0 && !medvl_folder_exists(copy))
-            rc = medvl_fail_system(err, copy);
+            rc = medvl_fail_output(err, copy);
         *at = kept;
     }
     medvl_free(copy);
@@ -266,7 +348,7 @@ int medvl_path_remove(const char *path, struct medvl_error *err)
 
     walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     if (!walk)
-        return medvl_fail_system(err, path);
+        return medvl_fail_output(err, path);
     while (rc == MEDVL_OK && (errno = 0, entry = fts_read(walk))) {
         int failed = 0;
 
@@ -279,10 +361,10 @@ int medvl_path_remove(const char *path, struct medvl_error *err)
         else
             failed = unlink(entry->fts_path);
         if (failed < 0 && errno != ENOENT)
-            rc = medvl_fail_system(err, entry->fts_path);
+            rc = medvl_fail_output(err, entry->fts_path);
     }
     if (rc == MEDVL_OK && errno)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     fts_close(walk);
     return rc;
 }
@@ -293,9 +375,9 @@ static int sync_path(const char *path, struct medvl_error *err)
 
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return medvl_fail_system(err, path);
+        return medvl_fail_output(err, path);
     if (fsync(fd) < 0 && errno != EINVAL)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     close(fd);
     return rc;
 }
@@ -310,19 +392,19 @@ int medvl_path_publish(const char *from, const char *to,
 
     walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     if (!walk)
-        return medvl_fail_system(err, from);
+        return medvl_fail_output(err, from);
     while (rc == MEDVL_OK && (errno = 0, entry = fts_read(walk))) {
         if (entry->fts_info == FTS_F || entry->fts_info == FTS_DP)
             rc = sync_path(entry->fts_path, err);
         else if (entry->fts_errno && entry->fts_info != FTS_D)
             errno = entry->fts_errno,
-            rc = medvl_fail_system(err, entry->fts_path);
+            rc = medvl_fail_output(err, entry->fts_path);
     }
     if (rc == MEDVL_OK && errno)
-        rc = medvl_fail_system(err, from);
+        rc = medvl_fail_output(err, from);
     fts_close(walk);
     if (rc == MEDVL_OK && rename(from, to) < 0)
-        rc = medvl_fail_system(err, to);
+        rc = medvl_fail_output(err, to);
     if (rc == MEDVL_OK)
         rc = sync_folder_of(to, err);
     return rc;
@@ -338,9 +420,9 @@ int medvl_link_replace(const char *target, const char *path,
         return medvl_no_memory(err);
     unlink(temp);
     if (symlink(target, temp) < 0)
-        rc = medvl_fail_system(err, temp);
+        rc = medvl_fail_output(err, temp);
     else if (rename(temp, path) < 0)
-        rc = medvl_fail_system(err, path);
+        rc = medvl_fail_output(err, path);
     if (rc == MEDVL_OK)
         rc = sync_folder_of(path, err);
     else
@@ -437,12 +519,12 @@ int medvl_lock_take(struct medvl_lock *lock, const char *path,
     lock->fd = 0;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
-        return medvl_fail_system(err, path);
+        return medvl_fail_output(err, path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         rc = errno == EWOULDBLOCK
                  ? medvl_fail(err, MEDVL_EARG,
                               "%s: another process holds this lock", path)
-                 : medvl_fail_system(err, path);
+                 : medvl_fail_output(err, path);
         close(fd);
         return rc;
     }

@@ -38,6 +38,14 @@ void medvl_mapping_release(struct medvl_mapping *map);
 
 bool medvl_file_exists(const char *path);
 bool medvl_folder_exists(const char *path);
+
+/*
+ * Do two names mean one file?  They are links to one file, or the same name
+ * in one folder, whether it is there or not.  A character device (a
+ * terminal, /dev/null) is never the same as anything.
+ */
+bool medvl_path_same(const char *a, const char *b);
+
 int medvl_file_size(int64_t *out, const char *path,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
@@ -59,6 +67,12 @@ int medvl_path_publish(const char *from, const char *to,
 /* Point the symbolic link `path` at `target` by rename. */
 int medvl_link_replace(const char *target, const char *path,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Copy the regular file `from` to `to`, whole or not at all, in pieces.
+ */
+int medvl_file_copy(const char *to, const char *from,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Names in a folder without "." and "..", sorted by bytes. */
 struct medvl_names {

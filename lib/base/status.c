@@ -93,6 +93,17 @@ int medvl_fail_system(struct medvl_error *err, const char *path)
     return medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
 }
 
+int medvl_fail_output(struct medvl_error *err, const char *path)
+{
+    return medvl_fail(err, MEDVL_EOUTPUT, "%s: %s", path, strerror(errno));
+}
+
+bool medvl_is_fatal(int code)
+{
+    return code == MEDVL_ENOMEM || code == MEDVL_EDEVICE ||
+           code == MEDVL_EOUTPUT;
+}
+
 int medvl_context(struct medvl_error *err, const char *format, ...)
 {
     char text[2 * ROOM];

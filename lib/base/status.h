@@ -7,6 +7,7 @@
 #ifndef MEDVL_BASE_STATUS_H
 #define MEDVL_BASE_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MEDVL_VERSION "0.1.0"
@@ -26,11 +27,12 @@ extern "C" {
 enum medvl_status {
     MEDVL_OK = 0,
     MEDVL_ENOMEM = -1,       /* an allocation failed */
-    MEDVL_EIO = -2,          /* the system refused a read or write */
+    MEDVL_EIO = -2,          /* the system refused a read */
     MEDVL_EFORMAT = -3,      /* input bytes do not follow their format */
     MEDVL_EARG = -4,         /* a value the caller passed is out of range */
     MEDVL_EDEVICE = -5,      /* the accelerator reported an error */
     MEDVL_EUNSUPPORTED = -6, /* valid, but not built in */
+    MEDVL_EOUTPUT = -7,      /* the system refused what we write */
 };
 
 /* The caller's; no pointers, nothing to free; valid when zeroed. */
@@ -54,6 +56,19 @@ int medvl_fail(struct medvl_error *err, enum medvl_status code,
 
 /* MEDVL_EIO with "path: " and the system's words for errno. */
 int medvl_fail_system(struct medvl_error *err, const char *path);
+
+/*
+ * The same with MEDVL_EOUTPUT, for a file or folder that was to be made,
+ * written, renamed or removed.
+ */
+int medvl_fail_output(struct medvl_error *err, const char *path);
+
+/*
+ * Is this a failure of the machine (MEDVL_ENOMEM, MEDVL_EDEVICE,
+ * MEDVL_EOUTPUT), which the next record would meet too?  It is never the
+ * fault of a record and never set aside.
+ */
+bool medvl_is_fatal(int code);
 
 /*
  * Put "where: " in front of the text that is there.  Callers add where,

@@ -480,7 +480,7 @@ static int write_out(struct medvl_writer *w, const char *data, size_t size,
         if (put < 0 && errno == EAGAIN)
             poll(&ready, 1, -1);
         else if (put < 0 && errno != EINTR)
-            return medvl_fail_system(err, w->path);
+            return medvl_fail_output(err, w->path);
         if (put > 0) {
             data += put;
             size -= (size_t)put;
@@ -502,7 +502,7 @@ static int pack(struct medvl_writer *w, bool end, struct medvl_error *err)
         left = ZSTD_compressStream2(w->zstd, &out, &in,
                                     end ? ZSTD_e_end : ZSTD_e_continue);
         if (ZSTD_isError(left))
-            return medvl_fail(err, MEDVL_EIO, "%s: zstd: %s", w->path,
+            return medvl_fail(err, MEDVL_EOUTPUT, "%s: zstd: %s", w->path,
                               ZSTD_getErrorName(left));
         rc = write_out(w, w->packed.data, out.pos, err);
         if (rc < 0)
@@ -571,7 +571,7 @@ int medvl_writer_close(struct medvl_writer *writer, struct medvl_error *err)
     int rc = finish(writer, err);
 
     if (writer->owned && close(writer->fd) < 0 && rc == MEDVL_OK)
-        rc = medvl_fail_system(err, writer->path);
+        rc = medvl_fail_output(err, writer->path);
     if (rc == MEDVL_OK && writer->temp)
         rc = medvl_path_publish(writer->temp, writer->path, err);
     if (rc < 0 && writer->temp && !writer->keep)
@@ -624,7 +624,7 @@ static int open_output(struct medvl_writer *w, const char *suffix, bool append,
                      (append ? O_APPEND : O_TRUNC),
                  0666);
     if (w->fd < 0)
-        return medvl_fail_system(err, name);
+        return medvl_fail_output(err, name);
     w->owned = true;
     if (size > 4 && !strcmp(w->path + size - 4, ".zst"))
         return start_zstd(w, err);

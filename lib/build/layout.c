@@ -183,7 +183,7 @@ static int one_item(struct items *items, struct medvl_span span,
     if (rc == MEDVL_OK)
         return items->job->put(items->job->arg, medvl_text_span(&items->json),
                                items->human, err);
-    if (rc == MEDVL_ENOMEM)
+    if (medvl_is_fatal(rc))
         return rc;
     (void)medvl_context(err, "%s:%s%lld", items->job->path, unit,
                         (long long)number);
@@ -825,7 +825,7 @@ static int one_picture(const struct medvl_layout_job *job, const char *path,
     medvl_json_begin(&w, "images", '[');
     rc = medvl_layout_image(&w, path, job->root, err);
     if (rc < 0)
-        return rc == MEDVL_ENOMEM ? rc : job->bad(job->arg, err);
+        return medvl_is_fatal(rc) ? rc : job->bad(job->arg, err);
     medvl_json_end(&w);
     medvl_json_end(&w);
     put_origin(&w, job, NULL, NULL, NULL, (struct medvl_span){0});

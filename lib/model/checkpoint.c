@@ -22,7 +22,6 @@
 #define NAME_MAX_SIZE 128
 #define ALIGN         ((size_t)64)
 #define LOAD_STEP     ((size_t)64 << 20)
-#define COPY_MAX      ((size_t)1 << 30) /* of one file beside the weights */
 
 enum init {
     INIT_NORMAL,
@@ -789,18 +788,13 @@ static const char *const COMPANIONS[] = {
 static int copy_file(const char *from, const char *to, const char *name,
                      struct medvl_error *err)
 {
-    struct medvl_text text = {0};
     char *source = NULL, *target = NULL;
     int rc = medvl_path_join(&source, from, name, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_path_join(&target, to, name, err);
-    if (rc == MEDVL_OK && medvl_file_exists(source)) {
-        rc = medvl_file_read(&text, source, COPY_MAX, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_file_write(target, text.data, text.size, err);
-    }
-    medvl_text_release(&text);
+    if (rc == MEDVL_OK && medvl_file_exists(source))
+        rc = medvl_file_copy(target, source, err);
     medvl_free(source);
     medvl_free(target);
     return rc;

@@ -20,6 +20,7 @@
 #include "lib/image/region.h"
 #include "lib/image/resize.h"
 #include "lib/image/volume.h"
+#include "lib/stage/loop.h"
 
 #define NAMES_MAX ((size_t)64 << 20)
 
@@ -973,7 +974,7 @@ static int run_volumes(struct import *im, struct medvl_error *err)
 
     for (int i = 0; rc == MEDVL_OK && i < o->path_count; i++) {
         rc = one_volume(im, o->paths[i], err);
-        if (rc < 0 && rc != MEDVL_ENOMEM)
+        if (rc < 0 && !medvl_is_fatal(rc))
             rc = set_aside(im, err);
     }
     return rc;
@@ -1033,6 +1034,8 @@ static int open_output(struct import *im, struct medvl_error *err)
             rc = medvl_folder_make(folder, err);
         medvl_free(folder);
     }
+    if (rc == MEDVL_OK)
+        rc = medvl_loop_apart(o->output, ".tmp", o->rejects, err);
     if (rc == MEDVL_OK)
         rc = medvl_writer_open(&im->writer, o->output ? o->output : "-",
                                ".tmp", false, err);

@@ -155,8 +155,8 @@ static int write_reject(struct medvl_text *out,
 }
 
 /*
- * A record is bad, `err` says why.  With keep_going (and memory, and a
- * device that works) it is set aside and MEDVL_OK returned.
+ * A record is bad, `err` says why.  With keep_going it is set aside and
+ * MEDVL_OK returned, unless it is the machine that failed.
  */
 static int set_aside(struct medvl_out *out, const struct medvl_record *record,
                      struct medvl_span line, bool parsed,
@@ -169,8 +169,7 @@ static int set_aside(struct medvl_out *out, const struct medvl_record *record,
         medvl_fail(err, MEDVL_EARG, "failed without saying why");
     why = *err;
     place_error(err, record);
-    if (!out->keep_going || err->code == MEDVL_ENOMEM ||
-        err->code == MEDVL_EDEVICE) {
+    if (!out->keep_going || medvl_is_fatal(err->code)) {
         out->placed = true;
         return err->code;
     }
@@ -316,6 +315,46 @@ struct run {
     struct medvl_loop_count count;
 };
 
+/* Is `name`, with its temporary tail, the file `other`? */
+static int is_temporary_of(bool *is, const char *name, const char *tail,
+                           const char *other, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    const int rc = medvl_text_printf(&text, err, "%s%s", name, tail);
+
+    *is = rc == MEDVL_OK && medvl_path_same(text.data, other);
+    medvl_text_release(&text);
+    return rc;
+}
+
+int medvl_loop_apart(const char *output, const char *suffix,
+                     const char *rejects, struct medvl_error *err)
+{
+    const char *const names[2] = {output && strcmp(output, "-") ? output
+                                                                : NULL,
+                                  rejects && strcmp(rejects, "-") ? rejects
+                                                                  : NULL};
+    bool same;
+    int rc = MEDVL_OK;
+
+    if (!rejects)
+        return MEDVL_OK;
+    same = (!names[0] && !names[1]) ||
+           medvl_path_same(names[0] ? names[0] : "/dev/stdout",
+                           names[1] ? names[1] : "/dev/stdout");
+    if (!same && names[0] && names[1])
+        rc = is_temporary_of(&same, names[0], suffix, names[1], err);
+    if (rc == MEDVL_OK && !same && names[0] && names[1])
+        rc = is_temporary_of(&same, names[1], ".tmp", names[0], err);
+    if (rc == MEDVL_OK && same)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the output (%s) and the rejects (%s) would be one "
+                        "file",
+                        names[0] ? names[0] : "stdout",
+                        names[1] ? names[1] : "stdout");
+    return rc;
+}
+
 static int run_open(struct run *run, const struct medvl_loop_options *loop,
                     const char *suffix, struct medvl_error *err)
 {
@@ -323,13 +362,11 @@ static int run_open(struct run *run, const struct medvl_loop_options *loop,
 
     run->loop = loop;
     input_init(&run->in, loop);
-    rc = medvl_writer_open(&run->writer, loop->output ? loop->output : "-",
-                           suffix, loop->resume, err);
-    if (rc == MEDVL_OK && loop->rejects && loop->output &&
-        strcmp(loop->rejects, loop->output) == 0)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "%s: takes either the output or the rejects",
-                        loop->output);
+    rc = medvl_loop_apart(loop->output, suffix, loop->rejects, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_open(&run->writer,
+                               loop->output ? loop->output : "-", suffix,
+                               loop->resume, err);
     if (rc == MEDVL_OK && loop->rejects)
         rc = medvl_writer_open(&run->rejects, loop->rejects, ".tmp", false,
                                err);
@@ -830,7 +867,7 @@ static int cut_torn_line(const char *path, struct medvl_error *err)
         whole = (size_t)(end - map.data) + 1;
     medvl_mapping_release(&map);
     if (whole < size && truncate(path, (off_t)whole) < 0)
-        return medvl_fail_system(err, path);
+        return medvl_fail_output(err, path);
     return MEDVL_OK;
 }
 

@@ -52,6 +52,19 @@ struct medvl_loop_options {
     void *arg;
 };
 
+/*
+ * MEDVL_EARG, naming both, when records and rejects would end up in one
+ * file: by two names, through links, or because one is the other's
+ * temporary name.
+ *
+ *   output    NULL or "-": standard output
+ *   suffix    of its temporary name: ".tmp" or ".part"
+ *   rejects   NULL: none
+ */
+int medvl_loop_apart(const char *output, const char *suffix,
+                     const char *rejects,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Where a command puts records. */
 struct medvl_out;
 

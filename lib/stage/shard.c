@@ -263,7 +263,7 @@ static int put(struct shard *s, struct medvl_record *record,
     struct medvl_span values[MEDVL_MDS_FIELDS];
     int rc = encode(s, record, err);
 
-    if (rc == MEDVL_ENOMEM)
+    if (medvl_is_fatal(rc))
         return rc;
     if (rc < 0)
         return medvl_out_reject(out, record, err);

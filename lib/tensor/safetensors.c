@@ -5,7 +5,6 @@
  */
 #include "lib/tensor/safetensors.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -517,28 +516,6 @@ static void put_metadata(struct medvl_json_writer *w,
     medvl_json_end(w);
 }
 
-/* Pad with spaces so that data is 8-byte aligned; put the length first. */
-static int write_header(struct medvl_writer *writer, struct medvl_text *text,
-                        struct medvl_error *err)
-{
-    unsigned char size[8];
-    int rc = MEDVL_OK;
-
-    while (rc == MEDVL_OK && text->size % 8 != 0)
-        rc = medvl_text_putc(text, ' ', err);
-    if (rc == MEDVL_OK && text->size > HEADER_MAX)
-        rc = medvl_fail(err, MEDVL_EARG, "a header of %zu bytes",
-                        text->size);
-    if (rc < 0)
-        return rc;
-    for (int i = 0; i < 8; i++)
-        size[i] = (unsigned char)((uint64_t)text->size >> (8 * i));
-    rc = medvl_writer_put(writer, size, sizeof(size), err);
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_put(writer, text->data, text->size, err);
-    return rc;
-}
-
 static int refuse_doubles(const struct medvl_safetensors_entry *entries,
                           int64_t count, struct medvl_error *err)
 {
@@ -556,14 +533,13 @@ static int refuse_doubles(const struct medvl_safetensors_entry *entries,
     return rc;
 }
 
-int medvl_safetensors_write(const char *path,
-                            const struct medvl_safetensors_entry *entries,
-                            int64_t count, const char *const *metadata,
-                            struct medvl_error *err)
+/* The header, padded with spaces so that data is 8-byte aligned. */
+static int make_header(struct medvl_text *text,
+                       const struct medvl_safetensors_entry *entries,
+                       int64_t count, const char *const *metadata,
+                       struct medvl_error *err)
 {
-    struct medvl_text text = {0};
-    struct medvl_json_writer w = {.out = &text};
-    struct medvl_writer *writer = NULL;
+    struct medvl_json_writer w = {.out = text};
     size_t at = 0, bytes = 0;
     int rc = refuse_doubles(entries, count, err);
 
@@ -577,10 +553,35 @@ int medvl_safetensors_write(const char *path,
     medvl_json_end(&w);
     if (rc == MEDVL_OK)
         rc = medvl_json_write_end(&w, err);
+    while (rc == MEDVL_OK && text->size % 8 != 0)
+        rc = medvl_text_putc(text, ' ', err);
+    if (rc == MEDVL_OK && text->size > HEADER_MAX)
+        rc = medvl_fail(err, MEDVL_EARG, "a header of %zu bytes",
+                        text->size);
+    return rc;
+}
+
+int medvl_safetensors_write(const char *path,
+                            const struct medvl_safetensors_entry *entries,
+                            int64_t count, const char *const *metadata,
+                            struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    struct medvl_writer *writer = NULL;
+    unsigned char size[8];
+    size_t bytes = 0;
+    int rc = make_header(&text, entries, count, metadata, err);
+
+    if (rc < 0)
+        medvl_context(err, "%s", path);
+    for (int i = 0; i < 8; i++)
+        size[i] = (unsigned char)((uint64_t)text.size >> (8 * i));
     if (rc == MEDVL_OK)
         rc = medvl_writer_open(&writer, path, ".tmp", false, err);
     if (rc == MEDVL_OK)
-        rc = write_header(writer, &text, err);
+        rc = medvl_writer_put(writer, size, sizeof(size), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_put(writer, text.data, text.size, err);
     for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
         rc = check_dense(&bytes, entries[i].name, &entries[i].tensor, err);
         if (rc == MEDVL_OK)
@@ -592,7 +593,7 @@ int medvl_safetensors_write(const char *path,
     }
     medvl_writer_free(writer);
     medvl_text_release(&text);
-    return rc < 0 ? medvl_context(err, "%s", path) : rc;
+    return rc;
 }
 
 /* ---- writing in pieces ----------------------------------------------- */
@@ -624,8 +625,7 @@ int medvl_safetensors_writer_open(struct medvl_safetensors_writer **out,
         writer->data_path = text.data; /* a text's memory is medvl_free's */
         writer->data = fopen(text.data, "wb");
         if (!writer->data)
-            rc = medvl_fail(err, MEDVL_EIO, "%s: %s", text.data,
-                            strerror(errno));
+            rc = medvl_fail_output(err, text.data);
     } else {
         medvl_text_release(&text);
     }
@@ -659,8 +659,7 @@ int medvl_safetensors_writer_put(struct medvl_safetensors_writer *writer,
         return medvl_no_memory(err);
     writer->count++;
     if (bytes > 0 && fwrite(tensor->data, 1, bytes, writer->data) != bytes)
-        return medvl_fail(err, MEDVL_EIO, "%s: %s", writer->data_path,
-                          strerror(errno));
+        return medvl_fail_output(err, writer->data_path);
     return MEDVL_OK;
 }
 
@@ -693,8 +692,7 @@ int medvl_safetensors_writer_close(struct medvl_safetensors_writer *writer,
     int rc = MEDVL_OK;
 
     if (fclose(writer->data) != 0)
-        rc = medvl_fail(err, MEDVL_EIO, "%s: %s", writer->data_path,
-                        strerror(errno));
+        rc = medvl_fail_output(err, writer->data_path);
     writer->data = NULL;
     if (rc == MEDVL_OK)
         rc = medvl_mapping_open(&map, writer->data_path, err);

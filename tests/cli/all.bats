@@ -147,10 +147,10 @@ head_ends_quietly() {
 one_file_for_both_is_refused() {
     local code=0
     rm -f both both.tmp
-    filter "$1" -k -o both --rejects both <<<'{"id":"a","text":"a"}' \
+    filter "$1" -k -o both --rejects ./both <<<'{"id":"a","text":"a"}' \
         >out 2>err || code=$?
     [ "$code" -ne 111 ] || return 0
-    [ "$code" -eq 1 ] && grep -q 'either the output or the rejects' err &&
+    [ "$code" -eq 1 ] && grep -q 'would be one file' err &&
         [ ! -e both ] && [ ! -e both.tmp ]
 }
 

@@ -59,8 +59,8 @@ static void what_cannot_be_read_or_written_is_named(void **state)
     CHECK_FAILS(medvl_file_read(&text, "/no/such", 10, &err), MEDVL_EIO, &err,
                 "/no/such: No such file");
     CHECK_FAILS(medvl_file_read(&text, "/", 10, &err), MEDVL_EIO, &err, "/: ");
-    CHECK_FAILS(medvl_file_write("/no/such", "x", 1, &err), MEDVL_EIO, &err,
-                "/no/such.tmp");
+    CHECK_FAILS(medvl_file_write("/no/such", "x", 1, &err), MEDVL_EOUTPUT,
+                &err, "/no/such.tmp");
     CHECK_FAILS(medvl_mapping_open(&map, "/", &err), MEDVL_EIO, &err,
                 "regular");
     CHECK_FAILS(medvl_file_size(&size, "/", &err), MEDVL_EIO, &err, "regular");
@@ -73,11 +73,69 @@ static void a_full_disk_is_an_error_and_a_device_stays_one(void **state)
     struct stat st;
 
     (void)state;
-    CHECK_FAILS(medvl_file_write("/dev/full", "x", 1, &err), MEDVL_EIO, &err,
-                "No space");
+    CHECK_FAILS(medvl_file_write("/dev/full", "x", 1, &err), MEDVL_EOUTPUT,
+                &err, "No space");
     CHECK_OK(medvl_file_write("/dev/null", "x", 1, &err), &err);
     assert_int_equal(stat("/dev/null", &st), 0);
     assert_true(S_ISCHR(st.st_mode));
+}
+
+static void a_copy_is_whole_or_absent(void **state)
+{
+    struct medvl_text bytes = {0}, back = {0};
+    struct medvl_error err = {0};
+    char *from = check_temp("from"), *to = check_temp("to");
+    char *temp = check_temp("to.tmp");
+
+    (void)state;
+    for (int i = 0; i < 100000; i++)
+        CHECK_OK(medvl_text_printf(&bytes, &err, "%d,", i), &err);
+    CHECK_OK(medvl_file_write(from, bytes.data, bytes.size, &err), &err);
+    CHECK_OK(medvl_file_write(to, "old", 3, &err), &err);
+    CHECK_OK(medvl_file_copy(to, from, &err), &err);
+    CHECK_OK(medvl_file_read(&back, to, 1 << 20, &err), &err);
+    assert_int_equal(back.size, bytes.size);
+    assert_memory_equal(back.data, bytes.data, back.size);
+    CHECK_FAILS(medvl_file_copy(to, "/no/such", &err), MEDVL_EIO, &err,
+                "/no/such: No such file");
+    CHECK_FAILS(medvl_file_copy(to, "/", &err), MEDVL_EIO, &err, "/: Is a");
+    CHECK_FAILS(medvl_file_copy("/no/such", from, &err), MEDVL_EOUTPUT, &err,
+                "/no/such.tmp: No such");
+    medvl_text_clear(&back);
+    CHECK_OK(medvl_file_read(&back, to, 1 << 20, &err), &err);
+    assert_int_equal(back.size, bytes.size);
+    assert_false(medvl_file_exists(temp));
+    medvl_text_release(&bytes);
+    medvl_text_release(&back);
+    medvl_free(from);
+    medvl_free(to);
+    medvl_free(temp);
+}
+
+static void one_file_is_known_by_all_its_names(void **state)
+{
+    struct medvl_error err = {0};
+    char *folder = check_temp("same"), *a = check_temp("same/a");
+    char *dotted = check_temp("same/../same/./a"), *b = check_temp("same/b");
+    char *other = check_temp("same/c");
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    assert_true(medvl_path_same(a, dotted)); /* neither is there */
+    assert_false(medvl_path_same(a, b));
+    assert_true(medvl_path_same("x", "./x"));
+    assert_false(medvl_path_same("/no/such/a", "/no/such/a"));
+    CHECK_OK(medvl_file_write(a, "x", 1, &err), &err);
+    assert_int_equal(link(a, b), 0);
+    assert_int_equal(symlink("b", other), 0);
+    assert_true(medvl_path_same(a, b) && medvl_path_same(a, other));
+    assert_false(medvl_path_same("/dev/null", "/dev/null"));
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+    medvl_free(a);
+    medvl_free(b);
+    medvl_free(dotted);
+    medvl_free(other);
 }
 
 static void a_map_shows_the_bytes_and_an_empty_file_none(void **state)
@@ -112,7 +170,7 @@ static void folders_are_made_listed_published_and_removed(void **state)
     CHECK_OK(medvl_folder_make(deep, &err), &err);
     CHECK_OK(medvl_file_write(b, "b", 1, &err), &err);
     CHECK_OK(medvl_file_write(a, "a", 1, &err), &err);
-    CHECK_FAILS(medvl_folder_make(in, &err), MEDVL_EIO, &err, "f.tmp/a");
+    CHECK_FAILS(medvl_folder_make(in, &err), MEDVL_EOUTPUT, &err, "f.tmp/a");
     assert_int_equal(symlink("/nowhere", in), -1);
     CHECK_OK(medvl_link_replace("/nowhere", b, &err), &err);
     CHECK_OK(medvl_path_publish(from, to, &err), &err);
@@ -128,7 +186,7 @@ static void folders_are_made_listed_published_and_removed(void **state)
     CHECK_OK(medvl_path_remove(to, &err), &err);
     CHECK_FAILS(medvl_folder_list(&names, to, &err), MEDVL_EIO, &err,
                 "No such");
-    CHECK_FAILS(medvl_path_publish(to, from, &err), MEDVL_EIO, &err,
+    CHECK_FAILS(medvl_path_publish(to, from, &err), MEDVL_EOUTPUT, &err,
                 "No such");
     medvl_free(deep);
     medvl_free(from);
@@ -211,6 +269,8 @@ int main(void)
         cmocka_unit_test(a_file_larger_than_allowed_is_refused_unread),
         cmocka_unit_test(what_cannot_be_read_or_written_is_named),
         cmocka_unit_test(a_full_disk_is_an_error_and_a_device_stays_one),
+        cmocka_unit_test(a_copy_is_whole_or_absent),
+        cmocka_unit_test(one_file_is_known_by_all_its_names),
         cmocka_unit_test(a_map_shows_the_bytes_and_an_empty_file_none),
         cmocka_unit_test(folders_are_made_listed_published_and_removed),
         cmocka_unit_test(removing_does_not_follow_links),

@@ -1,6 +1,8 @@
 /* The loops: order, threads, bad records, failed streams, windows. */
 #include "tests/unit/check.h"
 
+#include <errno.h>
+
 #include "lib/stage/loop.h"
 
 static char *in_path, *out_path, *rejects_path;
@@ -47,7 +49,8 @@ static struct medvl_loop_options options(void)
     return loop;
 }
 
-/* "n" lines of output a record; a record with "bad" fails halfway. */
+/* "n" lines of output a record; a record with "bad" fails halfway, one with
+ * "full" cannot write its side file. */
 static int copy(void *worker, struct medvl_record *record,
                 struct medvl_out *out, struct medvl_error *err)
 {
@@ -60,6 +63,10 @@ static int copy(void *worker, struct medvl_record *record,
         rc = medvl_parse_int(&times, n, 0, 9, err);
     for (int64_t i = 0; i < times && rc == MEDVL_OK; i++)
         rc = medvl_out_write(out, record, err);
+    if (rc == MEDVL_OK && medvl_record_has(record, "full")) {
+        errno = ENOSPC;
+        return medvl_fail_output(err, "side.png");
+    }
     if (rc == MEDVL_OK && medvl_record_has(record, "bad")) {
         rc = medvl_record_set(record, "bad", medvl_span("0"), err);
         return rc < 0 ? rc : medvl_fail(err, MEDVL_EARG, "is bad");
@@ -182,6 +189,56 @@ static void what_is_set_aside_and_what_passes_add_up(void **state)
              "%s:5: byte 1: not an object\n",
              in_path, in_path, in_path);
     assert_string_equal(said.data, want);
+}
+
+static void what_cannot_be_written_is_no_bad_record(void **state)
+{
+    struct medvl_loop_options loop = options();
+    struct medvl_loop_count count = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_input("{\"id\":\"a\",\"bad\":1}\n"
+                "{\"id\":\"b\",\"full\":1}\n{\"id\":\"c\"}\n");
+    loop.keep_going = true;
+    CHECK_FAILS(medvl_loop_map(&COPY, NULL, &loop, &count, &err),
+                MEDVL_EOUTPUT, &err, ":2: b: side.png: No space");
+    assert_int_equal(count.rejected, 1);
+    assert_false(medvl_file_exists(out_path));
+}
+
+static void records_and_rejects_are_kept_apart(void **state)
+{
+    char *dotted = check_temp("./out.jsonl");
+    char *temp = check_temp("out.jsonl.tmp"), *part = check_temp("p.part");
+    char *p = check_temp("p");
+    struct medvl_loop_options loop = options();
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_input("{\"id\":\"a\"}\n");
+    loop.keep_going = true;
+    loop.rejects = dotted;
+    CHECK_FAILS(medvl_loop_map(&COPY, NULL, &loop, NULL, &err), MEDVL_EARG,
+                &err, dotted);
+    assert_non_null(strstr(err.text, out_path));
+    assert_false(medvl_file_exists(out_path) || medvl_file_exists(temp));
+    CHECK_FAILS(medvl_loop_apart(out_path, ".tmp", temp, &err), MEDVL_EARG,
+                &err, "would be one file");
+    CHECK_FAILS(medvl_loop_apart(temp, ".tmp", out_path, &err), MEDVL_EARG,
+                &err, "would be one file");
+    CHECK_FAILS(medvl_loop_apart(p, ".part", part, &err), MEDVL_EARG, &err,
+                "would be one file");
+    CHECK_FAILS(medvl_loop_apart(NULL, ".tmp", "-", &err), MEDVL_EARG, &err,
+                "stdout");
+    CHECK_OK(medvl_loop_apart(p, ".tmp", part, &err), &err);
+    CHECK_OK(medvl_loop_apart(p, ".tmp", "-", &err), &err);
+    CHECK_OK(medvl_loop_apart("-", ".tmp", p, &err), &err);
+    CHECK_OK(medvl_loop_apart("-", ".tmp", NULL, &err), &err);
+    medvl_free(dotted);
+    medvl_free(temp);
+    medvl_free(part);
+    medvl_free(p);
 }
 
 static void a_failed_stream_fails_every_loop(void **state)
@@ -440,6 +497,8 @@ int main(void)
                                clean),
         cmocka_unit_test_setup(what_is_set_aside_and_what_passes_add_up,
                                clean),
+        cmocka_unit_test_setup(what_cannot_be_written_is_no_bad_record, clean),
+        cmocka_unit_test_setup(records_and_rejects_are_kept_apart, clean),
         cmocka_unit_test_setup(a_failed_stream_fails_every_loop, clean),
         cmocka_unit_test_setup(an_empty_input_gives_an_empty_output, clean),
         cmocka_unit_test_setup(a_line_over_the_limit_is_refused, clean),

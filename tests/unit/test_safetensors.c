@@ -179,6 +179,23 @@ static void files_that_lie_are_refused(void **state)
     medvl_free(path);
 }
 
+static void an_error_of_writing_names_the_file_once(void **state)
+{
+    float data[2] = {1, 2};
+    const struct medvl_tensor t = {
+        .data = data, .dtype = MEDVL_DTYPE_F32, .rank = 1, .size = {2}, .stride = 2};
+    const struct medvl_safetensors_entry entry = {"w", t};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_FAILS(medvl_safetensors_write("/dev/full", &entry, 1, NULL, &err),
+                MEDVL_EOUTPUT, &err, "/dev/full: No space");
+    assert_null(strstr(err.text + 1, "/dev/full"));
+    CHECK_FAILS(medvl_safetensors_write("/no/such", &entry, 1, NULL, &err),
+                MEDVL_EOUTPUT, &err, "/no/such.tmp: No such file");
+    assert_null(strstr(err.text + 1, "/no/such"));
+}
+
 static void types_without_kernels_can_be_seen(void **state)
 {
     char *path = check_temp("types.safetensors");
@@ -293,6 +310,7 @@ int main(void)
         cmocka_unit_test(pieces_give_the_same_file_as_the_whole),
         cmocka_unit_test(names_twice_and_rows_with_gaps_are_not_written),
         cmocka_unit_test(files_that_lie_are_refused),
+        cmocka_unit_test(an_error_of_writing_names_the_file_once),
         cmocka_unit_test(types_without_kernels_can_be_seen),
         cmocka_unit_test(a_folder_is_read_by_its_index),
         cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),

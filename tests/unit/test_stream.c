@@ -287,12 +287,12 @@ static void a_full_disk_is_an_error(void **state)
     CHECK_OK(medvl_writer_open(&writer, "/dev/full", ".tmp", false, &err),
              &err);
     CHECK_OK(medvl_writer_put(writer, "x", 1, &err), &err);
-    CHECK_FAILS(medvl_writer_close(writer, &err), MEDVL_EIO, &err,
+    CHECK_FAILS(medvl_writer_close(writer, &err), MEDVL_EOUTPUT, &err,
                 "/dev/full: No space");
     CHECK_OK(medvl_writer_open(&writer, "/dev/full", ".part", false, &err),
              &err);
-    CHECK_FAILS(medvl_writer_put(writer, data, sizeof(data), &err), MEDVL_EIO,
-                &err, "No space");
+    CHECK_FAILS(medvl_writer_put(writer, data, sizeof(data), &err),
+                MEDVL_EOUTPUT, &err, "No space");
     medvl_writer_free(writer);
 }
 
@@ -322,7 +322,7 @@ static void the_name_appears_when_all_is_written(void **state)
     CHECK_OK(medvl_file_read(&text, path, 100, &err), &err);
     assert_string_equal(text.data, "1\n2\n");
     CHECK_FAILS(medvl_writer_open(&writer, "/no/such", ".tmp", false, &err),
-                MEDVL_EIO, &err, "/no/such.tmp");
+                MEDVL_EOUTPUT, &err, "/no/such.tmp");
     medvl_writer_free(NULL);
     medvl_text_release(&text);
     medvl_free(path);
