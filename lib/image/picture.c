@@ -690,7 +690,7 @@ static int write_all(const char *path, const struct medvl_text *bytes,
     int problem = 0;
 
     if (fd < 0)
-        return medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
+        return medvl_fail_output(err, path);
     while (done < bytes->size && !problem) {
         const ssize_t n = write(fd, bytes->data + done, bytes->size - done);
 
@@ -702,7 +702,8 @@ static int write_all(const char *path, const struct medvl_text *bytes,
     if (close(fd) != 0 && !problem)
         problem = errno;
     if (problem)
-        return medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(problem));
+        return medvl_fail(err, MEDVL_EOUTPUT, "%s: %s", path,
+                          strerror(problem));
     return MEDVL_OK;
 }
 
@@ -737,7 +738,7 @@ int medvl_picture_write(const struct medvl_picture *picture, const char *path,
         goto done;
     rc = write_all(name.data, &bytes, err);
     if (rc == MEDVL_OK && rename(name.data, path) != 0)
-        rc = medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
+        rc = medvl_fail_output(err, path);
     if (rc < 0)
         (void)unlink(name.data);
 done:
@@ -776,62 +777,105 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
     return MEDVL_OK;
 }
 
-/* The value of the given rank (from 0), by Hoare's selection. */
-static float select_rank(float *values, int64_t count, int64_t rank)
+/*
+ * Percentiles by counting, not sorting: floats as whole numbers in the same
+ * order are counted by their upper 16 bits; then, in the two classes where
+ * the wanted ranks fall, by their lower 16.
+ */
+struct counts {
+    int64_t upper[65536], lower[2][65536];
+};
+
+/* Rising with the value. */
+static uint32_t order_of(float value)
 {
-    int64_t low = 0, high = count - 1;
+    uint32_t bits;
 
-    while (low < high) {
-        const float pivot = values[low + (high - low) / 2];
-        int64_t i = low - 1, j = high + 1;
-
-        for (;;) {
-            do
-                i++;
-            while (values[i] < pivot);
-            do
-                j--;
-            while (values[j] > pivot);
-            if (i >= j)
-                break;
-            const float swap = values[i];
-
-            values[i] = values[j];
-            values[j] = swap;
-        }
-        if (rank <= j)
-            high = j;
-        else
-            low = j + 1;
-    }
-    return values[rank];
+    memcpy(&bits, &value, sizeof(bits));
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-void medvl_window_range(double *low, double *high,
-                        const struct medvl_window *window,
-                        float *values, size_t count)
+static double value_of(uint32_t order)
 {
-    const double ends[2] = {window->a, window->b};
-    double *out[2] = {low, high};
-    size_t kept = 0;
+    const uint32_t bits =
+        order & 0x80000000u ? order & 0x7fffffffu : ~order;
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+/* The class of the `*rank`-th (from 1), which becomes its rank in there. */
+static uint32_t find_class(const int64_t counts[65536], int64_t *rank)
+{
+    uint32_t k = 0;
+
+    while (*rank > counts[k])
+        *rank -= counts[k++];
+    return k;
+}
+
+static void find_percentiles(double *ends[2], struct counts *counts,
+                             const struct medvl_window *window,
+                             float (*value)(const void *, size_t),
+                             const void *from, size_t count)
+{
+    const double share[2] = {window->a / 100, window->b / 100};
+    int64_t rank[2], kept = 0;
+    uint32_t class[2];
+
+    for (size_t i = 0; i < count; i++) {
+        const float v = value(from, i);
+
+        if (v != 0 && isfinite(v)) {
+            counts->upper[order_of(v) >> 16]++;
+            kept++;
+        }
+    }
+    if (!kept)
+        return;
+    for (int e = 0; e < 2; e++) {
+        const double r = ceil(share[e] * (double)kept);
+
+        rank[e] = r < 1 ? 1 : r > (double)kept ? kept
+                                               : (int64_t)r;
+        class[e] = find_class(counts->upper, &rank[e]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const float v = value(from, i);
+        const uint32_t order = order_of(v);
+
+        for (int e = 0; e < 2; e++)
+            if (order >> 16 == class[e] && v != 0)
+                counts->lower[e][order & 0xffff]++;
+    }
+    for (int e = 0; e < 2; e++)
+        *ends[e] = value_of(class[e] << 16 |
+                            find_class(counts->lower[e], &rank[e]));
+}
+
+int medvl_window_range(double *low, double *high,
+                       const struct medvl_window *window,
+                       float (*value)(const void *from, size_t index),
+                       const void *from, size_t count,
+                       struct medvl_error *err)
+{
+    struct counts *counts;
 
     if (!window->percentile) {
         *low = window->a - window->b / 2;
         *high = window->a + window->b / 2;
-        return;
+        return MEDVL_OK;
     }
-    for (size_t i = 0; i < count; i++)
-        if (values[i] != 0 && isfinite(values[i]))
-            values[kept++] = values[i];
     *low = 0;
     *high = 1;
-    for (int i = 0; i < 2 && kept; i++) {
-        double rank = ceil(ends[i] / 100 * (double)kept);
-
-        rank = rank < 1 ? 1 : rank > (double)kept ? (double)kept
-                                                  : rank;
-        *out[i] = select_rank(values, (int64_t)kept, (int64_t)rank - 1);
-    }
+    counts = medvl_alloc(1, sizeof(*counts));
+    if (!counts)
+        return medvl_no_memory(err);
+    find_percentiles((double *[2]){low, high}, counts, window, value, from,
+                     count);
+    medvl_free(counts);
+    return MEDVL_OK;
 }
 
 uint8_t medvl_window_apply(double value, double low, double high)
@@ -843,8 +887,10 @@ uint8_t medvl_window_apply(double value, double low, double high)
     return (uint8_t)((value - low) / (high - low) * 255 + 0.5);
 }
 
-static double sample(const struct medvl_picture *picture, size_t index)
+static float sample(const void *from, size_t index)
 {
+    const struct medvl_picture *picture = from;
+
     return picture->depth == 16 ? ((const uint16_t *)picture->data)[index]
                                 : ((const uint8_t *)picture->data)[index];
 }
@@ -855,7 +901,6 @@ int medvl_picture_window(struct medvl_picture *picture,
 {
     const size_t count = (size_t)(picture->width * picture->height);
     struct medvl_picture out = {0};
-    float *values = NULL;
     double low, high;
     int rc;
 
@@ -868,20 +913,12 @@ int medvl_picture_window(struct medvl_picture *picture,
     if (picture->channels != 1)
         return medvl_fail(err, MEDVL_EARG,
                           "a window applies to grey, not to colour");
-    rc = medvl_picture_make(&out, picture->width, picture->height, 1, 8, err);
+    rc = medvl_window_range(&low, &high, window, sample, picture, count, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_make(&out, picture->width, picture->height, 1, 8,
+                                err);
     if (rc < 0)
         return rc;
-    if (window->percentile) {
-        values = medvl_alloc(count, sizeof(*values));
-        if (!values) {
-            medvl_picture_release(&out);
-            return medvl_no_memory(err);
-        }
-        for (size_t i = 0; i < count; i++)
-            values[i] = (float)sample(picture, i);
-    }
-    medvl_window_range(&low, &high, window, values, count);
-    medvl_free(values);
     for (size_t i = 0; i < count; i++)
         ((uint8_t *)out.data)[i] =
             medvl_window_apply(sample(picture, i), low, high);

@@ -118,12 +118,17 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
  * The values that become 0 and 255.  A percentile p of n values is the
  * value at rank ceil(p / 100 * n), from 1, in rising order.
  *
- *   values   count of them, used for percentiles only; their order is
- *            changed and those that are zero or not finite are passed over
+ *   value   gives value number 0..count-1 of `from`, asked for percentiles
+ *           only, each two times; zeros and what is not finite are passed
+ *           over
+ *
+ * Percentiles take 1.5 MiB, whatever the count.
  */
-void medvl_window_range(double *low, double *high,
-                        const struct medvl_window *window,
-                        float *values, size_t count);
+int medvl_window_range(double *low, double *high,
+                       const struct medvl_window *window,
+                       float (*value)(const void *from, size_t index),
+                       const void *from, size_t count,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* 0..255 for one value, rounded to nearest; not a number gives 0. */
 uint8_t medvl_window_apply(double value, double low, double high);

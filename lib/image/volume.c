@@ -271,26 +271,22 @@ bool medvl_volume_is_grey8(const struct medvl_volume *volume)
            volume->offset == 0;
 }
 
+static float shown(const void *from, size_t index)
+{
+    const struct medvl_volume *volume = from;
+
+    return (float)(stored(volume, index) * volume->slope + volume->offset);
+}
+
 int medvl_volume_range(double *low, double *high,
                        const struct medvl_volume *volume,
                        const struct medvl_window *window,
                        struct medvl_error *err)
 {
-    const size_t count = (size_t)(volume->size[0] * volume->size[1] *
-                                  volume->size[2]);
-    float *values = NULL;
-
-    if (window->percentile) {
-        values = medvl_alloc(count, sizeof(*values));
-        if (!values)
-            return medvl_no_memory(err);
-        for (size_t i = 0; i < count; i++)
-            values[i] = (float)(stored(volume, i) * volume->slope +
-                                volume->offset);
-    }
-    medvl_window_range(low, high, window, values, count);
-    medvl_free(values);
-    return MEDVL_OK;
+    return medvl_window_range(low, high, window, shown, volume,
+                              (size_t)(volume->size[0] * volume->size[1] *
+                                       volume->size[2]),
+                              err);
 }
 
 bool medvl_volume_same_grid(const struct medvl_volume *a,
@@ -436,8 +432,7 @@ void medvl_slice_values(float *out, const struct medvl_volume *volume,
                 row + step[slicing->column] *
                           flipped(x, slicing->width, slicing->column_flip);
 
-            *out++ = (float)(stored(volume, (size_t)at) * volume->slope +
-                             volume->offset);
+            *out++ = shown(volume, (size_t)at);
         }
     }
 }

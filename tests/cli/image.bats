@@ -164,6 +164,15 @@ none of 2 records" ]
     grep -q '"b"' bad.jsonl
 }
 
+@test "a picture that cannot be written is not its record's fault" {
+    { record a '' && record b ''; } >in.jsonl
+    # Files may have 0 KiB: that is a full disk, but for the errno.
+    run bash -c 'ulimit -f 0; medvl-image -k --out px in.jsonl 2>&1'
+    [ "$status" -eq 1 ]
+    [[ "${lines[0]}" == *'in.jsonl:1: a: image 1: px/'*': File too large' ]]
+    [ -z "$(ls px)" ]
+}
+
 @test "a PNG of 2^31 pixels is refused in little memory" {
     use_release
     # 65535 x 32768, one byte of data; the check sums are right

@@ -147,6 +147,21 @@ line() {
     [[ "$stderr" == *'cut.nii: '*'text.nii: '* ]]
 }
 
+@test "slices that cannot be written are not their volume's fault" {
+    volumes
+    run bash -c 'ulimit -f 0; medvl-import -k --out px nifti t1.nii t1.nii 2>&1'
+    [ "$status" -eq 1 ]
+    [[ "${lines[0]}" == 'medvl-import: px/'*': File too large' ]]
+    [ -z "$(ls px)" ]
+}
+
+@test "records and rejects of an import are kept apart" {
+    volumes
+    run_code 1 medvl-import -k -o all --rejects ./all --out px nifti t1.nii
+    [[ "$stderr" == *'(all)'*'(./all)'*'would be one file'* ]]
+    [ ! -e all ] && [ ! -e all.tmp ]
+}
+
 @test "a label volume on another grid is refused" {
     volumes
     { head -c 292 lab.nii && printf '\0\0\200\77' &&

@@ -250,7 +250,7 @@ static void a_picture_that_cannot_be_written_leaves_nothing(void **state)
     (void)state;
     CHECK_OK(medvl_picture_make(&a, 2, 2, 1, 8, &err), &err);
     CHECK_FAILS(medvl_picture_write(&a, "/nowhere/a.png", NULL, &err),
-                MEDVL_EIO, &err, "/nowhere/a.png");
+                MEDVL_EOUTPUT, &err, "/nowhere/a.png");
     medvl_picture_release(&a);
     CHECK_OK(medvl_picture_make(&a, 2, 2, 1, 16, &err), &err);
     CHECK_FAILS(medvl_picture_write(&a, "a.png", NULL, &err), MEDVL_EARG,
@@ -273,6 +273,11 @@ static void sixteen_bits_without_a_window_are_an_error(void **state)
     medvl_picture_release(&a);
 }
 
+static float item(const void *from, size_t index)
+{
+    return ((const float *)from)[index];
+}
+
 static void a_window_is_a_centre_and_a_width_or_two_percentiles(void **state)
 {
     static const char *const BAD[] = {"", "40", "40,0", "40,-1", "p1,99",
@@ -284,7 +289,8 @@ static void a_window_is_a_centre_and_a_width_or_two_percentiles(void **state)
 
     (void)state;
     CHECK_OK(medvl_window_parse(&window, "40,400", &err), &err);
-    medvl_window_range(&low, &high, &window, NULL, 0);
+    CHECK_OK(medvl_window_range(&low, &high, &window, NULL, NULL, 0, &err),
+             &err);
     assert_true(low == -160 && high == 240);
     assert_int_equal(medvl_window_apply(-160, low, high), 0);
     assert_int_equal(medvl_window_apply(40, low, high), 128);
@@ -293,37 +299,59 @@ static void a_window_is_a_centre_and_a_width_or_two_percentiles(void **state)
     assert_int_equal(medvl_window_apply(NAN, low, high), 0);
     /* 1 to 5 count: ranks 1 (of 20 %) and 4 (of 80 %) */
     CHECK_OK(medvl_window_parse(&window, "p20,p80", &err), &err);
-    medvl_window_range(&low, &high, &window, values, 9);
+    CHECK_OK(medvl_window_range(&low, &high, &window, item, values, 9, &err),
+             &err);
     assert_true(low == 1 && high == 4);
     for (size_t i = 0; i < sizeof(BAD) / sizeof(*BAD); i++)
         CHECK_FAILS(medvl_window_parse(&window, BAD[i], &err), MEDVL_EARG,
                     &err, "window");
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
 static void percentiles_of_many_values_are_those_of_the_sorted(void **state)
 {
+    enum { COUNT = 5000 };
+    static float values[COUNT], sorted[COUNT];
     struct medvl_window window = {true, true, 3, 91};
-    enum { COUNT = 1000 };
-    float values[COUNT];
     double low, high;
 
     (void)state;
-    for (int step = 1; step <= 7; step += 2) {
+    for (int kind = 0; kind < 6; kind++) {
+        size_t kept = 0;
+
+        /* Whole numbers, fractions, tiny and huge ones, of both signs. */
+        for (int i = 0; i < COUNT; i++) {
+            const int v = i * 7919 % COUNT - (kind & 1 ? COUNT / 3 : 0);
+
+            values[i] = (float)(kind < 2   ? v
+                                : kind < 4 ? ldexp(v, v % 120 - 20)
+                                           : ldexp(v, -149));
+        }
+        values[7] = INFINITY;
+        values[8] = -INFINITY;
+        values[9] = NAN;
+        values[10] = -0.0F;
         for (int i = 0; i < COUNT; i++)
-            values[i] = (float)(1 + (i * 7919 / step) % COUNT / step);
-        float sorted[COUNT];
-
-        memcpy(sorted, values, sizeof(values));
-        for (int i = 1; i < COUNT; i++)
-            for (int k = i; k > 0 && sorted[k - 1] > sorted[k]; k--) {
-                const float swap = sorted[k];
-
-                sorted[k] = sorted[k - 1];
-                sorted[k - 1] = swap;
-            }
-        medvl_window_range(&low, &high, &window, values, COUNT);
-        assert_true(low == sorted[29] && high == sorted[909]);
+            if (values[i] != 0 && isfinite(values[i]))
+                sorted[kept++] = values[i];
+        qsort(sorted, kept, sizeof(*sorted), by_value);
+        CHECK_OK(medvl_window_range(&low, &high, &window, item, values,
+                                    COUNT, &err),
+                 &err);
+        assert_true(low == sorted[(int)ceil(0.03 * (double)kept) - 1]);
+        assert_true(high == sorted[(int)ceil(0.91 * (double)kept) - 1]);
     }
+    memset(values, 0, sizeof(values));
+    CHECK_OK(medvl_window_range(&low, &high, &window, item, values, COUNT,
+                                &err),
+             &err);
+    assert_true(low == 0 && high == 1);
 }
 
 /* ---- the real inputs --------------------------------------------------- */

@@ -235,6 +235,11 @@ static void headers_that_lie_are_errors_of_their_file(void **state)
                 "how the patient lies");
     h = make_header();
     put32(&h, 280, NAN);
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err,
+                "the header's srow_x[0] is nan");
+    h = make_header();
+    for (int i = 280; i < 328; i += 4)
+        put32(&h, i, 0);
     CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err, "placement");
     h = make_header();
     put16(&h, 46, 2);
@@ -244,6 +249,96 @@ static void headers_that_lie_are_errors_of_their_file(void **state)
     memset(h.bytes, 0, 352);
     CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err, "NIfTI");
     assert_null(v.data);
+}
+
+static void floats_of_the_header_that_are_none_are_named(void **state)
+{
+    static const struct {
+        int at;
+        float value;
+        const char *says;
+        bool qform;
+    } CASES[] = {
+        {108, 1e30F, "vox_offset is 1e+30", false},
+        {108, NAN, "vox_offset is nan", false},
+        {108, -352, "vox_offset is -352", false},
+        {108, 0, "vox_offset is 0", false},
+        {108, 1e8F, "vox_offset is 1e+08", false},
+        {112, INFINITY, "scl_slope is inf", false},
+        {112, NAN, "scl_slope is nan", false},
+        {116, -INFINITY, "scl_inter is -inf", false},
+        {116, NAN, "scl_inter is nan", false},
+        {308, INFINITY, "srow_y[3] is inf", false},
+        {320, 1e30F, "srow_z[2] is 1e+30", false},
+        {80, NAN, "pixdim[1] is nan", true},
+        {84, -1, "pixdim[2] is -1", true},
+        {76, NAN, "pixdim[0] is nan", true},
+        {256, INFINITY, "quatern_b is inf", true},
+        {268, 1e30F, "qoffset_x is 1e+30", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        struct header h = make_header();
+        struct medvl_volume v;
+
+        if (CASES[i].qform) {
+            put16(&h, 252, 1);
+            put16(&h, 254, 0);
+        }
+        CHECK_OK(read_file(&v, &h, 24), &err);
+        medvl_volume_release(&v);
+        put32(&h, CASES[i].at, CASES[i].value);
+        CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err,
+                    CASES[i].says);
+        assert_non_null(strstr(err.text, "volume.nii: "));
+    }
+}
+
+/* More voxels than the helper takes at a time, in each type. */
+static void every_type_arrives_in_pieces(void **state)
+{
+    static const struct {
+        int16_t type, bits;
+        int size;
+    } TYPES[] = {{256, 8, 1}, {4, 16, 2}, {512, 16, 2}, {8, 32, 4}, {768, 32, 4}, {1024, 64, 8}, {16, 32, 4}, {64, 64, 8}};
+    enum { SIDE = 70,
+           COUNT = SIDE * SIDE * SIDE };
+    char *path = check_temp("pieces.nii");
+
+    (void)state;
+    for (size_t t = 0; t < sizeof(TYPES) / sizeof(*TYPES); t++) {
+        struct header h = make_header();
+        struct medvl_text bytes = {0};
+        struct medvl_volume v;
+
+        for (int i = 42; i < 48; i += 2)
+            put16(&h, i, SIDE);
+        put16(&h, 70, TYPES[t].type);
+        put16(&h, 72, TYPES[t].bits);
+        put32(&h, 112, 0);
+        CHECK_OK(medvl_text_append(&bytes, h.bytes, 352, &err), &err);
+        for (int64_t i = 0; i < COUNT; i++) {
+            const int64_t n = i % 101;
+            const float f = (float)n;
+            const double d = (double)n;
+            const void *from = TYPES[t].type == 16   ? (const void *)&f
+                               : TYPES[t].type == 64 ? (const void *)&d
+                                                     : (const void *)&n;
+
+            CHECK_OK(medvl_text_append(&bytes, from, (size_t)TYPES[t].size, &err),
+                     &err);
+        }
+        CHECK_OK(medvl_file_write(path, bytes.data, bytes.size, &err), &err);
+        CHECK_OK(medvl_volume_read(&v, path, NULL, 20, &err), &err);
+        for (int64_t i = 0; i < COUNT; i += 997)
+            CHECK_CLOSE(medvl_volume_value(&v, i % SIDE, i / SIDE % SIDE,
+                                           i / SIDE / SIDE),
+                        (double)(i % 101), 0);
+        medvl_volume_release(&v);
+        medvl_text_release(&bytes);
+    }
+    medvl_free(path);
 }
 
 static void any_changed_header_byte_is_survived(void **state)
@@ -294,6 +389,8 @@ int main(void)
         cmocka_unit_test(grids_are_the_same_to_a_hundredth_of_a_voxel),
         cmocka_unit_test(a_volume_comes_from_the_helper_with_its_scale),
         cmocka_unit_test(headers_that_lie_are_errors_of_their_file),
+        cmocka_unit_test(floats_of_the_header_that_are_none_are_named),
+        cmocka_unit_test(every_type_arrives_in_pieces),
         cmocka_unit_test(any_changed_header_byte_is_survived),
         cmocka_unit_test(a_helper_that_fails_or_hangs_is_an_error),
     };
