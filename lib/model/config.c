@@ -29,6 +29,7 @@ struct reader {
     int rc;
 };
 
+/* Null is absent for a field, never for an object (see get_object). */
 static const struct medvl_json *field(const struct reader *r,
                                       const char *name)
 {
@@ -94,6 +95,24 @@ static bool get_bool(struct reader *r, const char *name, bool otherwise)
     return medvl_json_true(v);
 }
 
+/* An object or NULL where there is none; null is neither, but `or_null`. */
+static const struct medvl_json *get_object(struct reader *r,
+                                           const char *name, bool or_null)
+{
+    const struct medvl_json *v = medvl_json_get(r->object, name);
+    const bool null = medvl_json_type(v) == MEDVL_JSON_NULL;
+
+    if (r->rc < 0 || !v || (null && or_null))
+        return NULL;
+    if (medvl_json_type(v) != MEDVL_JSON_OBJECT) {
+        r->rc = medvl_fail(r->err, MEDVL_EFORMAT, "\"%s\": want an object",
+                           name);
+        wrap(r);
+        return NULL;
+    }
+    return v;
+}
+
 static void refuse(struct reader *r, const char *name, const char *value)
 {
     if (r->rc < 0)
@@ -132,13 +151,15 @@ static enum medvl_act get_act(struct reader *r, const char *name,
 /* "rope_scaling", or "rope_parameters" of newer writers. */
 static void read_rope(struct medvl_decoder_config *d, struct reader *r)
 {
-    struct reader scaling = *r;
+    struct reader scaling = {.err = r->err};
     const char *kind;
 
-    scaling.object = field(r, "rope_parameters");
-    if (!scaling.object)
-        scaling.object = field(r, "rope_scaling");
-    scaling.place = "rope_scaling";
+    scaling.place = "rope_parameters";
+    scaling.object = get_object(r, scaling.place, true);
+    if (!scaling.object) {
+        scaling.place = "rope_scaling";
+        scaling.object = get_object(r, scaling.place, true);
+    }
     d->rope_theta = get_float(r, "rope_theta", 1, 1e12, 10000);
     if (!scaling.object || r->rc < 0)
         return;
@@ -292,6 +313,12 @@ static void read_arch(struct medvl_config *config, struct reader *r)
     const char *name = medvl_json_string(medvl_json_first(list));
     const char *type = get_string(r, "model_type", "");
 
+    if (list && r->rc == MEDVL_OK &&
+        (medvl_json_type(list) != MEDVL_JSON_ARRAY || !name)) {
+        r->rc = medvl_fail(r->err, MEDVL_EFORMAT,
+                           "\"architectures\": want a list of names");
+        return;
+    }
     if (!name)
         name = strcmp(type, "llama") == 0   ? "LlamaForCausalLM"
                : strcmp(type, "llava") == 0 ? "LlavaForConditionalGeneration"
@@ -300,8 +327,14 @@ static void read_arch(struct medvl_config *config, struct reader *r)
         config->arch = MEDVL_ARCH_LLAMA;
     else if (strcmp(name, "LlavaForConditionalGeneration") == 0)
         config->arch = MEDVL_ARCH_LLAVA;
-    else
-        refuse(r, "architectures", name);
+    else if (r->rc == MEDVL_OK) {
+        r->rc = medvl_fail(r->err, MEDVL_EUNSUPPORTED,
+                           "\"architectures\": \"%s\" is not built in "
+                           "(LlamaForCausalLM and "
+                           "LlavaForConditionalGeneration are)",
+                           name);
+        wrap(r);
+    }
 }
 
 static void read_dtype(struct medvl_config *config, struct reader *r,
@@ -373,11 +406,13 @@ static int read_all(struct medvl_config *config,
     if (top.rc < 0)
         return top.rc;
     if (config->arch == MEDVL_ARCH_LLAVA) {
-        struct reader vision = {field(&top, "vision_config"),
+        struct reader vision = {get_object(&top, "vision_config", false),
                                 "vision_config", err, MEDVL_OK};
 
-        text.object = field(&top, "text_config");
+        text.object = get_object(&top, "text_config", false);
         text.place = "text_config";
+        if (top.rc < 0)
+            return top.rc;
         config->decoder.tied = get_bool(&top, "tie_word_embeddings", false);
         read_vision(&config->vision, &vision);
         top.rc = vision.rc;
