@@ -25,18 +25,92 @@ static bool ends_tmp(const char *name)
     return size > 4 && !strcmp(name + size - 4, ".tmp");
 }
 
-/* A run puts model files here in the end: it must not be over others. */
-static int check_empty(const struct medvl_rundir *run,
+/* The step of a name "step-NNNNNN"; -1 for any other name. */
+static int64_t step_of(const char *name)
+{
+    struct medvl_span digits = medvl_span(name);
+    int64_t step;
+
+    if (strncmp(name, "step-", 5))
+        return -1;
+    digits.data += 5;
+    digits.size -= 5;
+    if (medvl_parse_int(&step, digits, 1, INT64_MAX, NULL) < 0)
+        return -1;
+    return step;
+}
+
+static int remove_name(const struct medvl_rundir *run, const char *name,
                        struct medvl_error *err)
 {
+    char *path = NULL;
+    int rc = join(&path, run, name, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_path_remove(path, err);
+    medvl_free(path);
+    return rc;
+}
+
+/* ---- the folder ------------------------------------------------------ */
+
+/* Does the log hold a step, if only one that is half written? */
+static int has_steps(bool *out, const struct medvl_rundir *run,
+                     struct medvl_error *err)
+{
+    char *path = NULL;
+    int64_t size = 0;
+    int rc = join(&path, run, "train.jsonl", err);
+
+    if (rc == MEDVL_OK && medvl_file_exists(path))
+        rc = medvl_file_size(&size, path, err);
+    *out = size > 0;
+    medvl_free(path);
+    return rc;
+}
+
+/* What a run that was ended before its first step leaves behind. */
+static bool is_left_over(const char *name)
+{
+    static const char *const NAMES[] = {"lock", "options.json",
+                                        "train.jsonl"};
+
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+        if (!strcmp(name, NAMES[i]))
+            return true;
+    return ends_tmp(name);
+}
+
+/*
+ * May a run begin here?  It puts model files here in the end, so it must
+ * not be over others; over a run only when that has not made a step.
+ */
+static int check_new(const struct medvl_rundir *run, bool has_options,
+                     struct medvl_error *err)
+{
     struct medvl_names names = {0};
+    const char *other = NULL;
+    bool steps = false;
     int rc = medvl_folder_list(&names, run->path, err);
 
-    for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++)
-        if (strcmp(names.items[i], "lock") && !ends_tmp(names.items[i]))
-            rc = medvl_fail(err, MEDVL_EARG,
-                            "%s: holds %s: a run needs a folder of its own",
-                            run->path, names.items[i]);
+    if (rc == MEDVL_OK)
+        rc = has_steps(&steps, run, err);
+    for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++) {
+        const char *name = names.items[i];
+
+        if (!is_left_over(name) ||
+            (!has_options && !strcmp(name, "train.jsonl")))
+            other = name;
+    }
+    if (rc == MEDVL_OK && has_options && (steps || other))
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: holds a run already; go on with --resume %s, "
+                        "or remove it",
+                        run->path, run->path);
+    else if (rc == MEDVL_OK && other)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: holds %s: a run needs a folder of its own",
+                        run->path, other);
     medvl_names_release(&names);
     return rc;
 }
@@ -45,20 +119,19 @@ static int check_state(const struct medvl_rundir *run, bool resume,
                        struct medvl_error *err)
 {
     char *path = NULL;
+    bool has_options;
     int rc = join(&path, run, "options.json", err);
 
     if (rc < 0)
         return rc;
-    if (resume && !medvl_file_exists(path))
+    has_options = medvl_file_exists(path);
+    if (!resume)
+        rc = check_new(run, has_options, err);
+    else if (!has_options)
         rc = medvl_fail(err, MEDVL_EARG, "%s: holds no run to resume",
                         run->path);
-    if (!resume && medvl_file_exists(path))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "%s: holds a run already; go on with --resume %s, "
-                        "or remove it",
-                        run->path, run->path);
     medvl_free(path);
-    return rc < 0 || resume ? rc : check_empty(run, err);
+    return rc;
 }
 
 int medvl_rundir_open(struct medvl_rundir *run, const char *path, bool resume,
@@ -110,21 +183,6 @@ int medvl_rundir_step_path(char **out, const struct medvl_rundir *run,
     return rc;
 }
 
-/* The step of a name "step-NNNNNN"; -1 for any other name. */
-static int64_t step_of(const char *name)
-{
-    struct medvl_span digits = medvl_span(name);
-    int64_t step;
-
-    if (strncmp(name, "step-", 5))
-        return -1;
-    digits.data += 5;
-    digits.size -= 5;
-    if (medvl_parse_int(&step, digits, 1, INT64_MAX, NULL) < 0)
-        return -1;
-    return step;
-}
-
 int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
                         struct medvl_error *err)
 {
@@ -133,76 +191,101 @@ int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
 
     *step = 0;
     for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++) {
-        char *path = NULL;
-
         if (step_of(names.items[i]) > *step)
             *step = step_of(names.items[i]);
-        if (!ends_tmp(names.items[i]))
-            continue;
-        rc = join(&path, run, names.items[i], err);
-        if (rc == MEDVL_OK)
-            rc = medvl_path_remove(path, err);
-        medvl_free(path);
+        if (ends_tmp(names.items[i]))
+            rc = remove_name(run, names.items[i], err);
     }
     medvl_names_release(&names);
     return rc;
 }
 
-/* Keep the lines whose "step" is at most `step`; a torn last line goes. */
-static int cut_log(struct medvl_text *out, struct medvl_span log,
-                   int64_t step, struct medvl_error *err)
+/* ---- the log --------------------------------------------------------- */
+
+/* The step of a line, which must come after step `last`. */
+static int line_step(int64_t *step, struct medvl_json_view *view,
+                     struct medvl_span line, int64_t last,
+                     struct medvl_error *err)
+{
+    int rc;
+
+    if (line.size > MEDVL_RUNDIR_LINE)
+        return medvl_fail(err, MEDVL_EFORMAT, "%zu bytes, at most %zu",
+                          line.size, MEDVL_RUNDIR_LINE);
+    rc = medvl_json_view_object(view, line, err);
+    if (rc < 0)
+        return rc;
+    if (medvl_parse_int(step, medvl_json_view_get(view, "step"), last + 1,
+                        INT64_MAX, NULL) < 0)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "no \"step\", or none above %lld",
+                          (long long)last);
+    return MEDVL_OK;
+}
+
+/* Bytes of the lines up to `step`; one cut short at the end is no line. */
+static int measure_log(size_t *keep, struct medvl_span log, int64_t step,
+                       const char *path, struct medvl_error *err)
 {
     struct medvl_json_view view = {0};
+    int64_t at = 0, number = 1;
     int rc = MEDVL_OK;
 
-    while (log.size && rc == MEDVL_OK) {
-        const char *end = memchr(log.data, '\n', log.size);
-        struct medvl_span line = {log.data, 0};
-        int64_t at;
+    for (*keep = 0; *keep < log.size; number++) {
+        const char *start = log.data + *keep;
+        const char *end = memchr(start, '\n', log.size - *keep);
 
         if (!end)
             break;
-        line.size = (size_t)(end - log.data);
-        log.data = end + 1;
-        log.size -= line.size + 1;
-        rc = medvl_json_view_object(&view, line, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_parse_int(&at, medvl_json_view_get(&view, "step"), 0,
-                                 INT64_MAX, err);
-        if (rc == MEDVL_EFORMAT || rc == MEDVL_EARG) {
-            rc = MEDVL_OK; /* no line of ours */
-            continue;
-        }
-        if (rc == MEDVL_OK && at <= step)
-            rc = medvl_text_append(out, line.data, line.size + 1, err);
+        rc = line_step(&at, &view,
+                       (struct medvl_span){start, (size_t)(end - start)}, at,
+                       err);
+        if (rc == MEDVL_EFORMAT)
+            medvl_context(err, "%s:%lld: no line of this run", path,
+                          (long long)number);
+        if (rc < 0 || at > step)
+            break;
+        *keep += (size_t)(end - start) + 1;
     }
     medvl_json_view_release(&view);
     return rc;
 }
 
+/* Open for appending, with the first `keep` bytes alone. */
+static int open_cut(struct medvl_rundir *run, const char *path, size_t keep,
+                    struct medvl_error *err)
+{
+    const int fd =
+        open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)keep) == 0 && fsync(fd) == 0) {
+        run->log = fd + 1;
+        return MEDVL_OK;
+    }
+    medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return MEDVL_EIO;
+}
+
 int medvl_rundir_log_open(struct medvl_rundir *run, int64_t step,
                           struct medvl_error *err)
 {
-    struct medvl_text old = {0}, cut = {0};
+    struct medvl_mapping map = {0};
     char *path = NULL;
-    int fd, rc = join(&path, run, "train.jsonl", err);
+    size_t keep = 0;
+    int rc = join(&path, run, "train.jsonl", err);
 
     if (rc == MEDVL_OK && medvl_file_exists(path))
-        rc = medvl_file_read(&old, path, SIZE_MAX / 4, err);
+        rc = medvl_mapping_open(&map, path, err);
     if (rc == MEDVL_OK)
-        rc = cut_log(&cut, medvl_text_span(&old), step, err);
+        rc = measure_log(&keep,
+                         (struct medvl_span){(const char *)map.data,
+                                             map.size},
+                         step, path, err);
+    medvl_mapping_release(&map);
     if (rc == MEDVL_OK)
-        rc = medvl_file_write(path, cut.data, cut.size, err);
-    if (rc < 0)
-        goto done;
-    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (fd < 0)
-        rc = medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
-    else
-        run->log = fd + 1;
-done:
-    medvl_text_release(&old);
-    medvl_text_release(&cut);
+        rc = open_cut(run, path, keep, err);
     medvl_free(path);
     return rc;
 }
@@ -232,6 +315,8 @@ int medvl_rundir_log(struct medvl_rundir *run, struct medvl_span line,
     return rc;
 }
 
+/* ---- checkpoints ----------------------------------------------------- */
+
 /* Remove the oldest checkpoints; names are sorted, but not by number. */
 static int remove_old(const struct medvl_rundir *run, int64_t newest,
                       int64_t best, int64_t keep, struct medvl_error *err)
@@ -242,18 +327,13 @@ static int remove_old(const struct medvl_rundir *run, int64_t newest,
     for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++) {
         const int64_t step = step_of(names.items[i]);
         int64_t newer = 0;
-        char *path = NULL;
 
         if (step < 0 || step == newest || step == best)
             continue;
         for (size_t k = 0; k < names.count; k++)
             newer += step_of(names.items[k]) > step;
-        if (newer < keep)
-            continue;
-        rc = join(&path, run, names.items[i], err);
-        if (rc == MEDVL_OK)
-            rc = medvl_path_remove(path, err);
-        medvl_free(path);
+        if (newer >= keep)
+            rc = remove_name(run, names.items[i], err);
     }
     medvl_names_release(&names);
     return rc;

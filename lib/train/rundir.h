@@ -11,6 +11,9 @@
 
 #include "lib/base/file.h"
 
+/* Bytes of the longest line of train.jsonl. */
+#define MEDVL_RUNDIR_LINE ((size_t)64 << 20)
+
 struct medvl_rundir {
     char *path;
     struct medvl_lock lock;
@@ -18,9 +21,13 @@ struct medvl_rundir {
 };
 
 /*
- * Make the folder (or open it, when `resume`) and take its lock.
- * MEDVL_EARG when a new run finds options.json or anything else there, when
- * a resumed one finds no options.json, and when another process works on it.
+ * Make the folder (or open it, when `resume`) and take its lock.  A new
+ * run may begin over one that ended before its first step: nothing is lost
+ * with its options.json.
+ *
+ * MEDVL_EARG when a new run finds one that has a checkpoint or a step in
+ * its log, or any other file; when a resumed one finds no options.json; and
+ * when another process works on it.
  */
 int medvl_rundir_open(struct medvl_rundir *run, const char *path, bool resume,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -48,7 +55,10 @@ int medvl_rundir_step_path(char **out, const struct medvl_rundir *run,
 
 /*
  * Cut train.jsonl back to the lines of steps up to `step`, and open it for
- * appending.
+ * appending.  MEDVL_EFORMAT, naming the line, and the file as it was, when
+ * a line up to there is not one of this run: too long, no object, no
+ * "step", or one that does not come after the line before.  A last line
+ * without its end, as a killed run leaves it, is cut.
  */
 int medvl_rundir_log_open(struct medvl_rundir *run, int64_t step,
                           struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -220,6 +220,52 @@ poke() { # OFFSET BYTES
     [ ! -e nothing ]
 }
 
+# Kill a run when its folder is there and before its first step is logged.
+kill_before_a_step() { # RUN OPTION...
+    local run=$1 pid
+    shift
+
+    for _ in $(seq 50); do
+        rm -rf "$run"
+        "${train[@]}" "$@" -o "$run" >/dev/null 2>&1 &
+        pid=$!
+        while [ ! -e "$run/options.json" ]; do :; done
+        kill -9 "$pid"
+        wait "$pid" 2>/dev/null || true
+        [ -s "$run/train.jsonl" ] || return 0
+    done
+    return 1
+}
+
+@test "a run that was killed before its first step is begun again" {
+    tiny_text
+    use_release
+    "${train[@]}" --epochs 3 -o whole >/dev/null
+    kill_before_a_step run --epochs 3
+    run_ok "${train[@]}" --epochs 3 -o run
+    same_run whole run
+    kill_before_a_step other --epochs 2
+    run_ok "${train[@]}" --epochs 3 -o other
+    same_run whole other
+    kill_before_a_step third --epochs 3
+    run_ok medvl-train --resume third
+    same_run whole third
+}
+
+@test "a log with other lines than the run's is refused by file and line" {
+    tiny_text
+    "${train[@]}" --epochs 3 -o run >/dev/null
+    cp run/train.jsonl kept
+    sed '3s/.*/not a line/' kept >run/train.jsonl
+    cp run/train.jsonl before
+    run_code 1 medvl-train --resume run
+    [[ $stderr = *'run/train.jsonl:3: '* ]]
+    cmp before run/train.jsonl
+    (cat kept && printf '{"step":') >run/train.jsonl
+    run_ok medvl-train --resume run
+    cmp kept run/train.jsonl
+}
+
 @test "two processes do not work on one run" {
     tiny_text
     use_release

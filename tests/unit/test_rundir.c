@@ -62,9 +62,30 @@ static void a_run_is_not_started_over_another(void **state)
     struct medvl_error err = {0};
 
     (void)state;
+    put("train.jsonl", "{\"step\":1");
     put("options.json", "{}");
     CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
                 &err, "holds a run already");
+}
+
+static void a_run_begins_over_one_that_has_no_step(void **state)
+{
+    struct medvl_error err = {0};
+
+    (void)state;
+    put("options.json", "{}");
+    put("train.jsonl", "");
+    put("options.json.tmp", "{");
+    CHECK_OK(medvl_rundir_open(&run, folder, false, &err), &err);
+    medvl_rundir_release(&run);
+    put("train.jsonl", "{\"step\":1}\n");
+    CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
+                &err, "--resume");
+    put("train.jsonl", "");
+    make_step("step-000001");
+    CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
+                &err, "--resume");
+    assert_true(there("step-000001/config.json"));
 }
 
 static void a_run_is_not_put_among_other_files(void **state)
@@ -76,6 +97,11 @@ static void a_run_is_not_put_among_other_files(void **state)
     CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
                 &err, "holds config.json");
     assert_false(there("lock"));
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    put("train.jsonl", "");
+    CHECK_FAILS(medvl_rundir_open(&run, folder, false, &err), MEDVL_EARG,
+                &err, "holds train.jsonl");
 }
 
 static void the_link_follows_the_newest(void **state)
@@ -118,11 +144,22 @@ static void unfinished_checkpoints_are_removed_and_the_newest_found(
     assert_true(there("step-000005"));
 }
 
-static void the_log_is_cut_back_to_the_step(void **state)
+static void check_log(const char *want)
 {
     struct medvl_error err = {0};
     struct medvl_text text = {0};
     char *path;
+
+    CHECK_OK(medvl_path_join(&path, folder, "train.jsonl", &err), &err);
+    CHECK_OK(medvl_file_read(&text, path, 1000, &err), &err);
+    assert_string_equal(text.data ? text.data : "", want);
+    medvl_free(path);
+    medvl_text_release(&text);
+}
+
+static void the_log_is_cut_back_to_the_step(void **state)
+{
+    struct medvl_error err = {0};
 
     (void)state;
     put("train.jsonl", "{\"step\":1,\"loss\":2}\n{\"step\":2}\n"
@@ -132,12 +169,56 @@ static void the_log_is_cut_back_to_the_step(void **state)
     CHECK_OK(medvl_rundir_log_open(&run, 2, &err), &err);
     CHECK_OK(medvl_rundir_log(&run, medvl_span("{\"step\":3,\"n\":1}"), &err),
              &err);
+    check_log("{\"step\":1,\"loss\":2}\n{\"step\":2}\n"
+              "{\"step\":3,\"n\":1}\n");
+}
+
+static void a_log_that_is_not_of_the_run_is_refused_by_its_line(void **state)
+{
+    static const struct {
+        const char *log, *text;
+    } BAD[] = {
+        {"{\"step\":1}\nno\n{\"step\":2}\n", "train.jsonl:2: "},
+        {"{\"step\":1}\n{\"loss\":1}\n", "train.jsonl:2: "},
+        {"{\"step\":1}\n{\"step\":3}\n{\"step\":2}\n", "train.jsonl:3: "},
+        {"{\"step\":0}\n", "train.jsonl:1: "},
+        {"\n", "train.jsonl:1: "},
+    };
+    struct medvl_error err = {0};
+
+    (void)state;
+    put("options.json", "{}");
+    CHECK_OK(medvl_rundir_open(&run, folder, true, &err), &err);
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+        put("train.jsonl", BAD[i].log);
+        CHECK_FAILS(medvl_rundir_log_open(&run, 9, &err), MEDVL_EFORMAT, &err,
+                    BAD[i].text);
+        check_log(BAD[i].log);
+    }
+    /* What comes after the step, or is cut short, is no matter. */
+    put("train.jsonl", "{\"step\":1}\n{\"step\":2}\nno\n");
+    CHECK_OK(medvl_rundir_log_open(&run, 1, &err), &err);
+    check_log("{\"step\":1}\n");
+}
+
+static void a_line_of_the_log_has_a_bound(void **state)
+{
+    struct medvl_error err = {0};
+    char *path;
+    FILE *fp;
+
+    (void)state;
+    put("options.json", "{}");
+    CHECK_OK(medvl_rundir_open(&run, folder, true, &err), &err);
     CHECK_OK(medvl_path_join(&path, folder, "train.jsonl", &err), &err);
-    CHECK_OK(medvl_file_read(&text, path, 1000, &err), &err);
-    assert_string_equal(text.data, "{\"step\":1,\"loss\":2}\n{\"step\":2}\n"
-                                   "{\"step\":3,\"n\":1}\n");
+    fp = fopen(path, "wb");
+    assert_non_null(fp);
+    assert_int_equal(fseek(fp, (long)MEDVL_RUNDIR_LINE + 1, SEEK_SET), 0);
+    assert_int_equal(fputc('\n', fp), '\n');
+    assert_int_equal(fclose(fp), 0);
     medvl_free(path);
-    medvl_text_release(&text);
+    CHECK_FAILS(medvl_rundir_log_open(&run, 1, &err), MEDVL_EFORMAT, &err,
+                "at most");
 }
 
 static void publishing_keeps_the_best_and_the_newest(void **state)
@@ -165,11 +246,14 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_run_is_not_started_over_another),
+        TEST(a_run_begins_over_one_that_has_no_step),
         TEST(a_run_is_not_put_among_other_files),
         TEST(the_link_follows_the_newest),
         TEST(a_folder_without_options_cannot_be_resumed),
         TEST(unfinished_checkpoints_are_removed_and_the_newest_found),
         TEST(the_log_is_cut_back_to_the_step),
+        TEST(a_log_that_is_not_of_the_run_is_refused_by_its_line),
+        TEST(a_line_of_the_log_has_a_bound),
         TEST(publishing_keeps_the_best_and_the_newest),
     };
 
