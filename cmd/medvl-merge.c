@@ -34,8 +34,11 @@ int main(int argc, char **argv)
     cli_parse(&cli, argc, argv);
     if (cli.argc > 0)
         cli_misuse(&cli, "%s: there is nothing to merge", cli.argv[0]);
-    if (!opt.tokenizer != !opt.chat)
-        cli_misuse(&cli, "--tokenizer and --chat go together");
+    if (opt.tokenizer && !opt.chat)
+        cli_misuse(&cli, "--tokenizer goes with --chat llama3|chatml|vicuna");
+    if (opt.chat && !opt.tokenizer)
+        cli_misuse(&cli, "--chat goes with --tokenizer FILE (medvl-tokenize "
+                         "--train makes one)");
     opt.seed = (uint64_t)cli.seed;
     return cli_finish(&cli, medvl_merge_init(&opt, &err), &err);
 }

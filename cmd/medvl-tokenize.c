@@ -38,7 +38,8 @@ static void check_use(struct cli *cli)
         return;
     }
     if (!opt.model)
-        cli_misuse(cli, "-m FOLDER is missing");
+        cli_misuse(cli, "whose tokenizer? (-m FOLDER of a model, or -m "
+                        "tokenizer.json; --train N -o FILE makes one)");
     if (train.pattern)
         cli_misuse(cli, "--pattern goes with --train");
     if (opt.decode && (opt.special || opt.parse_special))

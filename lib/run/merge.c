@@ -72,8 +72,10 @@ static int agree(struct medvl_json_view *view, const char *name,
     if (medvl_span_equal(had, json))
         return MEDVL_OK;
     return medvl_fail(err, MEDVL_EARG,
-                      "\"%s\" is %.*s, the tokenizer says %.*s", name,
-                      (int)had.size, had.data, (int)json.size, json.data);
+                      "\"%s\" is %.*s, and this tokenizer with this chat "
+                      "layout says %.*s; leave it out, and it is set",
+                      name, had.size > 100 ? 100 : (int)had.size, had.data,
+                      (int)json.size, json.data);
 }
 
 static int agree_id(struct medvl_json_view *view, const char *name,
@@ -183,9 +185,31 @@ static int read_config(struct fresh *f, struct medvl_error *err)
     if (rc == MEDVL_OK)
         rc = medvl_json_view_object(&f->view,
                                     medvl_text_span(&f->config_text), err);
-    if (rc == MEDVL_OK)
-        rc = is_llava(f, err);
-    return rc;
+    if (rc < 0 && f->config_text.size)
+        medvl_context(err, "%s", f->options->init);
+    return rc < 0 ? rc : is_llava(f, err);
+}
+
+/* Without a tokenizer the config says what it would have said. */
+static int check_alone(const struct fresh *f, struct medvl_error *err)
+{
+    const struct medvl_json_view *sizes = f->llava ? &f->text : &f->view;
+    const char *name = NULL;
+
+    if (f->tokenizer)
+        return MEDVL_OK;
+    if (!medvl_json_view_get(sizes, "vocab_size").data)
+        name = f->llava ? "text_config: \"vocab_size\"" : "\"vocab_size\"";
+    else if (f->llava && !medvl_json_view_get(&f->view,
+                                              "image_token_index")
+                              .data)
+        name = "\"image_token_index\"";
+    if (!name)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "%s: missing; give --tokenizer and --chat, which set "
+                      "it, or write it there",
+                      name);
 }
 
 /* Complete the config and parse it as a reader of the folder will. */
@@ -197,10 +221,8 @@ static int make_config(struct fresh *f, struct medvl_error *err)
 
     if (rc == MEDVL_OK && !medvl_json_view_get(v, "dtype").data)
         rc = fill(v, "torch_dtype", "\"float32\"", err);
-    if (rc == MEDVL_OK && !f->tokenizer && !f->llava &&
-        !medvl_json_view_get(v, "vocab_size").data)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "\"vocab_size\": missing, and no tokenizer says it");
+    if (rc == MEDVL_OK)
+        rc = check_alone(f, err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_write(&compact, v, err);
     if (rc == MEDVL_OK)
@@ -406,7 +428,10 @@ static int check_options(struct fresh *f, struct medvl_error *err)
         return medvl_fail(err, MEDVL_EARG,
                           "a tokenizer and a chat layout go together");
     if (medvl_file_exists(o->output) || medvl_folder_exists(o->output))
-        return medvl_fail(err, MEDVL_EARG, "%s: there already", o->output);
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: there already; remove it, or name another "
+                          "folder",
+                          o->output);
     if (!o->chat)
         return MEDVL_OK;
     f->layout = medvl_chat_layout(o->chat);

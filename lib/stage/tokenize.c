@@ -169,7 +169,8 @@ static int encode_messages(struct worker *worker,
 
     if (!stage->chat) {
         *err = stage->no_chat;
-        return err->code;
+        return medvl_context(err, "\"messages\" need a model's folder, as "
+                                  "medvl-merge makes it");
     }
     if (!worker->chat)
         rc = medvl_chat_worker_new(&worker->chat, stage->chat, err);
@@ -186,17 +187,21 @@ static int encode_messages(struct worker *worker,
     return rc;
 }
 
+static int no_text(struct medvl_error *err)
+{
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "neither \"messages\" nor \"text\" (medvl-prompt sets "
+                      "messages, -f names another field)");
+}
+
 static int encode_text(struct worker *worker, struct medvl_record *record,
                        const char *field, struct medvl_error *err)
 {
     const bool special = worker->stage->options->special;
     int rc;
 
-    if (!medvl_record_get(record, field).size &&
-        !worker->stage->options->field)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "neither \"messages\" nor \"text\" (medvl-prompt "
-                          "sets them, -f names another field)");
+    if (!medvl_record_has(record, field) && !worker->stage->options->field)
+        return no_text(err);
     rc = medvl_record_read_text(&worker->text, record, field, err);
     if (rc < 0)
         return rc;
@@ -217,7 +222,9 @@ static int decode(struct worker *worker, struct medvl_record *record,
     int rc;
 
     if (!span.data)
-        return medvl_fail(err, MEDVL_EFORMAT, "\"tokens\": missing");
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "\"tokens\": missing (medvl-tokenize without "
+                          "--decode sets them)");
     rc = medvl_json_read_ints(&tokens->ids, &tokens->count,
                               &tokens->capacity, span, 0,
                               medvl_tokenizer_size(tok) - 1, err);
@@ -346,9 +353,11 @@ static int train_record(void *stage, struct medvl_record *record,
     int rc;
 
     (void)out;
-    if (!field && !medvl_record_has(record, "text") &&
-        medvl_record_has(record, "messages"))
-        return train_messages(train, record, err);
+    if (!field && !medvl_record_has(record, "text")) {
+        if (medvl_record_has(record, "messages"))
+            return train_messages(train, record, err);
+        return no_text(err);
+    }
     medvl_text_clear(&train->text);
     rc = medvl_record_read_text(&train->text, record, field ? field : "text",
                                 err);

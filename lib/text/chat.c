@@ -735,7 +735,10 @@ int medvl_chat_open(struct medvl_chat **out, const char *folder,
 
     *out = NULL;
     if (rc == 0)
-        rc = medvl_fail(err, MEDVL_EARG, "%s: no chat template", folder);
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: no chat template: neither chat_template.jinja "
+                        "nor a \"chat_template\" in tokenizer_config.json",
+                        folder);
     if (rc > 0)
         rc = read_image(&image, folder, tok, err);
     if (rc == MEDVL_OK) {

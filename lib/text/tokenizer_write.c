@@ -426,7 +426,8 @@ int medvl_tokenizer_trainer_write(struct medvl_tokenizer_trainer *trainer,
                                size, err);
     if (rc == MEDVL_OK && made < size)
         rc = medvl_fail(err, MEDVL_EARG,
-                        "the texts give %d entries and no more, not %d",
+                        "the texts give %d entries and no more, not %d: "
+                        "ask for fewer, or give more text",
                         made, size);
     if (rc == MEDVL_OK)
         rc = spell(&s, bytes, merges, count, made, err);

@@ -71,7 +71,7 @@ number() {
         '"pad_token_id":7'; do
         llava "$bad" >config.json
         run_code 1 init --chat llama3 -o model
-        [[ $stderr == *"${bad%:*} is 7, the tokenizer says "* ]]
+        [[ $stderr == *"${bad%:*} is 7, "*" says "*"leave it out"* ]]
         [ ! -e model ]
         [ ! -e model.tmp ]
     done
@@ -92,7 +92,7 @@ number() {
     llava >config.json
     mkdir model
     run_code 1 init --chat llama3 -o model
-    [[ $stderr == *"model: there already"* ]]
+    [[ $stderr == *"model: there already; remove it, or "* ]]
     [ -z "$(find model -type f)" ]
 }
 
@@ -117,9 +117,28 @@ EOF
     [ "$(echo model/*)" = "model/config.json model/model.safetensors" ]
     sed -i 's/"vocab_size":40,//' config.json
     run_code 1 medvl-merge --init config.json -o other
-    [[ $stderr == *vocab_size* ]]
+    [[ $stderr == *'config.json: "vocab_size": missing; give --tokenizer'* ]]
     run_code 2 medvl-merge --init config.json --chat llama3 -o other
+    [[ $stderr == *"medvl-tokenize --train"* ]]
     run_code 2 medvl-merge --init config.json -o other operand
+}
+
+@test "what a config lacks or cannot have is said with what to do" {
+    llava >config.json
+    run_code 1 medvl-merge --init config.json -o model
+    [[ $stderr == *'config.json: text_config: "vocab_size": missing; give '* ]]
+    llava '"vocab_size":300' >config.json
+    run_code 1 medvl-merge --init config.json -o model
+    [[ $stderr == *'"image_token_index": missing; give --tokenizer'* ]]
+    llava '"vocab_size":300' '"image_token_index":299' >config.json
+    run_ok medvl-merge --init config.json -o model
+    llava '' '"architectures":["QwenForCausalLM"]' >config.json
+    run_code 1 init --chat llama3 -o other
+    [[ $stderr == *'"QwenForCausalLM" is not built in (LlamaForCausalLM'* ]]
+    echo '{' >config.json
+    run_code 1 init --chat llama3 -o other
+    [[ $stderr == 'medvl-merge: config.json: byte '* ]]
+    [ ! -e other ]
 }
 
 @test "--preprocessor is taken as it is" {

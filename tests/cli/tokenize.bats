@@ -196,10 +196,12 @@ learned() {
 @test "messages without a chat template are an error, texts are not" {
     run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" \
         <<<'{"id":"a","messages":[{"role":"user","content":"x"}]}'
-    [[ "$stderr" == *'stdin:1: a: '*template* ]]
+    [[ "$stderr" == *'stdin:1: a: '*"as medvl-merge makes it: "*template* ]]
     run_ok medvl-tokenize -m "$GOLDEN/llama3.json" -f text \
         <<<'{"text":"!","messages":[]}'
     [ "$output" = '{"text":"!","messages":[],"tokens":[0]}' ]
+    run_code 1 medvl-tokenize --train 300 -o x.json <<<'{"id":"a","x":1}'
+    [[ "$stderr" == *'stdin:1: a: neither "messages" nor "text" ('* ]]
 }
 
 @test "a record with nothing to encode is told what sets it" {
