@@ -22,7 +22,8 @@
 #include "lib/image/volume.h"
 #include "lib/stage/loop.h"
 
-#define NAMES_MAX ((size_t)64 << 20)
+#define NAMES_MAX  ((size_t)64 << 20)
+#define SLICE_MOST (1 << 24) /* pixels */
 
 /* A line of --names.  Lines that say the same share `same`. */
 struct name {
@@ -510,6 +511,12 @@ static int place_canvas(struct job *job, struct medvl_error *err)
     int64_t low[3], high[3];
     double side, middle[2];
 
+    if (s->width * s->height > SLICE_MOST)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: %s slices of %lld x %lld pixels, at most "
+                          "2^24 are taken",
+                          job->path, job->axis, (long long)s->width,
+                          (long long)s->height);
     memcpy(job->spacing, s->spacing, sizeof(job->spacing));
     job->width = s->width;
     job->height = s->height;

@@ -183,7 +183,12 @@ static void an_error_of_writing_names_the_file_once(void **state)
 {
     float data[2] = {1, 2};
     const struct medvl_tensor t = {
-        .data = data, .dtype = MEDVL_DTYPE_F32, .rank = 1, .size = {2}, .stride = 2};
+        .data = data,
+        .dtype = MEDVL_DTYPE_F32,
+        .rank = 1,
+        .size = {2},
+        .stride = 2,
+    };
     const struct medvl_safetensors_entry entry = {"w", t};
     struct medvl_error err = {0};
 

@@ -301,7 +301,16 @@ static void every_type_arrives_in_pieces(void **state)
     static const struct {
         int16_t type, bits;
         int size;
-    } TYPES[] = {{256, 8, 1}, {4, 16, 2}, {512, 16, 2}, {8, 32, 4}, {768, 32, 4}, {1024, 64, 8}, {16, 32, 4}, {64, 64, 8}};
+    } TYPES[] = {
+        {256, 8, 1},
+        {4, 16, 2},
+        {512, 16, 2},
+        {8, 32, 4},
+        {768, 32, 4},
+        {1024, 64, 8},
+        {16, 32, 4},
+        {64, 64, 8},
+    };
     enum { SIDE = 70,
            COUNT = SIDE * SIDE * SIDE };
     char *path = check_temp("pieces.nii");
@@ -326,7 +335,8 @@ static void every_type_arrives_in_pieces(void **state)
                                : TYPES[t].type == 64 ? (const void *)&d
                                                      : (const void *)&n;
 
-            CHECK_OK(medvl_text_append(&bytes, from, (size_t)TYPES[t].size, &err),
+            CHECK_OK(medvl_text_append(&bytes, from, (size_t)TYPES[t].size,
+                                       &err),
                      &err);
         }
         CHECK_OK(medvl_file_write(path, bytes.data, bytes.size, &err), &err);
