@@ -130,7 +130,8 @@ int medvl_dataset_picture_bytes(struct medvl_span *out,
     return medvl_source_read(out, data->source, picture->image, err);
 }
 
-/* Width and height as the record says, else as the file does. */
+/* Width and height as the record says, else as the file does.  The loader
+ * compares them when it decodes the picture. */
 static int find_size(struct medvl_dataset_picture *picture,
                      struct medvl_dataset *data, struct medvl_error *err)
 {

@@ -90,7 +90,7 @@ struct medvl_dataset_picture {
     const struct medvl_dataset_item *item;
     const struct medvl_json *image; /* its entry in "images" */
     int64_t number;                 /* from 0 */
-    int64_t width, height;          /* as stored */
+    int64_t width, height;          /* as the record says, else the file */
 };
 
 /* Call `each` for every picture; returns their number, or an error. */

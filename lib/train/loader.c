@@ -400,26 +400,33 @@ static void decode_task(void *arg, int64_t index, int thread)
         err->code = (enum medvl_status)rc;
 }
 
-static int first_error(const struct store *s, const struct medvl_error *errors,
+/* The first picture's error, with its record named; `records` are the
+ * samples'. */
+static int first_error(const struct medvl_loader *l, const struct store *s,
+                       const int64_t *records,
+                       const struct medvl_error *errors,
                        struct medvl_error *err)
 {
     for (int64_t p = 0; p < s->pictures; p++) {
-        const struct medvl_sample *sample = s->samples;
+        struct medvl_dataset_item item = {0};
+        int64_t i = 0, first;
 
         if (errors[p].code == MEDVL_OK)
             continue;
-        while (sample->first_picture + sample->picture_count <= p)
-            sample++;
-        return medvl_fail(err, errors[p].code, "record %s: picture %lld: %s",
-                          sample->id,
-                          (long long)(p - sample->first_picture) + 1,
-                          errors[p].text);
+        while (s->samples[i].first_picture + s->samples[i].picture_count <= p)
+            i++;
+        first = s->samples[i].first_picture;
+        item.record = s->samples[i].record;
+        medvl_fail(err, errors[p].code, "picture %lld: %s",
+                   (long long)(p - first) + 1, errors[p].text);
+        return medvl_dataset_context(l->data, records[i], &item, err);
     }
     return MEDVL_OK;
 }
 
 static int decode(struct medvl_loader *l, struct store *s,
-                  struct medvl_tensor *rows, struct medvl_error *err)
+                  struct medvl_tensor *rows, const int64_t *records,
+                  struct medvl_error *err)
 {
     size_t *row_at = medvl_alloc((size_t)s->pictures + 1, sizeof(*row_at));
     struct medvl_error *errors =
@@ -440,7 +447,7 @@ static int decode(struct medvl_loader *l, struct store *s,
                         (size_t)(patches * one.row), sizeof(*s->rows), err);
     if (rc == MEDVL_OK) {
         medvl_pool_run(l->pool, s->pictures, decode_task, &d);
-        rc = first_error(s, errors, err);
+        rc = first_error(l, s, records, errors, err);
         *rows = medvl_tensor_2d(s->rows, MEDVL_DTYPE_F32, patches, one.row);
     }
     medvl_free(row_at);
@@ -478,7 +485,8 @@ static int read_micro(struct medvl_microbatch *micro, struct medvl_loader *l,
         return rc;
     set_pointers(s);
     if (s->pictures)
-        rc = decode(l, s, &micro->batch.rows, err);
+        rc = decode(l, s, &micro->batch.rows,
+                    l->order.records + l->packs[number], err);
     micro->batch.tokens.tokens = s->tokens;
     micro->batch.tokens.sequences = (int64_t)s->sample_count;
     micro->batch.tokens.ids = s->ids;

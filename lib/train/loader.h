@@ -70,7 +70,11 @@ int medvl_loader_steps(int64_t *out, struct medvl_loader *loader,
                        int64_t epoch,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Fill `out` with step `index` of `epoch`; arrays belong to the loader. */
+/*
+ * Fill `out` with step `index` of `epoch`; arrays belong to the loader.
+ * MEDVL_EFORMAT, naming the record, for a picture that does not decode or
+ * whose size is not what the record says: places are counted by that.
+ */
 int medvl_loader_read(struct medvl_step *out, struct medvl_loader *loader,
                       int64_t epoch, int64_t index,
                       struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -1,11 +1,13 @@
 /*
- * lib/train/dataset and lib/train/loader over JSON Lines without pictures.
+ * lib/train/dataset and lib/train/loader over JSON Lines.
  */
 #include "tests/unit/check.h"
 
 #include <unistd.h>
 
 #include "lib/train/loader.h"
+
+#define MODEL "tests/golden/models/llava"
 
 static char folder[64], path[96];
 static struct medvl_loader *loader;
@@ -215,6 +217,52 @@ static void what_cannot_be_learned_is_named(void **state)
                 MEDVL_EIO, &err, "x.png");
 }
 
+/* The model of tests/golden takes 20 x 20 pixels; 60 stands for a picture. */
+static void a_picture_of_another_size_than_its_record_says_is_named(
+    void **state)
+{
+    static const struct {
+        int width, height;
+    } SAID[] = {{20, 10}, {8, 20}, {4000, 4000}, {1, 1}};
+    const char *const data[] = {path};
+    struct medvl_loader_options options = plain(data);
+    struct medvl_frontend *frontend;
+    struct medvl_config config = {0};
+    struct medvl_error err = {0};
+    struct medvl_picture picture = {.width = 8, .height = 10, .channels = 1, .depth = 8};
+    struct medvl_step step;
+    uint8_t pixels[80] = {0};
+    char image[96], line[300], want[64];
+
+    (void)state;
+    picture.data = pixels;
+    snprintf(image, sizeof(image), "%s/p.png", folder);
+    CHECK_OK(medvl_picture_write(&picture, image, NULL, &err), &err);
+    CHECK_OK(medvl_config_read(&config, MODEL, &err), &err);
+    CHECK_OK(medvl_frontend_open(&frontend, MODEL, &config, &err), &err);
+    options.data.image_token = 60;
+    options.batch_tokens = 100;
+    for (size_t i = 0; i < sizeof(SAID) / sizeof(SAID[0]); i++) {
+        snprintf(line, sizeof(line),
+                 "{\"id\":\"a\",\"tokens\":[1,2]}\n"
+                 "{\"id\":\"b\",\"tokens\":[1,60,2],\"images\":[{"
+                 "\"path\":\"%s\",\"width\":%d,\"height\":%d}]}\n",
+                 image, SAID[i].width, SAID[i].height);
+        put(line);
+        CHECK_OK(medvl_loader_open(&loader, &options, frontend, NULL, &err),
+                 &err);
+        snprintf(want, sizeof(want), "8 x 10, the record says %d x %d",
+                 SAID[i].width, SAID[i].height);
+        CHECK_FAILS(medvl_loader_read(&step, loader, 0, 0, &err),
+                    MEDVL_EFORMAT, &err, want);
+        assert_non_null(strstr(err.text, "record 2 \"b\": picture 1"));
+        medvl_loader_free(loader);
+        loader = NULL;
+    }
+    medvl_frontend_free(frontend);
+    medvl_config_release(&config);
+}
+
 static void the_hash_follows_the_content_alone(void **state)
 {
     const char *const data[] = {path};
@@ -241,6 +289,7 @@ int main(void)
         TEST(a_target_is_the_next_token_where_the_mask_says_so),
         TEST(balance_gives_each_value_the_same_weight_in_all),
         TEST(what_cannot_be_learned_is_named),
+        TEST(a_picture_of_another_size_than_its_record_says_is_named),
         TEST(the_hash_follows_the_content_alone),
     };
 
