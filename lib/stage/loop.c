@@ -29,7 +29,7 @@
 #define ROUND_LEAST  (1 << 10)   /* slow records: never below */
 #define ROUND_MOST   (256 << 10) /* per thread */
 #define CHUNKS       8           /* per thread and round */
-#define MAX_RECORD   (256 << 20)
+#define MAX_RECORD   (64 << 20)
 #define WINDOW_USUAL 64
 
 /* ---- messages and rejects -------------------------------------------- */

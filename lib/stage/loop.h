@@ -34,7 +34,7 @@ struct medvl_loop_options {
     bool keep_going;
     const char *rejects; /* file for what is set aside, or NULL */
     int part, parts;     /* 0, 0: all */
-    int64_t max_record;  /* bytes; 0: 256 MiB */
+    int64_t max_record;  /* bytes; 0: 64 MiB */
     const char *output;  /* "-" or NULL: standard output */
 
     /*
