@@ -153,7 +153,7 @@ static int stage_open(void **out, const void *options,
     struct stage *stage = medvl_alloc(1, sizeof(*stage));
     int rc;
 
-    *out = NULL;
+    *out = stage; /* the loop frees it, also where this fails */
     if (!stage)
         return medvl_no_memory(err);
     stage->options = *(const struct medvl_image_options *)options;
@@ -171,12 +171,7 @@ static int stage_open(void **out, const void *options,
         rc = medvl_wants_add(&stage->drawn, stage->options.wants, err,
                              "--draw '%s' found a region",
                              stage->options.draw);
-    if (rc < 0) {
-        stage_free(stage);
-        return rc;
-    }
-    *out = stage;
-    return MEDVL_OK;
+    return rc;
 }
 
 static void worker_free(void *at)

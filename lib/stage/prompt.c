@@ -206,12 +206,18 @@ static void prompt_free(void *stage)
 static int worker_new(void **worker, void *stage, struct medvl_error *err)
 {
     struct worker *w = medvl_alloc(1, sizeof(*w));
+    int rc;
 
-    *worker = w;
+    *worker = NULL;
     if (!w)
         return medvl_no_memory(err);
     w->stage = stage;
-    return medvl_template_run_new(&w->run, NULL, err);
+    rc = medvl_template_run_new(&w->run, NULL, err);
+    if (rc < 0)
+        medvl_free(w);
+    else
+        *worker = w;
+    return rc;
 }
 
 static void worker_free(void *worker)

@@ -72,19 +72,14 @@ static int stage_open(void **out, const void *options,
     struct stage *stage = medvl_alloc(1, sizeof(*stage));
     int rc;
 
-    *out = NULL;
+    *out = stage; /* the loop frees it, also where this fails */
     if (!stage)
         return medvl_no_memory(err);
     stage->options = options;
     rc = medvl_tokenizer_open(&stage->tok, stage->options->model, err);
     if (rc == MEDVL_OK && !stage->options->decode && !stage->options->field)
         rc = open_chat(stage, err);
-    if (rc < 0) {
-        stage_free(stage);
-        return rc;
-    }
-    *out = stage;
-    return MEDVL_OK;
+    return rc;
 }
 
 static void worker_free(void *arg)
@@ -291,22 +286,14 @@ static int train_open(void **out, const void *options,
 {
     const struct medvl_tokenize_train_options *opt = options;
     struct train *train = medvl_alloc(1, sizeof(*train));
-    int rc;
 
     (void)pool;
-    *out = NULL;
+    *out = train;
     if (!train)
         return medvl_no_memory(err);
     train->options = opt;
-    rc = medvl_tokenizer_trainer_new(&train->trainer,
-                                     opt->pattern ? opt->pattern : "llama3",
-                                     err);
-    if (rc < 0) {
-        train_free(train);
-        return rc;
-    }
-    *out = train;
-    return MEDVL_OK;
+    return medvl_tokenizer_trainer_new(
+        &train->trainer, opt->pattern ? opt->pattern : "llama3", err);
 }
 
 static int train_text(struct train *train, const char *text,
