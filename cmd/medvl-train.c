@@ -5,7 +5,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cmd/cli.h"
 #include "lib/train/trainer.h"
@@ -85,48 +84,35 @@ static void show_note(void *arg, const char *text)
     cli_warn(arg, "%s", text);
 }
 
-/* What a run takes from this process. */
-static void wire(struct cli *cli)
-{
-    opt.data = data.items;
-    opt.data_count = data.count;
-    opt.eval = eval.items;
-    opt.eval_count = eval.count;
-    opt.seed = cli->seed;
-    if (resume || cli->device)
-        opt.device = cli->device;
-    opt.pool = cli_pool(cli);
-    opt.log = log_line;
-    opt.progress = show_progress;
-    opt.note = show_note;
-    opt.arg = cli;
-    opt.stop = &stop;
-    signal(SIGTERM, on_signal);
-}
-
 int main(int argc, char **argv)
 {
     struct cli cli = {.name = "medvl-train",
                       .about = "Train a model folder on shards or records.",
-                      .operands = "",
                       .options = OPTIONS,
                       .has = CLI_HAS_SEED | CLI_HAS_DEVICE | CLI_HAS_CONFIG};
-    static struct medvl_train_options none;
     struct medvl_error err = {0};
     int rc;
 
     medvl_train_options_init(&opt);
-    memcpy(&none, &opt, sizeof(opt));
     cli_parse(&cli, argc, argv);
-    if (cli.argc)
-        cli_misuse(&cli, "%s: no operands are taken (--data?)", cli.argv[0]);
-    if (resume &&
-        (data.count || eval.count || memcmp(&opt, &none, sizeof(opt))))
-        cli_misuse(&cli, "--resume takes its options from options.json");
-    if (!resume && (!opt.model || !data.count || (!opt.output && !opt.dry_run)))
-        cli_misuse(&cli, "a run needs --model, --data and --output, or "
-                         "--resume RUN");
-    wire(&cli);
+    opt.data = data.items;
+    opt.data_count = data.count;
+    opt.eval = eval.items;
+    opt.eval_count = eval.count;
+    opt.seed = cli.seed;
+    if (resume || cli.device)
+        opt.device = cli.device;
+    opt.pool = cli_pool(&cli);
+    opt.log = log_line;
+    opt.progress = show_progress;
+    opt.note = show_note;
+    opt.arg = &cli;
+    opt.stop = &stop;
+    rc = resume ? medvl_train_options_check_resume(&opt, &err)
+                : medvl_train_options_check(&opt, &err);
+    if (rc < 0)
+        cli_misuse(&cli, "%s", err.text);
+    signal(SIGTERM, on_signal);
     rc = resume ? medvl_train_resume(resume, &opt, &err)
                 : medvl_train(&opt, &err);
     return cli_finish(&cli, rc, &err);

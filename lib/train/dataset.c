@@ -339,22 +339,22 @@ static int keep_line(void *arg, struct medvl_record *record,
     return MEDVL_OK;
 }
 
-/* Split "PATH=WEIGHT"; a path that is there as it stands has no weight. */
-static int parse_data(struct set *set, const char *data,
-                      struct medvl_error *err)
+int medvl_dataset_weight(double *weight, size_t *path_size, const char *data,
+                         struct medvl_error *err)
 {
     const char *equal = strrchr(data, '=');
-    size_t size = strlen(data);
 
-    set->weight = 1;
-    if (equal && !medvl_file_exists(data) && !medvl_folder_exists(data)) {
-        if (medvl_parse_real(&set->weight, medvl_span(equal + 1), 0, 1e6,
-                             err) < 0)
-            return medvl_context(err, "%s: weight", data);
-        size = (size_t)(equal - data);
-    }
-    set->path = medvl_copy_string(data, size);
-    return set->path ? MEDVL_OK : medvl_no_memory(err);
+    *weight = 1;
+    *path_size = strlen(data);
+    if (!equal || medvl_file_exists(data) || medvl_folder_exists(data))
+        return MEDVL_OK;
+    *path_size = (size_t)(equal - data);
+    if (medvl_parse_real(weight, medvl_span(equal + 1), 0, 1e6, NULL) < 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: no such file, and \"%.80s\" is no weight from "
+                          "0 to 1e6",
+                          data, equal + 1);
+    return MEDVL_OK;
 }
 
 static int open_set(struct medvl_dataset *d, struct set *set,
@@ -362,10 +362,14 @@ static int open_set(struct medvl_dataset *d, struct set *set,
 {
     const size_t window = d->options.window;
     struct reading r = {d, set};
-    int rc = parse_data(set, data, err);
+    size_t size;
+    int rc = medvl_dataset_weight(&set->weight, &size, data, err);
 
     if (rc < 0)
         return rc;
+    set->path = medvl_copy_string(data, size);
+    if (!set->path)
+        return medvl_no_memory(err);
     if (medvl_folder_exists(set->path)) {
         rc = medvl_mds_open_records(&set->mds, set->path,
                                     window + window / 4, err);

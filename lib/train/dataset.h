@@ -62,6 +62,13 @@ struct medvl_dataset_chunk {
     size_t bytes; /* unpacked */
 };
 
+/*
+ * Split "PATH=WEIGHT": the weight, from 0 to 1e6, and how many bytes are the
+ * path.  A path that is there as it stands, or has no "=", has weight 1.
+ */
+int medvl_dataset_weight(double *weight, size_t *path_size, const char *data,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The frontend is borrowed; NULL when the model reads no pictures. */
 int medvl_dataset_open(struct medvl_dataset **out,
                        const struct medvl_dataset_options *options,

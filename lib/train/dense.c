@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/image/region.h"
 
@@ -46,23 +45,27 @@ static int class_of(const struct head *head, const char *name)
     return -1;
 }
 
+static int add_name(struct medvl_names *names, const char *name, size_t size,
+                    struct medvl_error *err)
+{
+    const int rc = medvl_grow(&names->items, &names->capacity,
+                              names->count + 1, sizeof(*names->items), err);
+
+    if (rc < 0)
+        return rc;
+    names->items[names->count] = medvl_copy_string(name, size);
+    if (!names->items[names->count])
+        return medvl_no_memory(err);
+    names->count++;
+    return MEDVL_OK;
+}
+
 static int add_class(struct head *head, const char *name,
                      struct medvl_error *err)
 {
-    struct medvl_names *c = &head->classes;
-    int rc;
-
     if (class_of(head, name) >= 0)
         return MEDVL_OK;
-    rc = medvl_grow(&c->items, &c->capacity, c->count + 1, sizeof(*c->items),
-                    err);
-    if (rc < 0)
-        return rc;
-    c->items[c->count] = medvl_copy_string(name, strlen(name));
-    if (!c->items[c->count])
-        return medvl_no_memory(err);
-    c->count++;
-    return MEDVL_OK;
+    return add_name(&head->classes, name, strlen(name), err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -176,26 +179,41 @@ static int check_use(const struct medvl_dense *d, struct medvl_error *err)
                       "values; or their weights are 0");
 }
 
-static int parse_fields(struct medvl_dense *d, const char *classes,
-                        double weight, struct medvl_error *err)
+int medvl_dense_fields(struct medvl_names *out, const char *classes,
+                       struct medvl_error *err)
 {
-    while (classes && *classes) {
-        const size_t size = strcspn(classes, ",");
-        struct head *head = &d->heads[d->count];
+    int rc = MEDVL_OK;
 
-        if (!size || d->count == FIELDS_MAX + 2)
+    while (classes && *classes && rc == MEDVL_OK) {
+        const size_t size = strcspn(classes, ",");
+
+        if (!size || out->count == FIELDS_MAX)
             return medvl_fail(err, MEDVL_EARG,
                               "--classes takes 1 to %d names with commas "
                               "between",
                               FIELDS_MAX);
-        head->field = medvl_copy_string(classes, size);
-        if (!head->field)
-            return medvl_no_memory(err);
-        head->weight = weight;
-        d->count++;
+        rc = add_name(out, classes, size, err);
         classes += size + (classes[size] == ',');
     }
-    return MEDVL_OK;
+    return rc;
+}
+
+/* A head for each field. */
+static int add_fields(struct medvl_dense *d, const char *classes,
+                      double weight, struct medvl_error *err)
+{
+    struct medvl_names fields = {0};
+    const int rc = medvl_dense_fields(&fields, classes, err);
+
+    for (size_t f = 0; rc == MEDVL_OK && f < fields.count; f++) {
+        struct head *head = &d->heads[d->count++];
+
+        head->field = fields.items[f];
+        head->weight = weight;
+        fields.items[f] = NULL;
+    }
+    medvl_names_release(&fields);
+    return rc;
 }
 
 /* ---- heads ----------------------------------------------------------- */
@@ -269,7 +287,7 @@ int medvl_dense_open(struct medvl_dense **out,
     d->heads[LABEL].weight = options->label;
     d->heads[DRAWN].weight = options->drawn;
     d->count = FIRST_FIELD;
-    rc = parse_fields(d, options->classes, options->field, err);
+    rc = add_fields(d, options->classes, options->field, err);
     if (rc == MEDVL_OK)
         rc = collect_all(d, data, err);
     if (rc == MEDVL_OK)

@@ -17,6 +17,7 @@
 #ifndef MEDVL_TRAIN_DENSE_H
 #define MEDVL_TRAIN_DENSE_H
 
+#include "lib/base/file.h"
 #include "lib/model/vit.h"
 #include "lib/train/loader.h"
 #include "lib/train/optim.h"
@@ -27,6 +28,11 @@ struct medvl_dense_options {
     double label, drawn, field; /* weights of the three; 0 leaves one out */
     const char *classes;        /* "plane,species": the fields, or NULL */
 };
+
+/* The fields of "plane,species", 1 to 16 of them; none of NULL or "".
+ * MEDVL_EARG names --classes. */
+int medvl_dense_fields(struct medvl_names *out, const char *classes,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * Collects the classes from the training data and makes the heads.

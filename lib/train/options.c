@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/train/dense.h"
 
 void medvl_train_options_init(struct medvl_train_options *options)
 {
@@ -103,38 +104,30 @@ static int check_range(const struct row *row,
                       row->name, value, row->low, row->high);
 }
 
+static bool is_dense(const struct medvl_train_options *o)
+{
+    return !strcmp(o->objective, "dense");
+}
+
 static int check_dense(const struct medvl_train_options *o,
                        struct medvl_error *err)
 {
+    struct medvl_names fields = {0};
+    int rc;
+
     if (o->balance || o->smoothing > 0)
         return medvl_fail(err, MEDVL_EARG,
                           "--%s is of the language objective, not of dense",
                           o->balance ? "balance" : "label-smoothing");
-    return MEDVL_OK;
+    rc = medvl_dense_fields(&fields, o->classes, err);
+    medvl_names_release(&fields);
+    return rc;
 }
 
-int medvl_train_options_check(const struct medvl_train_options *options,
-                              struct medvl_error *err)
+static int check_objective(const struct medvl_train_options *o,
+                           struct medvl_error *err)
 {
-    const struct medvl_train_options *o = options;
-
-    for (int i = 0; i < ROW_COUNT; i++) {
-        const int rc = check_range(&ROWS[i], o, err);
-
-        if (rc < 0)
-            return rc;
-    }
-    if (!o->model || !o->data_count || (!o->output && !o->dry_run))
-        return medvl_fail(err, MEDVL_EARG,
-                          "a run needs a model, data and a folder");
-    if (o->best && !o->eval_count)
-        return medvl_fail(err, MEDVL_EARG, "--best needs --eval");
-    if (o->best && strcmp(o->best, "eval_loss") &&
-        strcmp(o->best, "eval_accuracy"))
-        return medvl_fail(err, MEDVL_EARG,
-                          "--best is eval_loss or eval_accuracy, not \"%s\"",
-                          o->best);
-    if (!strcmp(o->objective, "dense"))
+    if (is_dense(o))
         return check_dense(o, err);
     if (strcmp(o->objective, "language"))
         return medvl_fail(err, MEDVL_EARG,
@@ -144,6 +137,175 @@ int medvl_train_options_check(const struct medvl_train_options *options,
         return medvl_fail(err, MEDVL_EARG,
                           "--classes needs --objective dense");
     return MEDVL_OK;
+}
+
+static int check_best(const struct medvl_train_options *o,
+                      struct medvl_error *err)
+{
+    if (o->best && strcmp(o->best, "eval_loss") &&
+        strcmp(o->best, "eval_accuracy"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--best is eval_loss or eval_accuracy, not \"%s\"",
+                          o->best);
+    if (o->best && !o->eval_count)
+        return medvl_fail(err, MEDVL_EARG, "--best needs --eval");
+    return MEDVL_OK;
+}
+
+static int check_data(const char *name, const char *const *data,
+                      int64_t count, struct medvl_error *err)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double weight;
+        size_t size;
+        const int rc = medvl_dataset_weight(&weight, &size, data[i], err);
+
+        if (rc < 0)
+            return medvl_context(err, "--%s", name);
+    }
+    return MEDVL_OK;
+}
+
+int medvl_train_options_check(const struct medvl_train_options *options,
+                              struct medvl_error *err)
+{
+    const struct medvl_train_options *o = options;
+    double rates[MEDVL_TRAIN_PARTS];
+    int mask, rc = MEDVL_OK;
+
+    if (!o->model || !o->data_count || (!o->output && !o->dry_run))
+        return medvl_fail(err, MEDVL_EARG,
+                          "a run needs --model, --data and --output, or "
+                          "--resume RUN");
+    for (int i = 0; i < ROW_COUNT && rc == MEDVL_OK; i++)
+        rc = check_range(&ROWS[i], o, err);
+    if (rc == MEDVL_OK)
+        rc = check_data("data", o->data, o->data_count, err);
+    if (rc == MEDVL_OK)
+        rc = check_data("eval", o->eval, o->eval_count, err);
+    if (rc == MEDVL_OK)
+        rc = check_objective(o, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_train_options_parts(&mask, rates, o, err);
+    return rc < 0 ? rc : check_best(o, err);
+}
+
+/* Has the option another value than if it was not given? */
+static bool is_given(const struct row *row,
+                     const struct medvl_train_options *o)
+{
+    struct medvl_train_options defaults;
+    const char *at = (const char *)o + row->offset;
+    const char *other = (const char *)&defaults + row->offset;
+    const char *text, *usual;
+    int64_t count;
+
+    medvl_train_options_init(&defaults);
+    switch (row->kind) {
+    case TEXT:
+        memcpy(&text, at, sizeof(text));
+        memcpy(&usual, other, sizeof(usual));
+        return text && (!usual || strcmp(text, usual));
+    case LIST:
+        memcpy(&count, (const char *)o + row->count, sizeof(count));
+        return count > 0;
+    case FLAG: return *at != *other;
+    case INT:
+    case LIMIT:
+    case REAL: break;
+    }
+    return memcmp(at, other, 8) != 0;
+}
+
+int medvl_train_options_check_resume(
+    const struct medvl_train_options *options, struct medvl_error *err)
+{
+    const char *name = NULL;
+
+    for (int i = 0; i < ROW_COUNT && !name; i++)
+        if (strcmp(ROWS[i].name, "device") && is_given(&ROWS[i], options))
+            name = ROWS[i].name;
+    if (!name && options->output)
+        name = "output";
+    if (!name && options->dry_run)
+        name = "dry-run";
+    if (!name)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "--%s: --resume takes its options from options.json",
+                      name);
+}
+
+/* ---- parts ----------------------------------------------------------- */
+
+const struct medvl_train_part medvl_train_parts[MEDVL_TRAIN_PARTS] = {
+    {"vision", MEDVL_PART_VISION},
+    {"projector", MEDVL_PART_PROJECTOR},
+    {"decoder", MEDVL_PART_DECODER}};
+
+/* One word of --train: "vision" or "vision=2e-4". */
+static int parse_part(int *mask, double rates[MEDVL_TRAIN_PARTS],
+                      struct medvl_span word, struct medvl_error *err)
+{
+    const char *equal = memchr(word.data, '=', word.size);
+    struct medvl_span name = word, value;
+    int p = 0;
+
+    if (equal)
+        name.size = (size_t)(equal - word.data);
+    while (p < MEDVL_TRAIN_PARTS &&
+           !medvl_span_is(name, medvl_train_parts[p].name))
+        p++;
+    if (p == MEDVL_TRAIN_PARTS)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--train: \"%.*s\" is not vision, projector or "
+                          "decoder",
+                          (int)(name.size > 80 ? 80 : name.size), name.data);
+    if (*mask & (int)medvl_train_parts[p].part)
+        return medvl_fail(err, MEDVL_EARG, "--train: %s stands twice",
+                          medvl_train_parts[p].name);
+    *mask |= (int)medvl_train_parts[p].part;
+    if (!equal)
+        return MEDVL_OK;
+    value.data = equal + 1;
+    value.size = word.size - name.size - 1;
+    if (medvl_parse_real(&rates[p], value, 0, 1e3, NULL) < 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--train: rate of %s: \"%.*s\" is no number from "
+                          "0 to 1000",
+                          medvl_train_parts[p].name,
+                          (int)(value.size > 80 ? 80 : value.size),
+                          value.data);
+    return MEDVL_OK;
+}
+
+int medvl_train_options_parts(int *mask, double rates[MEDVL_TRAIN_PARTS],
+                              const struct medvl_train_options *options,
+                              struct medvl_error *err)
+{
+    const char *at = options->train;
+    int rc = MEDVL_OK;
+
+    *mask = 0;
+    for (int p = 0; p < MEDVL_TRAIN_PARTS; p++)
+        rates[p] = options->rate;
+    while (at && *at && rc == MEDVL_OK) {
+        const struct medvl_span word = {at, strcspn(at, ",")};
+
+        rc = parse_part(mask, rates, word, err);
+        at += word.size + (at[word.size] == ',');
+    }
+    if (rc < 0)
+        return rc;
+    if (!*mask)
+        *mask = is_dense(options)
+                    ? (int)MEDVL_PART_VISION
+                    : MEDVL_PART_VISION | MEDVL_PART_PROJECTOR |
+                          MEDVL_PART_DECODER;
+    if (is_dense(options) && *mask != (int)MEDVL_PART_VISION)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--objective dense trains the vision part alone");
+    return rc;
 }
 
 /* ---- writing and reading --------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "lib/base/json.h"
 #include "lib/base/pool.h"
+#include "lib/model/checkpoint.h"
 
 /* In brackets what medvl_train_options_init puts; else 0 or NULL. */
 struct medvl_train_options {
@@ -74,10 +75,33 @@ struct medvl_train_options {
 void medvl_train_options_init(struct medvl_train_options *options);
 
 /*
- * Every value in its range, and no option given that the others make
- * meaningless; MEDVL_EARG names the option as the command spells it.
+ * Every value in its range, every list well-formed, and no option given
+ * that the others make meaningless; MEDVL_EARG names the option as the
+ * command spells it, and what it takes.  What only model or data can tell
+ * comes later.
  */
 int medvl_train_options_check(const struct medvl_train_options *options,
+                              struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* MEDVL_EARG when any is given that a run that goes on does not take. */
+int medvl_train_options_check_resume(
+    const struct medvl_train_options *options,
+    struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The parts of a model as `train` names them. */
+enum { MEDVL_TRAIN_PARTS = 3 };
+struct medvl_train_part {
+    const char *name;
+    enum medvl_part part;
+};
+extern const struct medvl_train_part medvl_train_parts[MEDVL_TRAIN_PARTS];
+
+/*
+ * What `train` says: MEDVL_PART_* together, and each part's rate.
+ * MEDVL_EARG names the word that is none.
+ */
+int medvl_train_options_parts(int *mask, double rates[MEDVL_TRAIN_PARTS],
+                              const struct medvl_train_options *options,
                               struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Append options.json; `eval_hash` is NULL without evaluation data. */

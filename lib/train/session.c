@@ -15,81 +15,11 @@
 /* Records that an error names. */
 enum { NAMED_RECORDS = 5 };
 
-/* ---- parts ----------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    enum medvl_part part;
-} PARTS[] = {{"vision", MEDVL_PART_VISION},
-             {"projector", MEDVL_PART_PROJECTOR},
-             {"decoder", MEDVL_PART_DECODER}};
-enum { PART_COUNT = 3,
-       ALL_PARTS = MEDVL_PART_VISION | MEDVL_PART_PROJECTOR |
-                   MEDVL_PART_DECODER };
+/* ---- opening --------------------------------------------------------- */
 
 static bool is_dense(const struct medvl_session *s)
 {
     return !strcmp(s->options.objective, "dense");
-}
-
-/* One word of --train: "vision" or "vision=2e-4". */
-static int parse_part(int *mask, double rates[PART_COUNT],
-                      struct medvl_span word, double rate,
-                      struct medvl_error *err)
-{
-    const char *equal = memchr(word.data, '=', word.size);
-    struct medvl_span name = word;
-    int p = 0;
-
-    if (equal)
-        name.size = (size_t)(equal - word.data);
-    while (p < PART_COUNT && !medvl_span_is(name, PARTS[p].name))
-        p++;
-    if (p == PART_COUNT)
-        return medvl_fail(err, MEDVL_EARG,
-                          "--train: \"%.*s\" is not vision, projector or "
-                          "decoder",
-                          (int)(name.size > 80 ? 80 : name.size), name.data);
-    if (*mask & (int)PARTS[p].part)
-        return medvl_fail(err, MEDVL_EARG, "--train: %s stands twice",
-                          PARTS[p].name);
-    *mask |= (int)PARTS[p].part;
-    rates[p] = rate;
-    if (equal) {
-        const struct medvl_span value = {equal + 1,
-                                         word.size - name.size - 1};
-
-        if (medvl_parse_real(&rates[p], value, 0, 1e3, err) < 0)
-            return medvl_context(err, "--train: rate of %s", PARTS[p].name);
-    }
-    return MEDVL_OK;
-}
-
-/* Which parts, and the rate of each. */
-static int parse_parts(int *mask, double rates[PART_COUNT],
-                       const struct medvl_session *s,
-                       struct medvl_error *err)
-{
-    const char *at = s->options.train;
-    int rc = MEDVL_OK;
-
-    *mask = 0;
-    for (int p = 0; p < PART_COUNT; p++)
-        rates[p] = s->options.rate;
-    while (at && *at && rc == MEDVL_OK) {
-        const struct medvl_span word = {at, strcspn(at, ",")};
-
-        rc = parse_part(mask, rates, word, s->options.rate, err);
-        at += word.size + (at[word.size] == ',');
-    }
-    if (rc < 0)
-        return rc;
-    if (!*mask)
-        *mask = is_dense(s) ? (int)MEDVL_PART_VISION : (int)ALL_PARTS;
-    if (is_dense(s) && *mask != (int)MEDVL_PART_VISION)
-        return medvl_fail(err, MEDVL_EARG,
-                          "--objective dense trains the vision part alone");
-    return MEDVL_OK;
 }
 
 /* A part that --train names must be there to be trained. */
@@ -101,15 +31,13 @@ static int check_parts(const struct medvl_session *s, int mask,
     for (int64_t i = 0; i < s->model->count; i++)
         if (s->model->params[i].trained)
             trained |= (int)medvl_model_part(s->model, &s->model->params[i]);
-    for (int p = 0; s->options.train && p < PART_COUNT; p++)
-        if (mask & ~trained & (int)PARTS[p].part)
+    for (int p = 0; s->options.train && p < MEDVL_TRAIN_PARTS; p++)
+        if (mask & ~trained & (int)medvl_train_parts[p].part)
             return medvl_fail(err, MEDVL_EARG,
                               "--train: the model has no %s part",
-                              PARTS[p].name);
+                              medvl_train_parts[p].name);
     return MEDVL_OK;
 }
-
-/* ---- opening --------------------------------------------------------- */
 
 static int open_model(struct medvl_session *s, const char *folder, int mask,
                       struct medvl_error *err)
@@ -211,18 +139,18 @@ static void add_item(struct medvl_session *s, struct medvl_param *param,
 
 static double part_rate(const struct medvl_session *s,
                         const struct medvl_param *param,
-                        const double rates[PART_COUNT])
+                        const double rates[MEDVL_TRAIN_PARTS])
 {
     const enum medvl_part part = medvl_model_part(s->model, param);
     int p = 0;
 
-    while (p < PART_COUNT - 1 && PARTS[p].part != part)
+    while (p < MEDVL_TRAIN_PARTS - 1 && medvl_train_parts[p].part != part)
         p++;
     return rates[p];
 }
 
 static int open_optim(struct medvl_session *s,
-                      const double rates[PART_COUNT],
+                      const double rates[MEDVL_TRAIN_PARTS],
                       struct medvl_error *err)
 {
     const struct medvl_train_options *o = &s->options;
@@ -279,12 +207,12 @@ int medvl_session_open(struct medvl_session *session, const char *folder,
                        struct medvl_error *err)
 {
     struct medvl_session *s = session;
-    double rates[PART_COUNT];
+    double rates[MEDVL_TRAIN_PARTS];
     int mask = 0;
     int rc = medvl_train_options_check(&s->options, err);
 
     if (rc == MEDVL_OK)
-        rc = parse_parts(&mask, rates, s, err);
+        rc = medvl_train_options_parts(&mask, rates, &s->options, err);
     if (rc == MEDVL_OK)
         rc = open_model(s, folder, mask, err);
     if (rc == MEDVL_OK)

@@ -217,7 +217,7 @@ static void what_cannot_be_learned_is_named(void **state)
                 MEDVL_EIO, &err, "x.png");
 }
 
-/* The model of tests/golden takes 20 x 20 pixels; 60 stands for a picture. */
+/* Token 60 stands for a picture. */
 static void a_picture_of_another_size_than_its_record_says_is_named(
     void **state)
 {

@@ -26,6 +26,7 @@ static int teardown(void **state)
 }
 
 static const char *const DATA[] = {"a.jsonl=2.5", "b \"c\""};
+static const char *const BAD[] = {"b=c"};
 
 /* No value is the default. */
 static struct medvl_train_options unusual(void)
@@ -180,7 +181,70 @@ static void values_out_of_range_and_contradictions_are_refused(void **state)
     REFUSED(o.objective = "dpo", "--objective");
     REFUSED(o.classes = "plane", "--classes");
     REFUSED((o.objective = "dense", o.balance = "x"), "--balance");
-    REFUSED(o.output = NULL, "folder");
+    REFUSED((o.objective = "dense", o.classes = "a,,b"), "--classes");
+    REFUSED(o.output = NULL, "--output");
+    REFUSED(o.train = "vision=abc", "\"abc\" is no number from 0 to 1000");
+    REFUSED(o.train = "vision,head", "\"head\" is not vision, projector");
+    REFUSED(o.train = "decoder,decoder", "--train: decoder stands twice");
+    REFUSED((o.objective = "dense", o.train = "decoder"), "vision part alone");
+    REFUSED((o.eval = BAD, o.eval_count = 1), "--eval: b=c: no such file");
+    REFUSED((o.eval = DATA, o.eval_count = 1, o.best = "speed"),
+            "--best is eval_loss or eval_accuracy");
+#undef REFUSED
+}
+
+static void parts_have_their_own_rate_or_the_common_one(void **state)
+{
+    struct medvl_train_options o;
+    struct medvl_error err = {0};
+    double rates[MEDVL_TRAIN_PARTS];
+    int mask;
+
+    (void)state;
+    medvl_train_options_init(&o);
+    o.train = "decoder,vision=2e-4";
+    CHECK_OK(medvl_train_options_parts(&mask, rates, &o, &err), &err);
+    assert_int_equal(mask, MEDVL_PART_VISION | MEDVL_PART_DECODER);
+    CHECK_CLOSE(rates[0], 2e-4, 0);
+    CHECK_CLOSE(rates[2], 1e-4, 0);
+    o.train = NULL;
+    CHECK_OK(medvl_train_options_parts(&mask, rates, &o, &err), &err);
+    assert_int_equal(mask, MEDVL_PART_VISION | MEDVL_PART_PROJECTOR |
+                               MEDVL_PART_DECODER);
+    o.objective = "dense";
+    CHECK_OK(medvl_train_options_parts(&mask, rates, &o, &err), &err);
+    assert_int_equal(mask, MEDVL_PART_VISION);
+}
+
+static void a_run_that_goes_on_takes_no_option_but_the_device(void **state)
+{
+    struct medvl_train_options none, o;
+    struct medvl_error err = {0};
+
+    (void)state;
+    medvl_train_options_init(&none);
+    o = none;
+    o.device = "cuda";
+    CHECK_OK(medvl_train_options_check_resume(&o, &err), &err);
+    o.device = NULL;
+    CHECK_OK(medvl_train_options_check_resume(&o, &err), &err);
+#define REFUSED(change, part)                                     \
+    do {                                                          \
+        o = none;                                                 \
+        change;                                                   \
+        CHECK_FAILS(medvl_train_options_check_resume(&o, &err),   \
+                    MEDVL_EARG, &err, part " takes its options"); \
+    } while (0)
+    REFUSED(o.rate = 1, "--lr: --resume");
+    REFUSED(o.keep = 3, "--keep: --resume");
+    REFUSED(o.steps = 3, "--steps: --resume");
+    REFUSED(o.recompute = true, "--recompute: --resume");
+    REFUSED(o.objective = "dense", "--objective: --resume");
+    REFUSED(o.model = "m", "--model: --resume");
+    REFUSED((o.data = DATA, o.data_count = 1), "--data: --resume");
+    REFUSED(o.output = "run", "--output: --resume");
+    REFUSED(o.dry_run = true, "--dry-run: --resume");
+    REFUSED(o.seed = 3, "--seed: --resume");
 #undef REFUSED
 }
 
@@ -192,6 +256,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_left_out_has_its_default,
                                         setup, teardown),
         cmocka_unit_test(values_out_of_range_and_contradictions_are_refused),
+        cmocka_unit_test(parts_have_their_own_rate_or_the_common_one),
+        cmocka_unit_test(a_run_that_goes_on_takes_no_option_but_the_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
