@@ -11,7 +11,7 @@
  * file read into a tree MEDVL_JSON_FILE bytes, an array of numbers
  * MEDVL_JSON_INTS of them: each is held in less than 512 MB.
  *
- * Read next: pool.h.
+ * Read next: json_scan.h, json_string.h, then pool.h.
  */
 #ifndef MEDVL_BASE_JSON_H
 #define MEDVL_BASE_JSON_H

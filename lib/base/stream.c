@@ -1,7 +1,7 @@
 /*
  * Streams of lines and bytes.  Only this file knows zstd.
  *
- * Read next: json.c.
+ * Read next: json.h.
  */
 #include "lib/base/stream.h"
 
