@@ -2,10 +2,12 @@
  * The generating engine: prompts in, tokens out, many at once.
  *
  * Prompts wait in a line; up to `slots` run at a time, each taking its next
- * token in a step shared with the others, and a slot that ends takes the
- * next prompt.  What a prompt gets does not depend on its neighbours.
+ * token in a pass shared with the others, and a slot that ends takes the
+ * next prompt.  Prompts that start together share a pass too, as far as
+ * MEDVL_PASS_TOKENS go.  What a prompt gets does not depend on its
+ * neighbours: the same bits alone and among others.
  *
- * Read next: ../train/loader.h.
+ * Read next: scorer.h.
  */
 #ifndef MEDVL_MODEL_GENERATOR_H
 #define MEDVL_MODEL_GENERATOR_H
@@ -79,13 +81,12 @@ int medvl_generate(struct medvl_completion *out,
                    struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * Log-probability of continuations of one prompt, which runs once:
- * sums[i] is the sum over continuation i's tokens.
+ * MEDVL_EARG says why medvl_generate would refuse this prompt: it is empty,
+ * too long, or has an id outside of the vocabulary.  For a caller that sets
+ * one aside and goes on with the others.
  */
-int medvl_generator_score(double *sums, struct medvl_generator *generator,
+int medvl_generator_check(const struct medvl_generator *generator,
                           const struct medvl_prompt *prompt,
-                          const int32_t *const *continuations,
-                          const int64_t *counts, int64_t count,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -27,7 +27,7 @@ struct medvl_kvcache {
     size_t block_size;
 };
 
-static int64_t pages_for(int64_t tokens)
+int64_t medvl_kvcache_pages_for(int64_t tokens)
 {
     return (tokens + PAGE - 1) / PAGE;
 }
@@ -72,7 +72,7 @@ int medvl_kvcache_open(struct medvl_kvcache **out,
     *out = NULL;
     if (sequences < 1 || longest < 1 || tokens < 1 || sequences > limit ||
         longest > limit || tokens > limit ||
-        sequences * pages_for(longest) > limit)
+        sequences * medvl_kvcache_pages_for(longest) > limit)
         return medvl_fail(err, MEDVL_EARG,
                           "a cache of %lld tokens for %lld sequences of "
                           "%lld",
@@ -85,8 +85,8 @@ int medvl_kvcache_open(struct medvl_kvcache **out,
     c->channels = config->groups * config->head_size;
     c->sequences = sequences;
     c->longest = longest;
-    c->each = pages_for(longest);
-    c->pages = pages_for(tokens);
+    c->each = medvl_kvcache_pages_for(longest);
+    c->pages = medvl_kvcache_pages_for(tokens);
     rc = alloc_parts(c, err);
     if (rc < 0) {
         medvl_kvcache_free(c);
@@ -118,7 +118,7 @@ void medvl_kvcache_clear(struct medvl_kvcache *cache, int64_t slot)
 {
     int32_t *pages = table(cache, slot);
 
-    for (int64_t i = pages_for(cache->lengths[slot]); i-- > 0;) {
+    for (int64_t i = medvl_kvcache_pages_for(cache->lengths[slot]); i-- > 0;) {
         if (--cache->users[pages[i]] == 0)
             cache->free[cache->free_count++] = pages[i];
         pages[i] = 0;
@@ -142,7 +142,7 @@ int medvl_kvcache_extend(struct medvl_kvcache *cache, int64_t slot,
 {
     int32_t *pages = table(cache, slot);
     const int64_t had = cache->lengths[slot];
-    int64_t i = pages_for(had);
+    int64_t i = medvl_kvcache_pages_for(had);
 
     if (more < 0 || more > cache->longest - had)
         return medvl_fail(err, MEDVL_EARG,
@@ -150,10 +150,10 @@ int medvl_kvcache_extend(struct medvl_kvcache *cache, int64_t slot,
                           "%lld",
                           (long long)more, (long long)had,
                           (long long)cache->longest);
-    if (pages_for(had + more) - i > cache->free_count)
+    if (medvl_kvcache_pages_for(had + more) - i > cache->free_count)
         return medvl_fail(err, MEDVL_ENOMEM,
                           "no page of keys and values is left");
-    for (; i < pages_for(had + more); i++) {
+    for (; i < medvl_kvcache_pages_for(had + more); i++) {
         pages[i] = cache->free[--cache->free_count];
         cache->users[pages[i]] = 1;
     }

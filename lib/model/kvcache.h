@@ -17,6 +17,9 @@
 
 struct medvl_kvcache;
 
+/* How many pages so many tokens of a sequence take. */
+int64_t medvl_kvcache_pages_for(int64_t tokens);
+
 /*
  * Room for `tokens` over at most `sequences` sequences at once, each at
  * most `longest` tokens; f32 pages.

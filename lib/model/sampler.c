@@ -2,7 +2,7 @@
  * Sampling.  Only as many candidates are sorted as top-k and top-p keep: a
  * heap gives them best first, equals by rising id.
  *
- * Read next: ../train/loader.h.
+ * Read next: pass.c.
  */
 #include "lib/model/sampler.h"
 

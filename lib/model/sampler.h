@@ -1,7 +1,7 @@
 /*
  * From logits to the next token.
  *
- * Read next: ../train/loader.h.
+ * Read next: pass.h.
  */
 #ifndef MEDVL_MODEL_SAMPLER_H
 #define MEDVL_MODEL_SAMPLER_H

@@ -2,10 +2,11 @@
  * The generating engine on a tiny random model, and the whole command on a
  * published one (stories260K, beside its reference; skipped without it).
  */
-#include "tests/unit/check.h"
+#include "tests/unit/passes.h"
 
 #include "lib/base/text.h"
 #include "lib/model/generator.h"
+#include "lib/model/pass.h"
 #include "lib/run/generate.h"
 #include "lib/tensor/safetensors.h"
 
@@ -21,7 +22,7 @@ struct subject {
     struct medvl_error err;
 };
 
-static int subject_try(struct subject *s, int64_t slots,
+static int subject_try(struct subject *s, const char *folder, int64_t slots,
                        struct medvl_error *err)
 {
     const struct medvl_generator_options options = {.slots = slots};
@@ -30,7 +31,7 @@ static int subject_try(struct subject *s, int64_t slots,
     memset(s, 0, sizeof(*s));
     rc = medvl_device_open_cpu(&s->dev, NULL, MEDVL_ISA_AVX2, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_open(&s->model, TINY, MEDVL_PART_DECODER, err);
+        rc = medvl_model_open(&s->model, folder, 0, err);
     if (rc == MEDVL_OK)
         rc = medvl_generator_open(&s->generator, s->model, s->dev, &options,
                                   err);
@@ -41,7 +42,7 @@ static void subject_open(struct subject *s, int64_t slots)
 {
     struct medvl_error err = {0};
 
-    CHECK_OK(subject_try(s, slots, &err), &err);
+    CHECK_OK(subject_try(s, TINY, slots, &err), &err);
 }
 
 static void subject_release(struct subject *s)
@@ -143,7 +144,7 @@ static void another_seed_gives_another_answer(void **state)
 
 struct rows {
     float logits[LONGEST][VOCAB];
-    int64_t count;
+    int64_t first, count;
 };
 
 static int keep_row(void *arg, int64_t row, const float *logits,
@@ -152,10 +153,10 @@ static int keep_row(void *arg, int64_t row, const float *logits,
     struct rows *rows = arg;
 
     (void)err;
-    assert_int_equal(vocab, VOCAB);
-    assert_int_equal(row, rows->count);
+    assert_true(vocab <= VOCAB);
+    assert_int_equal(row, rows->first + rows->count);
     assert_true(row < LONGEST);
-    memcpy(rows->logits[row], logits, sizeof(rows->logits[row]));
+    memcpy(rows->logits[row], logits, (size_t)vocab * sizeof(*logits));
     rows->count++;
     return MEDVL_OK;
 }
@@ -197,45 +198,166 @@ static void every_token_has_its_row_and_the_cache_changes_none(void **state)
     subject_release(&s);
 }
 
-static void a_score_is_the_sum_of_the_rows_log_probabilities(void **state)
+/* ---- who shares a pass ------------------------------------------------ */
+
+#define MANY 70
+
+/* Every kind of prompt: unequal, with pictures, all rows, nothing new. */
+struct crowd {
+    struct medvl_prompt prompts[MANY];
+    struct rows rows[MANY];
+    int32_t ids[MANY][LONGEST];
+    float pictures[3][2 * PICTURE_TOKENS * PICTURE_ROW];
+    int count;
+};
+
+static struct crowd *crowd_new(int count)
 {
-    static const int32_t first[] = {3, 50, 12}, second[] = {3},
-                         third[] = {40, 41, 42, 43, 44};
-    const int32_t *const texts[] = {first, second, third};
-    const int64_t counts[] = {3, 1, 5};
-    static struct rows rows;
-    int32_t ids[PROMPTS][LONGEST];
-    struct medvl_prompt prompts[PROMPTS];
-    struct medvl_prompt *p = &prompts[4];
-    struct medvl_completion none;
-    double sums[3];
+    struct crowd *c = calloc(1, sizeof(*c));
+
+    assert_non_null(c);
+    c->count = count;
+    for (int p = 0; p < count; p++) {
+        const int pictures = p % 4 == 3 ? 0 : p % 3;
+        const int before = p * 5 % 9, after = 1 + p * 7 % 12;
+        int32_t *id = c->ids[p];
+
+        for (int i = 0; i < before; i++)
+            *id++ = (p * 13 + i * 29 + 1) % 60;
+        for (int i = 0; i < pictures * PICTURE_TOKENS; i++)
+            *id++ = -1;
+        for (int i = 0; i < after; i++)
+            *id++ = (p * 41 + i * 11 + 2) % 60;
+        c->prompts[p] = (struct medvl_prompt){
+            .ids = c->ids[p],
+            .count = id - c->ids[p],
+            .pictures = pictures,
+            .max_tokens = p * 3 % 7,
+            .sampler = {.temperature = p % 2 ? 0.9f : 0},
+            .seed = 3,
+            .item = (uint64_t)p,
+            .logits = p % 5 ? keep_row : NULL,
+            .all_logits = p % 5 > 2,
+            .arg = &c->rows[p],
+        };
+        c->rows[p].first = c->prompts[p].all_logits ? 0
+                                                    : c->prompts[p].count - 1;
+        if (pictures)
+            c->prompts[p].rows = passes_pictures(c->pictures[p % 3], pictures,
+                                                 p % 3);
+    }
+    return c;
+}
+
+static void every_kind_of_prompt_gets_the_same_in_any_company(void **state)
+{
+    enum { KINDS = 31 };
+    struct medvl_completion alone[KINDS], among[KINDS];
+    struct crowd *a = crowd_new(KINDS), *b = crowd_new(KINDS);
+    struct subject s;
+    int64_t rows = 0;
+
+    (void)state;
+    CHECK_OK(subject_try(&s, LLAVA, 1, &s.err), &s.err);
+    for (int i = 0; i < KINDS; i++)
+        CHECK_OK(medvl_generate(&alone[i], s.generator, &a->prompts[i], 1,
+                                &s.err),
+                 &s.err);
+    subject_release(&s);
+    for (int64_t slots = 1; slots <= 31; slots += 15) {
+        CHECK_OK(subject_try(&s, LLAVA, slots, &s.err), &s.err);
+        for (int i = 0; i < KINDS; i++)
+            b->rows[i].count = 0;
+        CHECK_OK(medvl_generate(among, s.generator, b->prompts, KINDS,
+                                &s.err),
+                 &s.err);
+        for (int i = 0; i < KINDS; i++) {
+            same_completion(&alone[i], &among[i]);
+            assert_int_equal(a->rows[i].count, b->rows[i].count);
+            assert_memory_equal(a->rows[i].logits, b->rows[i].logits,
+                                sizeof(a->rows[i].logits));
+            rows += b->rows[i].count;
+        }
+        release_all(among, KINDS);
+        subject_release(&s);
+    }
+    assert_true(rows > 300);
+    release_all(alone, KINDS);
+    free(a);
+    free(b);
+}
+
+static void prompts_that_start_together_read_the_weights_once(void **state)
+{
+    struct medvl_prompt prompts[MANY];
+    struct medvl_completion done[MANY];
+    int32_t ids[MANY + 3] = {0};
     struct subject s;
 
     (void)state;
-    make_prompts(prompts, ids);
-    subject_open(&s, 2);
-    CHECK_OK(medvl_generator_score(sums, s.generator, p, texts, counts, 3,
-                                   &s.err),
-             &s.err);
-    for (int c = 0; c < 3; c++) {
-        struct medvl_prompt all = *p;
-        double sum = 0;
+    subject_open(&s, 16);
+    passes_watch(s.dev);
+    s.model->config.eos_count = 0;
+    for (int i = 0; i < MANY; i++)
+        prompts[i] = (struct medvl_prompt){
+            .ids = &ids[i], .count = 1 + i % 3, .max_tokens = 3};
+    CHECK_OK(medvl_generate(done, s.generator, prompts, 16, &s.err), &s.err);
+    assert_int_equal(passes_taken(s.model), 3);
+    release_all(done, 16);
 
-        memset(&rows, 0, sizeof(rows));
-        memcpy(ids[4] + p->count, texts[c],
-               (size_t)counts[c] * sizeof(int32_t));
-        all.count += counts[c];
-        all.max_tokens = 0;
-        all.logits = keep_row;
-        all.all_logits = true;
-        all.arg = &rows;
-        CHECK_OK(medvl_generate(&none, s.generator, &all, 1, &s.err), &s.err);
-        for (int64_t i = 0; i < counts[c]; i++)
-            sum += medvl_logprob(rows.logits[p->count - 1 + i], VOCAB,
-                                 texts[c][i]);
-        CHECK_CLOSE(sums[c], sum, 1e-5);
-        medvl_completion_release(&none);
+    /* The next ones start beside the tokens of those that run. */
+    for (int i = 0; i < 40; i++)
+        prompts[i].max_tokens = i ? 1 : 5;
+    CHECK_OK(medvl_generate(done, s.generator, prompts, 40, &s.err), &s.err);
+    assert_int_equal(passes_taken(s.model), 5);
+    release_all(done, 40);
+    subject_release(&s);
+}
+
+static void a_pass_has_a_bounded_number_of_prompt_tokens(void **state)
+{
+    struct medvl_prompt prompts[MANY];
+    struct medvl_completion alone[MANY], among[MANY];
+    static int32_t ids[MEDVL_PASS_TOKENS + MANY];
+    const int64_t fit = MEDVL_PASS_TOKENS / 40;
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, MANY);
+    passes_watch(s.dev);
+    s.model->config.eos_count = 0;
+    for (int i = 0; i < VOCAB; i++)
+        ids[i] = i;
+    for (int i = 0; i < MANY; i++) {
+        prompts[i] = (struct medvl_prompt){
+            .ids = &ids[i], .count = 40, .max_tokens = 1 + i % 2};
+        CHECK_OK(medvl_generate(&alone[i], s.generator, &prompts[i], 1,
+                                &s.err),
+                 &s.err);
     }
+    passes_taken(s.model);
+    assert_true(fit < MANY && 2 * fit > MANY);
+    CHECK_OK(medvl_generate(among, s.generator, prompts, MANY, &s.err),
+             &s.err);
+    assert_int_equal(passes_taken(s.model), 3);
+    for (int i = 0; i < MANY; i++)
+        same_completion(&alone[i], &among[i]);
+    release_all(alone, MANY);
+    release_all(among, MANY);
+    medvl_generator_free(s.generator);
+
+    /* A longer one has a pass to itself. */
+    s.model->config.decoder.max_positions = MEDVL_PASS_TOKENS + 1;
+    CHECK_OK(medvl_generator_open(&s.generator, s.model, s.dev,
+                                  &(struct medvl_generator_options){0},
+                                  &s.err),
+             &s.err);
+    for (int i = 0; i < 3; i++)
+        prompts[i].max_tokens = 0;
+    prompts[1].count = MEDVL_PASS_TOKENS + 1;
+    CHECK_OK(medvl_generate(among, s.generator, prompts, 3, &s.err), &s.err);
+    assert_int_equal(passes_taken(s.model), 3);
+    release_all(among, 3);
     subject_release(&s);
 }
 
@@ -307,6 +429,9 @@ static void a_bad_prompt_is_an_error_that_says_why(void **state)
     prompts[1].count = LONGEST;
     CHECK_FAILS(medvl_generate(done, s.generator, prompts, 2, &s.err),
                 MEDVL_EARG, &s.err, "64 tokens");
+    CHECK_OK(medvl_generator_check(s.generator, &prompts[0], &s.err), &s.err);
+    CHECK_FAILS(medvl_generator_check(s.generator, &prompts[1], &s.err),
+                MEDVL_EARG, &s.err, "room for 64, the answer too");
     prompts[1].count = 0;
     CHECK_FAILS(medvl_generate(done, s.generator, prompts, 2, &s.err),
                 MEDVL_EARG, &s.err, "empty");
@@ -322,21 +447,16 @@ static void a_model_that_is_not_finite_says_so(void **state)
     struct medvl_prompt prompts[PROMPTS];
     struct medvl_completion done;
     int32_t ids[PROMPTS][LONGEST];
-    const int32_t one[] = {1, 2}, *const text[] = {one};
-    const int64_t count = 2;
     struct subject s;
-    double sum;
     float *norm;
 
     (void)state;
     make_prompts(prompts, ids);
     subject_open(&s, 2);
+    medvl_model_load(s.model);
     norm = medvl_model_param(s.model, "model.norm.weight")->value.data;
     norm[0] = NAN;
     CHECK_FAILS(medvl_generate(&done, s.generator, prompts, 1, &s.err),
-                MEDVL_EFORMAT, &s.err, "finite");
-    CHECK_FAILS(medvl_generator_score(&sum, s.generator, prompts, text,
-                                      &count, 1, &s.err),
                 MEDVL_EFORMAT, &s.err, "finite");
     norm[0] = 1;
     CHECK_OK(medvl_generate(&done, s.generator, prompts, 1, &s.err), &s.err);
@@ -344,21 +464,14 @@ static void a_model_that_is_not_finite_says_so(void **state)
     subject_release(&s);
 }
 
-static int generate_and_score(void *arg, struct medvl_error *err)
+static int generate(void *arg, struct medvl_error *err)
 {
-    static const int32_t one[] = {3, 50, 12};
-    const int32_t *const text[] = {one};
-    const int64_t count = 3;
     struct medvl_completion done[3] = {0};
-    double sum;
     struct subject s;
-    int rc = subject_try(&s, 2, err);
+    int rc = subject_try(&s, TINY, 2, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_generate(done, s.generator, arg, 3, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_generator_score(&sum, s.generator, arg, text, &count, 1,
-                                   err);
     release_all(done, 3);
     subject_release(&s);
     return rc;
@@ -371,7 +484,7 @@ static void there_is_an_answer_or_no_memory(void **state)
 
     (void)state;
     make_prompts(prompts, ids);
-    check_no_memory(generate_and_score, prompts, 3000);
+    check_no_memory(generate, prompts, 3000);
 }
 
 static void a_loaded_model_says_the_same_as_a_mapped_one(void **state)
@@ -668,7 +781,9 @@ int main(void)
         cmocka_unit_test(a_prompt_gets_the_same_alone_and_among_others),
         cmocka_unit_test(another_seed_gives_another_answer),
         cmocka_unit_test(every_token_has_its_row_and_the_cache_changes_none),
-        cmocka_unit_test(a_score_is_the_sum_of_the_rows_log_probabilities),
+        cmocka_unit_test(every_kind_of_prompt_gets_the_same_in_any_company),
+        cmocka_unit_test(prompts_that_start_together_read_the_weights_once),
+        cmocka_unit_test(a_pass_has_a_bounded_number_of_prompt_tokens),
         cmocka_unit_test(an_answer_ends_where_it_is_told_to),
         cmocka_unit_test(a_bad_prompt_is_an_error_that_says_why),
         cmocka_unit_test(a_model_that_is_not_finite_says_so),

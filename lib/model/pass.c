@@ -1,0 +1,288 @@
+/*
+ * Pieces as the inputs of a model, and rows of its hidden states as logits,
+ * some at a time.
+ *
+ * Read next: generator.c.
+ */
+#include "lib/model/pass.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+/* Rows of logits made at once. */
+enum { LOGIT_ROWS = 64 };
+
+struct medvl_pass {
+    const struct medvl_model *model;
+    struct medvl_device *dev;
+    struct medvl_tape *tape;
+    struct medvl_kvcache *cache;
+    int64_t slots, longest, pages; /* of the cache */
+
+    struct medvl_inputs inputs; /* its arrays are the ones below */
+    int32_t *ids, *positions, *cu, *places;
+    int64_t *slot_of; /* of each sequence */
+    float *patches;
+    size_t id_room, position_room, cu_room, place_room, slot_room;
+    size_t patch_room;
+
+    /* Tokens whose logits are wanted, and what goes with each. */
+    int32_t *wanted;
+    void **owners;
+    size_t wanted_room, owner_room;
+    int64_t wanted_count;
+};
+
+int medvl_pass_open(struct medvl_pass **out, const struct medvl_model *model,
+                    struct medvl_device *dev, struct medvl_error *err)
+{
+    struct medvl_pass *p = medvl_alloc(1, sizeof(*p));
+    int rc;
+
+    *out = NULL;
+    if (!p)
+        return medvl_no_memory(err);
+    p->model = model;
+    p->dev = dev;
+    rc = medvl_tape_open(&p->tape, dev, err);
+    if (rc < 0) {
+        medvl_pass_free(p);
+        return rc;
+    }
+    *out = p;
+    return MEDVL_OK;
+}
+
+void medvl_pass_free(struct medvl_pass *pass)
+{
+    if (!pass)
+        return;
+    medvl_free(pass->ids);
+    medvl_free(pass->positions);
+    medvl_free(pass->cu);
+    medvl_free(pass->places);
+    medvl_free(pass->slot_of);
+    medvl_free(pass->patches);
+    medvl_free(pass->wanted);
+    medvl_free(pass->owners);
+    medvl_kvcache_free(pass->cache);
+    medvl_tape_free(pass->tape);
+    medvl_free(pass);
+}
+
+int medvl_pass_reserve(struct medvl_pass *pass, int64_t slots,
+                       int64_t longest, int64_t pages,
+                       struct medvl_error *err)
+{
+    if (pass->cache && pass->slots >= slots && pass->longest >= longest &&
+        pass->pages >= pages)
+        return MEDVL_OK;
+    medvl_kvcache_free(pass->cache);
+    pass->cache = NULL;
+    pass->slots = slots;
+    pass->longest = longest;
+    pass->pages = pages;
+    return medvl_kvcache_open(&pass->cache, &pass->model->config.decoder,
+                              slots, longest, pages * MEDVL_KV_PAGE, err);
+}
+
+struct medvl_kvcache *medvl_pass_cache(const struct medvl_pass *pass)
+{
+    return pass->cache;
+}
+
+int64_t medvl_pass_tokens(const struct medvl_pass *pass)
+{
+    return pass->inputs.tokens.tokens;
+}
+
+/* ---- pieces ---------------------------------------------------------- */
+
+void medvl_pass_begin(struct medvl_pass *pass)
+{
+    memset(&pass->inputs, 0, sizeof(pass->inputs));
+    pass->wanted_count = 0;
+}
+
+/* Room for one more piece in every array but the patches'. */
+static int make_room(struct medvl_pass *p, const struct medvl_piece *piece,
+                     struct medvl_error *err)
+{
+    const size_t tokens =
+        (size_t)(p->inputs.tokens.tokens + piece->count);
+    const size_t sequences = (size_t)p->inputs.tokens.sequences + 1;
+    const size_t wanted = (size_t)(p->wanted_count + piece->wanted);
+    int rc = medvl_grow(&p->ids, &p->id_room, tokens, sizeof(*p->ids), err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->positions, &p->position_room, tokens,
+                        sizeof(*p->positions), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->places, &p->place_room, tokens,
+                        sizeof(*p->places), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->cu, &p->cu_room, sequences + 1, sizeof(*p->cu),
+                        err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->slot_of, &p->slot_room, sequences,
+                        sizeof(*p->slot_of), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->wanted, &p->wanted_room, wanted,
+                        sizeof(*p->wanted), err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->owners, &p->owner_room, wanted, sizeof(void *),
+                        err);
+    return rc;
+}
+
+static int add_patches(struct medvl_pass *p, const struct medvl_piece *piece,
+                       struct medvl_error *err)
+{
+    const int64_t before = p->inputs.rows.size[0];
+    const int64_t more = piece->rows.size[0], width = piece->rows.size[1];
+    int rc;
+
+    assert(!before || p->inputs.rows.size[1] == width);
+    rc = medvl_grow(&p->patches, &p->patch_room,
+                    (size_t)((before + more) * width), sizeof(*p->patches),
+                    err);
+    if (rc < 0)
+        return rc;
+    for (int64_t i = 0; i < more; i++)
+        memcpy(p->patches + (before + i) * width,
+               (const float *)piece->rows.data + i * piece->rows.stride,
+               (size_t)width * sizeof(*p->patches));
+    p->inputs.rows = medvl_tensor_2d(p->patches, MEDVL_DTYPE_F32,
+                                     before + more, width);
+    p->inputs.pictures += piece->pictures;
+    return MEDVL_OK;
+}
+
+int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
+                   struct medvl_error *err)
+{
+    struct medvl_inputs *in = &pass->inputs;
+    struct medvl_sequences *tokens = &in->tokens;
+    const int64_t first = tokens->tokens;
+    const int64_t had = medvl_kvcache_length(pass->cache, piece->slot);
+    int rc;
+
+    assert(piece->count > 0 && piece->wanted <= piece->count);
+    if (piece->count > INT32_MAX - first)
+        return medvl_fail(err, MEDVL_EARG, "%lld tokens in one pass",
+                          (long long)(first + piece->count));
+    rc = make_room(pass, piece, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_kvcache_extend(pass->cache, piece->slot, piece->count,
+                                  err);
+    if (rc == MEDVL_OK && piece->pictures)
+        rc = add_patches(pass, piece, err);
+    if (rc < 0)
+        return rc;
+    for (int64_t i = 0; i < piece->count; i++) {
+        pass->ids[first + i] = piece->ids[i];
+        pass->positions[first + i] = (int32_t)(had + i);
+        if (piece->ids[i] < 0)
+            pass->places[in->picture_tokens++] = (int32_t)(first + i);
+    }
+    tokens->tokens += piece->count;
+    for (int64_t i = piece->wanted; i > 0; i--) {
+        pass->wanted[pass->wanted_count] = (int32_t)(tokens->tokens - i);
+        pass->owners[pass->wanted_count++] = piece->owner;
+    }
+    pass->cu[0] = 0;
+    pass->slot_of[tokens->sequences++] = piece->slot;
+    pass->cu[tokens->sequences] = (int32_t)tokens->tokens;
+    return MEDVL_OK;
+}
+
+/* ---- the run --------------------------------------------------------- */
+
+typedef int row_fn(void *arg, void *owner, const float *logits,
+                   struct medvl_error *err);
+
+static int read_logits(struct medvl_pass *p, struct medvl_var *hidden,
+                       row_fn *row, void *arg, struct medvl_error *err)
+{
+    const int64_t vocab = p->model->config.decoder.vocab_size;
+    int rc = MEDVL_OK;
+
+    for (int64_t first = 0; first < p->wanted_count && rc == MEDVL_OK;
+         first += LOGIT_ROWS) {
+        const int64_t left = p->wanted_count - first;
+        const int64_t n = left < LOGIT_ROWS ? left : LOGIT_ROWS;
+        const struct medvl_tensor index =
+            medvl_tensor_1d(p->wanted + first, MEDVL_DTYPE_I32, n);
+        struct medvl_var *logits;
+
+        medvl_tape_enter(p->tape, "logits");
+        logits = medvl_tape_linear(
+            p->tape, medvl_tape_gather_rows(p->tape, hidden, &index),
+            medvl_decoder_head(p->model), NULL);
+        rc = medvl_tape_check(p->tape, err);
+        for (int64_t i = 0; i < n && rc == MEDVL_OK; i++)
+            rc = row(arg, p->owners[first + i],
+                     (const float *)logits->value.data + i * vocab, err);
+        medvl_tape_leave(p->tape, NULL, 0);
+    }
+    return rc;
+}
+
+static int run_inputs(struct medvl_pass *p, row_fn *row, void *arg,
+                      struct medvl_error *err)
+{
+    const struct medvl_tape_options options = {.mode = MEDVL_TAPE_INFER};
+    struct medvl_decoder_run *run = NULL;
+    struct medvl_var *hidden;
+    int end, rc = medvl_decoder_run_open(&run, &p->model->config.decoder,
+                                         &p->inputs.tokens, err);
+
+    if (rc < 0)
+        return rc;
+    medvl_tape_begin(p->tape, &options, NULL);
+    hidden = medvl_vlm_forward(p->tape, p->model, &p->inputs, run);
+    rc = medvl_tape_check(p->tape, err);
+    if (rc == MEDVL_OK)
+        rc = read_logits(p, hidden, row, arg, err);
+    end = medvl_tape_end(p->tape, rc < 0 ? NULL : err);
+    medvl_decoder_run_free(run);
+    return rc < 0 ? rc : end;
+}
+
+int medvl_pass_run(struct medvl_pass *pass,
+                   int (*row)(void *arg, void *owner, const float *logits,
+                              struct medvl_error *err),
+                   void *arg, struct medvl_error *err)
+{
+    const bool before = pass->dev->row_invariant;
+    struct medvl_sequences *tokens = &pass->inputs.tokens;
+    int rc;
+
+    tokens->ids = pass->ids;
+    tokens->positions = pass->positions;
+    tokens->cu = pass->cu;
+    tokens->cache = pass->cache;
+    tokens->slots = pass->slot_of;
+    pass->inputs.picture_token = pass->places;
+    pass->dev->row_invariant = true;
+    rc = run_inputs(pass, row, arg, err);
+    pass->dev->row_invariant = before;
+    return rc;
+}
+
+int medvl_pass_check_ids(const struct medvl_pass *pass, const int32_t *ids,
+                         int64_t count, int32_t lowest,
+                         struct medvl_error *err)
+{
+    const int64_t vocab = pass->model->config.decoder.vocab_size;
+
+    for (int64_t i = 0; i < count; i++)
+        if (ids[i] < lowest || ids[i] >= vocab)
+            return medvl_fail(err, MEDVL_EARG,
+                              "token %d is outside the model's vocabulary "
+                              "of %lld",
+                              (int)ids[i], (long long)vocab);
+    return MEDVL_OK;
+}

@@ -1,0 +1,277 @@
+/*
+ * A record's prompt: messages by the folder's template, text, or ids; then
+ * its pictures, each where its placeholder is.
+ *
+ * Read next: generate_choices.c.
+ */
+#include "lib/run/generate_request.h"
+
+#include <string.h>
+
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+#include "lib/model/vlm.h"
+
+/* ---- the reader ------------------------------------------------------ */
+
+/* The tokenizer and template are optional: a model may be fed by tokens. */
+static int open_text(struct medvl_request_reader *r, const char *folder,
+                     struct medvl_error *err)
+{
+    char *path = NULL;
+    int rc = medvl_path_join(&path, folder, "tokenizer.json", err);
+
+    if (rc == MEDVL_OK && medvl_file_exists(path)) {
+        rc = medvl_tokenizer_open(&r->tok, folder, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_encoder_new(&r->encoder, r->tok, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_chat_open(&r->chat, folder, r->tok, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_chat_worker_new(&r->worker, r->chat, err);
+        else if (rc == MEDVL_EARG)
+            rc = MEDVL_OK; /* no template: "messages" are refused */
+    }
+    medvl_free(path);
+    return rc;
+}
+
+int medvl_request_reader_open(struct medvl_request_reader *out,
+                              const char *folder, const char *root,
+                              const struct medvl_config *config,
+                              struct medvl_error *err)
+{
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    out->config = config;
+    rc = open_text(out, folder, err);
+    if (rc == MEDVL_OK && config->arch == MEDVL_ARCH_LLAVA)
+        rc = medvl_frontend_open(&out->frontend, folder, config, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_source_open(&out->source, root, 0, err);
+    if (rc < 0)
+        medvl_request_reader_release(out);
+    return rc;
+}
+
+void medvl_request_reader_release(struct medvl_request_reader *reader)
+{
+    medvl_source_free(reader->source);
+    medvl_frontend_free(reader->frontend);
+    medvl_chat_tokens_release(&reader->messages);
+    medvl_chat_worker_free(reader->worker);
+    medvl_chat_free(reader->chat);
+    medvl_encoder_free(reader->encoder);
+    medvl_tokenizer_free(reader->tok);
+    memset(reader, 0, sizeof(*reader));
+}
+
+int medvl_request_need_tokenizer(const struct medvl_request_reader *reader,
+                                 const char *field, struct medvl_error *err)
+{
+    if (reader->tok)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "\"%s\" needs a tokenizer.json in the model's folder: "
+                      "put the model's own there, or give \"tokens\"",
+                      field);
+}
+
+/* ---- pictures -------------------------------------------------------- */
+
+/* One picture's patch rows, behind those that are there. */
+static int add_picture(struct medvl_request *q,
+                       struct medvl_request_reader *r,
+                       const struct medvl_json *image, size_t *room,
+                       struct medvl_error *err)
+{
+    struct medvl_picture picture = {0};
+    struct medvl_frontend_size size;
+    struct medvl_span bytes;
+    const int64_t before = q->rows.size[0];
+    float *rows = q->rows.data;
+    int rc = medvl_source_read(&bytes, r->source, image, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_decode(&picture, bytes.data, bytes.size, 0, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_frontend_size(&size, r->frontend, picture.width,
+                                 picture.height, err);
+    if (rc == MEDVL_OK) {
+        rc = medvl_grow(&rows, room,
+                        (size_t)((before + size.patches) * size.row),
+                        sizeof(*rows), err);
+        q->rows.data = rows;
+    }
+    if (rc == MEDVL_OK)
+        rc = medvl_frontend_rows(rows + before * size.row, r->frontend,
+                                 &picture, err);
+    if (rc == MEDVL_OK) {
+        q->rows = medvl_tensor_2d(rows, MEDVL_DTYPE_F32,
+                                  before + size.patches, size.row);
+        q->picture_tokens[q->pictures++] = size.tokens;
+    }
+    medvl_picture_release(&picture);
+    return rc;
+}
+
+/*
+ * Pictures in the order of their placeholders.
+ *
+ *   order   (count) which picture each shows; NULL: all, one after another
+ */
+static int read_pictures(struct medvl_request *q,
+                         struct medvl_request_reader *r,
+                         const struct medvl_record *record,
+                         const int32_t *order, size_t count,
+                         struct medvl_error *err)
+{
+    struct medvl_json *images = NULL;
+    size_t room = 0;
+    int rc = medvl_record_read(&images, record, "images", err);
+
+    if (!order)
+        count = medvl_json_count(images);
+    if (rc < 0 || !count)
+        goto done;
+    if (!r->frontend) {
+        rc = medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
+        goto done;
+    }
+    q->picture_tokens = medvl_alloc(count, sizeof(*q->picture_tokens));
+    if (!q->picture_tokens)
+        rc = medvl_no_memory(err);
+    for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        const size_t n = order ? (size_t)order[i] : i;
+        const struct medvl_json *image = medvl_json_at(images, n);
+
+        if (image)
+            rc = add_picture(q, r, image, &room, err);
+        else
+            rc = medvl_fail(err, MEDVL_EFORMAT, "not in \"images\"");
+        if (rc < 0)
+            medvl_context(err, "picture %zu", n + 1);
+    }
+done:
+    medvl_json_free(images);
+    return rc;
+}
+
+/* ---- ids ------------------------------------------------------------- */
+
+static int read_text(struct medvl_request *q, struct medvl_request_reader *r,
+                     const struct medvl_record *record,
+                     struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    int rc = medvl_request_need_tokenizer(r, "prompt", err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_record_read_text(&text, record, "prompt", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_encoder_encode(r->encoder, &q->ids, medvl_text_span(&text),
+                                  NULL, 0, MEDVL_ENCODE_PARSE_SPECIAL, err);
+    medvl_text_release(&text);
+    return rc;
+}
+
+static int read_tokens(struct medvl_request *q,
+                       const struct medvl_record *record,
+                       struct medvl_error *err)
+{
+    int rc;
+
+    if (medvl_record_has(record, "loss_mask"))
+        return medvl_fail(err, MEDVL_EARG,
+                          "\"tokens\" stand beside a \"loss_mask\": a "
+                          "training record, with its answer in it");
+    rc = medvl_json_read_ints(&q->ids.ids, &q->ids.count, &q->ids.capacity,
+                              medvl_record_get(record, "tokens"), 0,
+                              INT32_MAX, err);
+    return rc < 0 ? medvl_context(err, "\"tokens\"") : rc;
+}
+
+static int need_chat(const struct medvl_request_reader *r,
+                     struct medvl_error *err)
+{
+    const int rc = medvl_request_need_tokenizer(r, "messages", err);
+
+    if (rc < 0 || r->worker)
+        return rc;
+    return medvl_fail(err, MEDVL_EARG,
+                      "\"messages\" need a chat template in the model's "
+                      "folder (chat_template.jinja)");
+}
+
+/* Leaves the order of the pictures in reader->messages. */
+static int read_messages(struct medvl_request *q,
+                         struct medvl_request_reader *r,
+                         const struct medvl_record *record,
+                         struct medvl_error *err)
+{
+    const struct medvl_tokens *tokens = &r->messages.tokens;
+    int rc = need_chat(r, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_chat_encode(r->worker, &r->messages, r->encoder,
+                               medvl_record_get(record, "messages"),
+                               MEDVL_CHAT_PROMPT, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_tokens_reserve(&q->ids, tokens->count, err);
+    if (rc < 0)
+        return medvl_context(err, "\"messages\"");
+    if (tokens->count)
+        memcpy(q->ids.ids, tokens->ids, tokens->count * sizeof(*tokens->ids));
+    q->ids.count = tokens->count;
+    return MEDVL_OK;
+}
+
+int medvl_request_read(struct medvl_request *out,
+                       struct medvl_request_reader *reader,
+                       const struct medvl_record *record,
+                       struct medvl_error *err)
+{
+    const struct medvl_chat_tokens *chat = NULL;
+    int rc;
+
+    if (medvl_record_has(record, "messages")) {
+        rc = read_messages(out, reader, record, err);
+        chat = &reader->messages;
+    } else if (medvl_record_has(record, "prompt")) {
+        rc = read_text(out, reader, record, err);
+    } else if (medvl_record_has(record, "tokens")) {
+        rc = read_tokens(out, record, err);
+    } else {
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "no \"messages\", \"prompt\" or \"tokens\": "
+                        "medvl-prompt makes \"messages\" of other fields");
+    }
+    if (rc < 0)
+        return rc;
+    return read_pictures(out, reader, record, chat ? chat->images : NULL,
+                         chat ? chat->image_count : 0, err);
+}
+
+int medvl_request_expand(struct medvl_request *request,
+                         const struct medvl_request_reader *reader,
+                         struct medvl_error *err)
+{
+    int32_t *from = NULL;
+    const int rc = medvl_vlm_expand(
+        &request->expanded, &from, &request->count, request->ids.ids,
+        (int64_t)request->ids.count, request->picture_tokens,
+        request->pictures, reader->config->image_token, err);
+
+    medvl_free(from);
+    return rc;
+}
+
+void medvl_request_release(struct medvl_request *request)
+{
+    medvl_tokens_release(&request->ids);
+    medvl_free(request->rows.data);
+    medvl_free(request->picture_tokens);
+    medvl_free(request->expanded);
+    memset(request, 0, sizeof(*request));
+}
