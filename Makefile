@@ -113,7 +113,7 @@ DEPS_MAKE := gcc libc6-dev make pkg-config libcjson-dev libpng-dev \
 	libopenblas-dev libnifti-dev zlib1g-dev
 DEPS_CHECK := libcmocka-dev bats jq zstd mandoc groff-base man-db mricron-data
 DEPS_LINT  := clang-format shellcheck universal-ctags
-DEPS_LONG  := clang libclang-rt-dev
+DEPS_LONG  := clang libclang-rt-dev time
 
 # Which packages this run needs: a build, and what its goals add.
 NEED := $(DEPS_MAKE) \

@@ -1,0 +1,455 @@
+#!/usr/bin/env bats
+# Every reader of files against files that lie: an error that names the file,
+# nothing half-written, and little memory, whatever the file asks for.
+
+load ../cli/helper
+load ../cli/train
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    use_release
+}
+
+# ---- what is measured -----------------------------------------------------
+
+PEAK_MOST=500000 # KiB, which is 512 MB
+
+# small CODE COMMAND...: it ends with that status and never was large.
+small() {
+    local code=$1 peak
+
+    shift
+    run_code "$code" timeout 100 /usr/bin/time -q -f %M -o peak "$@"
+    peak=$(tail -n 1 peak)
+    echo "$BATS_TEST_DESCRIPTION: $peak KiB" >>"${HOSTILE_LOG:-/dev/null}"
+    if [ "$peak" -gt "$PEAK_MOST" ]; then
+        echo "$*: $peak KiB at the most, over $PEAK_MOST"
+        return 1
+    fi
+}
+
+# refused PLACE COMMAND...: exit 1, the error names the place.
+refused() {
+    local place=$1
+
+    shift
+    small 1 "$@"
+    if [[ "$stderr" != *"$place"* ]]; then
+        printf '%s: does not name %s: %s\n' "$*" "$place" "$stderr"
+        return 1
+    fi
+}
+
+absent() {
+    for path; do
+        [ ! -e "$path" ] || { ls -ld "$path" && return 1; }
+    done
+}
+
+# ---- numbers and bytes ----------------------------------------------------
+
+# Big-endian, and with the bytes reversed little-endian.
+be32() { printf '%b' "$(printf '%08x' "$1" | sed 's/../\\x&/g')"; }
+be16() { printf '%b' "$(printf '%04x' "$1" | sed 's/../\\x&/g')"; }
+reversed() {
+    printf '%b' "$(od -An -v -tx1 -w1 | tac | sed 's/ /\\x/' | tr -d '\n')"
+}
+le16() { be16 $(($1 & 0xffff)) | reversed; }
+le32() { be32 "$1" | reversed; }
+le64() { le32 $(($1 & 0xffffffff)) && le32 $(($1 >> 32)); }
+zeros() { head -c "$1" /dev/zero; }
+repeat() { head -c "$1" /dev/zero | tr '\0' "$2"; }
+
+# ---- pictures -------------------------------------------------------------
+
+# chunk TYPE <DATA: a chunk of a PNG, its check sum that of gzip.
+chunk() {
+    cat >chunk.data
+    be32 "$(stat -c %s chunk.data)"
+    { printf '%s' "$1" && cat chunk.data; } >chunk.body
+    cat chunk.body
+    gzip -c chunk.body | tail -c 8 | head -c 4 | reversed
+}
+
+# zlib <DATA: packed, with the check sum of as many zeros.
+zlib() {
+    tee >(wc -c >zlib.size) | gzip -9 -c >zlib.gz
+    until [ -s zlib.size ]; do sleep 0.01; done
+    printf '\x78\x9c'
+    tail -c +11 zlib.gz | head -c -8
+    be32 $(($(cat zlib.size) % 65521 << 16 | 1))
+}
+
+# png WIDTH HEIGHT BYTES [EXTRA]: grey, with so many bytes of zeros in it.
+png() {
+    printf '\x89PNG\r\n\x1a\n'
+    { be32 "$1" && be32 "$2" && printf '\x08\0\0\0\0'; } | chunk IHDR
+    [ -z "${4:-}" ] || "$4"
+    zeros "$3" | zlib | chunk IDAT
+    chunk IEND </dev/null
+}
+
+# A comment that unpacks to 256 MiB.
+comment_bomb() {
+    { printf 'Comment\0\0' && zeros $((256 << 20)) | zlib; } | chunk zTXt
+}
+
+# jpeg WIDTH HEIGHT BYTES: grey, all blocks the same, 2 bits each.
+jpeg() {
+    printf '\xff\xd8\xff\xdb\0\x43\0' && repeat 64 '\1'
+    printf '\xff\xc0\0\x0b\x08' && be16 "$2" && be16 "$1"
+    printf '\1\1\x11\0'
+    for class in '\0' '\x10'; do # one code, of one bit, for 0
+        printf '\xff\xc4\0\x14%b\1' "$class" && zeros 16
+    done
+    printf '\xff\xda\0\x08\1\1\0\0\x3f\0' && zeros "$3" && printf '\xff\xd9'
+}
+
+# picture_refused FILE: as a record's picture, and by itself.
+picture_refused() {
+    echo '{"id":"a","images":[{"path":"'"$1"'"}]}' >in.jsonl
+    refused "in.jsonl:1: a: image 1: $1: " \
+        medvl-image --out px -o out.jsonl in.jsonl
+    absent out.jsonl out.jsonl.tmp
+    [ -z "$(ls px)" ]
+    refused "$1" medvl-inspect "$1"
+}
+
+@test "PNG: sides that no memory has" {
+    png 4 4 20 >good.png
+    echo '{"id":"a","images":[{"path":"good.png"}]}' >in.jsonl
+    small 0 medvl-image --out good in.jsonl
+    png 2147483648 2147483648 100 >2g.png
+    picture_refused 2g.png
+    png 2147483647 2147483647 100 >2g-1.png
+    picture_refused 2g-1.png
+    png 65535 65535 100000000 >64k.png
+    picture_refused 64k.png
+}
+
+@test "PNG: bombs" {
+    # As many pixels as are taken, and 2^26 bytes for a picture of 16.
+    png 8192 8192 $((8193 * 8192)) >full.png
+    echo '{"id":"a","images":[{"path":"full.png"}]}' >in.jsonl
+    small 0 medvl-image --resize 8 --out px in.jsonl
+    png 4 4 $((1 << 26)) >long.png
+    echo '{"id":"a","images":[{"path":"long.png"}]}' >in.jsonl
+    small 0 medvl-image --out px2 in.jsonl
+    png 4 4 20 comment_bomb >comment.png
+    echo '{"id":"a","images":[{"path":"comment.png"}]}' >in.jsonl
+    small 0 medvl-image --out px3 in.jsonl
+}
+
+@test "PNG: cut short anywhere" {
+    png 64 64 $((65 * 64)) >good.png
+    for size in 0 1 8 20 33 40 60 $(($(stat -c %s good.png) - 13)); do
+        head -c "$size" good.png >cut.png
+        picture_refused cut.png
+    done
+}
+
+@test "JPEG: huge or cut short" {
+    jpeg 64 64 16 >good.jpg
+    echo '{"id":"a","images":[{"path":"good.jpg"}]}' >in.jsonl
+    small 0 medvl-image --out good in.jsonl
+    jpeg 65500 65500 1000 >huge.jpg
+    picture_refused huge.jpg
+    jpeg 65500 65500 $((8188 * 8188 / 4)) >bomb.jpg
+    picture_refused bomb.jpg
+    for size in 3 60 130 140 150 154; do
+        head -c "$size" good.jpg >cut.jpg
+        picture_refused cut.jpg
+    done
+}
+
+# ---- volumes --------------------------------------------------------------
+
+# nifti X Y Z TYPE BITS [DIMENSIONS]: a header; voxels a millimetre apart.
+nifti() {
+    le32 348 && zeros 36
+    for v in "${6:-3}" "$1" "$2" "$3" 1 1 1 1; do le16 "$v"; done
+    zeros 14 && le16 "$4" && le16 "$5" && zeros 2
+    for ((i = 0; i < 8; i++)); do le32 $((0x3f800000)); done
+    le32 $((0x43b00000)) # voxels at 352
+    zeros 140 && le16 0 && le16 1 && zeros 24
+    for row in 0 1 2; do
+        for ((i = 0; i < 4; i++)); do
+            le32 $((i == row ? 0x3f800000 : 0))
+        done
+    done
+    zeros 16 && printf 'n+1\0' && zeros 4
+}
+
+volume_refused() {
+    refused "medvl-import: $1: " medvl-import -o out.jsonl --window 1,2 \
+        --out px nifti "$1"
+    absent out.jsonl out.jsonl.tmp
+    [ -z "$(ls px)" ]
+}
+
+@test "NIfTI: sizes that lie" {
+    { nifti 2 3 4 4 16 && zeros 48; } >good.nii
+    [ "$(stat -c %s good.nii)" -eq 400 ]
+    small 0 medvl-import --window 1,2 --out good nifti good.nii
+    { nifti 30000 30000 30000 4 16 && zeros 48; } >large.nii
+    volume_refused large.nii
+    { nifti -2 3 4 4 16 && zeros 48; } >negative.nii
+    volume_refused negative.nii
+    { nifti 32767 8192 1 64 64 && zeros 48; } >short.nii
+    volume_refused short.nii
+    { nifti 32767 32767 1 4 16 7 && zeros 48; } >seven.nii
+    volume_refused seven.nii
+    nifti 512 512 768 4 16 | gzip >packed.nii.gz
+    volume_refused packed.nii.gz
+    { nifti 512 512 512 4 16 && zeros 200000000; } | gzip >cut.nii.gz
+    volume_refused cut.nii.gz
+    { head -c 108 good.nii && printf '\xca\xf2\x49\x71' &&
+        tail -c +113 good.nii; } >offset.nii # 1e30
+    volume_refused offset.nii
+    [[ "$stderr" == *vox_offset* ]]
+}
+
+@test "NIfTI: a gzip bomb behind a small header" {
+    { nifti 2 3 4 4 16 && zeros 1000000000; } | gzip -1 >bomb.nii.gz
+    volume_refused bomb.nii.gz
+}
+
+@test "NIfTI: the largest volume that is taken" {
+    { nifti 512 512 768 4 16 && zeros $((400 << 20)); } |
+        head -c $((352 + 2 * 512 * 512 * 768)) >large.nii
+    small 0 medvl-import --window p1,p99 --slices 0-1 --out px nifti large.nii
+    { nifti 768 512 512 256 8 && zeros $((768 * 512 * 512)); } >signed.nii
+    small 0 medvl-import --window p1,p99 --slices 0-1 --out px nifti signed.nii
+}
+
+# ---- safetensors ----------------------------------------------------------
+
+# tensors HEADER [BYTES]
+tensors() { le64 ${#1} && printf '%s' "$1" && zeros "${2:-0}"; }
+
+tensors_refused() {
+    refused "$1" medvl-inspect "$1"
+    [[ "$output" != *'"shape"'* ]]
+}
+
+# entry NAME FROM TO [SHAPE]
+entry() {
+    printf '"%s":{"dtype":"F32","shape":[%s],"data_offsets":[%s,%s]}' \
+        "$1" "${4:-$((($3 - $2) / 4))}" "$2" "$3"
+}
+
+@test "safetensors: headers that lie" {
+    tensors "{$(entry a 0 8)}" 8 >good.safetensors
+    small 0 medvl-inspect good.safetensors
+    { le64 1000000 && printf '{}'; } >beyond.safetensors
+    tensors_refused beyond.safetensors
+    { le64 $((1 << 62)) && printf '{}'; } >2e62.safetensors
+    tensors_refused 2e62.safetensors
+    zeros 7 >seven.safetensors
+    tensors_refused seven.safetensors
+    tensors "{$(entry a 0 8),$(entry b 4 12)}" 12 >overlap.safetensors
+    tensors_refused overlap.safetensors
+    tensors "{$(entry a 0 8 1)}" 8 >misaligned.safetensors
+    tensors_refused misaligned.safetensors
+    tensors "{$(entry a 2 10)}" 10 >gap.safetensors
+    tensors_refused gap.safetensors
+    tensors "{$(entry a 0 8),$(entry a 8 16)}" 16 >twice.safetensors
+    tensors_refused twice.safetensors
+    tensors "{$(entry a 0 8000)}" 8 >data.safetensors
+    tensors_refused data.safetensors
+    tensors "{$(entry a 0 8 4294967296,4294967296,2)}" 8 >product.safetensors
+    tensors_refused product.safetensors
+    tensors "{$(entry a 0 8 -2,-1)}" 8 >negative.safetensors
+    tensors_refused negative.safetensors
+}
+
+@test "safetensors: a great many tensors" {
+    seq 500000 | awk 'BEGIN { printf "{" }
+        { printf "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],", sep, $1
+          printf "\"data_offsets\":[0,4]}"; sep = "," }
+        END { printf "}" }' >header
+    { le64 "$(stat -c %s header)" && cat header && zeros 4; } \
+        >many.safetensors
+    tensors_refused many.safetensors
+    { le64 90000000 && repeat 90000000 '['; } >deep.safetensors
+    tensors_refused deep.safetensors
+}
+
+# ---- shards ---------------------------------------------------------------
+
+# A folder s of one shard.
+shard() {
+    seq 5 | sed 's/.*/{"id":"r&","text":"some words","tokens":[&]}/' |
+        medvl-shard -o s
+    file=$(ls s/*.mds*)
+    [ "$(wc -w <<<"$file")" -eq 1 ]
+}
+
+@test "shards: wrong bytes and short files" {
+    shard
+    cp -r s whole
+    small 0 medvl-shard --check s
+    size=$(stat -c %s "$file")
+    printf 'X' | dd of="$file" bs=1 seek=$((size / 2)) conv=notrunc 2>&1
+    refused "${file##*/}: xxh64" medvl-shard --check s
+    for size in 0 3 10 $((size - 1)); do
+        truncate -s "$size" "$file"
+        refused "${file##*/}" medvl-shard --check s
+        refused "${file##*/}" medvl-inspect s
+    done
+    rm "$file"
+    refused s/shard.00000.mds medvl-inspect s
+}
+
+@test "shards: an index that lies" {
+    shard
+    cp s/index.json index.json
+    for change in '.shards[0].samples = 4000000000' \
+        '.shards[0].samples = -1' '.shards[0].raw_data.bytes = 1e15' \
+        '.shards[0].raw_data.bytes = 1' '.shards[0].samples = 1e308' \
+        '.shards = {}' '.shards[0] = null' '.shards[0].column_names = []' \
+        '.shards[0].column_sizes = [9e15]' \
+        '.shards[0].raw_data.basename = "../../etc/passwd"'; do
+        jq -c "$change" index.json >s/index.json
+        refused s/ medvl-inspect s
+    done
+    head -c 100 index.json >s/index.json
+    refused s/index.json medvl-inspect s
+    repeat 1000000 '[' >s/index.json
+    refused s/index.json medvl-inspect s
+}
+
+@test "shards: a zstd bomb" {
+    shard
+    zeros 4000000000 | zstd -q >bomb.zst
+    mv bomb.zst "$file"
+    for bytes in 1000 100000000 1000000000 4000000000; do
+        jq -c --argjson zip "$(stat -c %s "$file")" --argjson raw $bytes \
+            '.shards[] |= (.zip_data.bytes = $zip | .zip_data.hashes = {} |
+                .raw_data.bytes = $raw)' s/index.json >index.json
+        mv index.json s/index.json
+        refused "${file##*/}" medvl-inspect s
+        refused "${file##*/}" medvl-shard --check s
+    done
+}
+
+# ---- models ---------------------------------------------------------------
+
+@test "tokenizer.json: cut short, deep, huge" {
+    tiny_text
+    echo '{"id":"a","text":"b"}' >in.jsonl
+    size=$(stat -c %s tokenizer.json)
+    for cut in 0 1 100 $((size / 2)) $((size - 3)); do
+        head -c "$cut" tokenizer.json >cut.json
+        refused cut.json medvl-tokenize -m cut.json -o out in.jsonl
+    done
+    { printf '{"model":' && repeat 1000000 '['; } >deep.json
+    refused deep.json medvl-tokenize -m deep.json -o out in.jsonl
+    { printf '{"model":"' && repeat 300000000 a && printf '"}'; } >huge.json
+    refused huge.json medvl-tokenize -m huge.json -o out in.jsonl
+    jq -c '.model.vocab."a" = 4000000000' tokenizer.json >id.json
+    refused id.json medvl-tokenize -m id.json -o out in.jsonl
+    absent out out.tmp
+}
+
+@test "config.json: sizes of no model" {
+    tiny_text
+    cp config.json good.json
+    for change in '.num_attention_heads = 3' '.hidden_size = -16' \
+        '.hidden_size = 1e308' '.vocab_size = 2147483648' '.head_dim = 0' \
+        '.num_hidden_layers = 1e9' '.rms_norm_eps = -1' \
+        '.hidden_size = "16"' '.num_key_value_heads = 5' \
+        '.rope_scaling = []' '.max_position_embeddings = 1e18'; do
+        jq -c "$change" good.json >config.json
+        refused config.json medvl-merge --init config.json \
+            --tokenizer tokenizer.json --chat chatml -o fresh
+        cp config.json model/config.json
+        refused model/config.json medvl-generate -m model -o out text.jsonl
+        absent fresh fresh.tmp out out.part
+    done
+    # In bounds each for itself, but not together.
+    jq -c '.hidden_size = 1048576 | .intermediate_size = 1048576 |
+        .num_hidden_layers = 1024 | .vocab_size = 16777216' good.json \
+        >config.json
+    small 1 medvl-merge --init config.json --tokenizer tokenizer.json \
+        --chat chatml -o fresh
+    absent fresh fresh.tmp
+}
+
+@test "weights that are no numbers end the training" {
+    tiny_text
+    weights=model/model.safetensors
+    header=$(od -An -tu8 -N8 $weights)
+    size=$(stat -c %s $weights)
+    { head -c $((header + 8)) $weights &&
+        repeat $((size - header - 8)) '\377'; } >nan
+    mv nan $weights
+    refused 'step 1: ' medvl-train -q -m model --data tokens.jsonl -o run --steps 3
+    [[ "$stderr" == *'not finite'* ]]
+    [ -z "$(find run -name 'step-*' 2>/dev/null)" ]
+    absent run/model.safetensors run/config.json
+}
+
+# ---- templates ------------------------------------------------------------
+
+@test "templates that loop or call themselves for ever" {
+    echo '{"id":"a"}' >in.jsonl
+    for template in \
+        '{% for i in range(1000000000) %}x{% endfor %}' \
+        '{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}
+            {% endfor %}' \
+        '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}' \
+        '{% set s = namespace(t="x") %}{% for i in range(60) %}
+            {%- set s.t = s.t + s.t %}{% endfor %}{{ s.t }}' \
+        '{{ "x" * 100000000000 }}'; do
+        refused in.jsonl:1: medvl-prompt -e "$template" -o out in.jsonl
+        absent out out.tmp
+    done
+    { repeat 1000000 '(' && echo; } >deep
+    printf '{{ %s }}' "$(cat deep)" >deep.jinja
+    refused deep.jinja medvl-prompt -t deep.jinja -o out in.jsonl
+    absent out out.tmp
+}
+
+# ---- streams --------------------------------------------------------------
+
+@test "records: a million levels deep" {
+    { printf '{"id":"a","x":' && repeat 1000000 '[' && echo; } >deep.jsonl
+    { printf '{"id":"a","x":' && repeat 1000000 '[' &&
+        repeat 1000000 ']' && echo '}'; } >closed.jsonl
+    for file in deep.jsonl closed.jsonl; do
+        refused $file:1: medvl-prompt -e x -o out $file
+        refused $file:1: medvl-shard -o s $file
+        refused $file:1: medvl-split --where id -o out $file
+        absent out out.tmp s s.tmp
+    done
+}
+
+@test "records: a line of 300 MB" {
+    { printf '{"id":"a","x":"' && repeat 300000000 a && echo '"}'; } \
+        >long.jsonl
+    refused long.jsonl:1: medvl-prompt -e x -o out long.jsonl
+    refused long.jsonl:1: medvl-split --where id -o out long.jsonl
+    refused stdin:1: medvl-shard -o s <long.jsonl
+    absent out out.tmp s s.tmp
+}
+
+@test "records: the longest that is taken" {
+    { printf '{"id":"a","tokens":[1],"x":"' && repeat 67108834 a &&
+        echo '"}'; } >most.jsonl
+    [ "$(stat -c %s most.jsonl)" -eq $(((64 << 20) + 1)) ]
+    small 0 medvl-prompt -e x -o out most.jsonl
+    small 0 medvl-split --where id -o out most.jsonl
+    small 0 medvl-shard -o s most.jsonl
+}
+
+@test "records: a zstd bomb" {
+    zeros 4000000000 | zstd -q >bomb.jsonl.zst
+    refused bomb.jsonl.zst:1: medvl-prompt -e x -o out bomb.jsonl.zst
+    repeat 1000000000 '\n' | zstd -q >lines.zst
+    refused lines.zst:1: medvl-prompt -e x -o out lines.zst
+    refused lines.zst:1: medvl-split --where id -o out lines.zst
+    zstd -q <<<'{"id":"a"}' | head -c 12 >cut.zst
+    refused cut.zst medvl-prompt -e x -o out cut.zst
+    absent out out.tmp
+}
