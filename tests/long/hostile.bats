@@ -384,7 +384,8 @@ shard() {
     { head -c $((header + 8)) $weights &&
         repeat $((size - header - 8)) '\377'; } >nan
     mv nan $weights
-    refused 'step 1: ' medvl-train -q -m model --data tokens.jsonl -o run --steps 3
+    refused 'step 1: ' medvl-train -q -m model --data tokens.jsonl \
+        --steps 3 -o run
     [[ "$stderr" == *'not finite'* ]]
     [ -z "$(find run -name 'step-*' 2>/dev/null)" ]
     absent run/model.safetensors run/config.json
