@@ -300,7 +300,8 @@ static void read_joint(struct medvl_config *config, struct reader *r)
         config->image_token >= config->decoder.vocab_size)
         r->rc = medvl_fail(r->err, MEDVL_EFORMAT,
                            "image_token_index %d is not below the "
-                           "vocabulary's %lld",
+                           "vocabulary's %lld: \"vocab_size\" of "
+                           "text_config counts the placeholder too",
                            config->image_token,
                            (long long)config->decoder.vocab_size);
 }

@@ -173,9 +173,9 @@ static int read_object(struct medvl_request_choices *out,
         return rc;
     if (!out->json)
         return medvl_fail(err, MEDVL_EFORMAT,
-                          "no \"choices\": an object of letters and texts, "
-                          "which medvl-import makes of a multiple-choice "
-                          "data set");
+                          "no \"choices\" (an object of letters and "
+                          "texts): medvl-import adds them where a data set "
+                          "has them; without, leave out --choices");
     if (medvl_json_type(out->json) != MEDVL_JSON_OBJECT ||
         !medvl_json_count(out->json))
         return medvl_fail(err, MEDVL_EFORMAT,

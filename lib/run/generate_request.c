@@ -201,7 +201,8 @@ static int need_chat(const struct medvl_request_reader *r,
         return rc;
     return medvl_fail(err, MEDVL_EARG,
                       "\"messages\" need a chat template in the model's "
-                      "folder (chat_template.jinja)");
+                      "folder: put its chat_template.jinja there, or give "
+                      "\"prompt\"");
 }
 
 /* Leaves the order of the pictures in reader->messages. */
@@ -245,7 +246,7 @@ int medvl_request_read(struct medvl_request *out,
     } else {
         rc = medvl_fail(err, MEDVL_EFORMAT,
                         "no \"messages\", \"prompt\" or \"tokens\": "
-                        "medvl-prompt makes \"messages\" of other fields");
+                        "medvl-prompt -e TEMPLATE adds \"messages\"");
     }
     if (rc < 0)
         return rc;

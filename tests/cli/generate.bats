@@ -165,8 +165,52 @@ score() {
     run_ok gen --choices <<<"$line$turn$end" # the answer does not leak
     [ "$(score A)" = "$(output=$without score A)" ]
     [ "$(score B)" = "$(output=$without score B)" ]
-    run_code 1 gen --choices <<<"$line]}"
-    [[ $stderr == *choices* ]]
+}
+
+# Records of unequal length, every fifth a bad one.
+questions() {
+    for i in $(seq 30); do
+        case $((i % 5)) in
+        0) printf '{"id":"q%d","prompt":"is it"}\n' "$i" ;;
+        1) printf '{"id":"q%d","prompt":"%*s","choices":{"A":"%d"}}\n' \
+            "$i" $((i % 7 + 1)) is $((i * 7)) ;;
+        *) printf '{"id":"q%d","messages":[{"role":"user","content":"%*s"}]' \
+            "$i" $((i % 4)) it
+            printf ',"choices":{"A":"no","B":"effusion","C":"%d"}}\n' "$i" ;;
+        esac
+    done
+}
+
+# bats test_tags=tsan
+@test "choices, one record at a time, 16 at once, any threads: the same" {
+    questions >in
+    for options in '--batch 1 -j 1' '--batch 16 -j 1' '--batch 5 -j 2' \
+        '--batch 16 -j 2'; do
+        # shellcheck disable=SC2086
+        run_code 3 gen --choices -k --rejects "aside$options" \
+            -o "out$options" $options in
+        [ "$(wc -l <"out$options")" -eq 24 ]
+        [ "$(wc -l <"aside$options")" -eq 6 ]
+        cmp "out--batch 1 -j 1" "out$options"
+        cmp "aside--batch 1 -j 1" "aside$options"
+    done
+    sed -n 7p in | gen --choices | cmp - <(sed -n 6p "out--batch 1 -j 1")
+}
+
+@test "a record without what is asked for is told who makes it" {
+    run_code 1 gen --choices <<<'{"id":"a","prompt":"is it"}'
+    [[ $stderr == *'stdin:1: a: no "choices" '*'medvl-import'*'--choices' ]]
+    run_code 1 gen --choices <<<'{"id":"a","prompt":"no","choices":{}}'
+    [[ $stderr == *'"choices" is no object of letters and texts' ]]
+    run_code 1 gen <<<'{"id":"a","question":"is it?"}'
+    [[ $stderr == *'stdin:1: a: no "messages", '*'medvl-prompt -e '* ]]
+    cp -r "$MODEL" plain
+    rm plain/chat_template.jinja
+    run_code 1 medvl-generate -m plain <<<'{"id":"a","messages":[]}'
+    [[ $stderr == *'chat_template.jinja there, or give "prompt"' ]]
+    rm plain/tokenizer.json
+    run_code 1 medvl-generate -m plain <<<'{"id":"a","messages":[]}'
+    [[ $stderr == *tokenizer.json*', or give "tokens"' ]]
 }
 
 @test "an answer in messages does not leak" {
