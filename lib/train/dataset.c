@@ -203,7 +203,10 @@ static int add_length(void *arg, const struct medvl_dataset_picture *picture,
     int rc;
 
     if (!sum->frontend)
-        return medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
+        return medvl_fail(err, MEDVL_EARG,
+                          "has a picture, but the model reads no pictures: "
+                          "take \"images\" out of the records, or use a model "
+                          "with a vision tower (medvl-merge makes one)");
     rc = medvl_frontend_size(&one, sum->frontend, picture->width,
                              picture->height, err);
     if (rc < 0)
@@ -223,14 +226,17 @@ static int check_ids(const struct medvl_dataset *d,
         if (item->tokens[i] < 0 || item->tokens[i] >= d->options.vocab)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "token %d is outside the model's vocabulary "
-                              "of %d",
+                              "of %d: medvl-tokenize with this model's "
+                              "tokenizer",
                               (int)item->tokens[i], (int)d->options.vocab);
         places += item->tokens[i] == d->options.image_token;
     }
     if (places != pictures)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "%lld pictures, but %lld places for them among the "
-                          "tokens",
+                          "tokens: medvl-prompt writes one for each picture, "
+                          "which medvl-tokenize with this model's tokenizer "
+                          "keeps",
                           (long long)pictures, (long long)places);
     return MEDVL_OK;
 }
@@ -248,9 +254,11 @@ static int measure(struct medvl_dataset *d, struct medvl_dataset_entry *e,
     if (n < 0)
         return (int)n;
     if (o->dense && n == 0)
-        return medvl_fail(err, MEDVL_EFORMAT, "no pictures");
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "no \"images\", which --objective dense learns from");
     if (!o->dense && !item->count)
-        rc = medvl_fail(err, MEDVL_EFORMAT, "no tokens");
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "\"tokens\" holds none: was the text empty?");
     if (!o->dense && rc == MEDVL_OK)
         rc = check_ids(d, item, n, err);
     if (rc < 0)
@@ -278,7 +286,8 @@ static int keep_tokens(struct set *set, struct line *line,
     int rc;
 
     if (!tokens.data)
-        return medvl_fail(err, MEDVL_EFORMAT, "\"tokens\": missing");
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "no \"tokens\": medvl-tokenize adds them");
     rc = medvl_json_read_ints(&set->tokens, &set->token_count,
                               &set->token_room, tokens, 0, INT32_MAX, err);
     if (rc < 0)

@@ -94,7 +94,8 @@ static int check_samples(const struct medvl_session *s,
     if (rc == MEDVL_OK && !medvl_file_exists(path))
         rc = medvl_fail(err, MEDVL_EARG,
                         "%s is not there, so no sample answers can be "
-                        "written: --samples -1 leaves them out",
+                        "written: put the tokenizer there, or leave them out "
+                        "with --samples -1",
                         path);
     medvl_free(path);
     return rc;

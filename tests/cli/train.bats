@@ -151,14 +151,20 @@ load train
         }
         [ ! -e run ]
     }
-    bad '{"id":"z"}' tokens
+    bad '{"id":"z"}' 'no "tokens": medvl-tokenize adds them'
     bad '{"id":"z","tokens":[]}' 'record 2 "z"'
-    bad '{"id":"z","tokens":[1,99999]}' 99999
+    bad '{"id":"z","tokens":[1,99999]}' \
+        "vocabulary of 274: medvl-tokenize with this model's tokenizer"
     bad '{"id":"z","tokens":[1,-1]}' tokens
     bad '{"id":"z","tokens":[1,2],"loss_mask":[1]}' loss_mask
     bad '{"id":"z","tokens":[1,2],"images":[{"path":"a.png"}]}' a.png
     bad '{"id":"z","tokens":[1,2],"images":[{"width":1,"height":1}]}' \
-        'reads no pictures'
+        'reads no pictures: take "images" out'
+    rm model/tokenizer.json
+    run_code 1 "${train[@]}" --eval held.jsonl -o run
+    [[ $stderr = *'model/tokenizer.json'*'--samples -1'* ]]
+    [ ! -e run ]
+    run_ok "${train[@]}" --eval held.jsonl --samples -1 -o other
     run_code 1 medvl-train -m model --data tokens.jsonl --batch-tokens 9 -o run
     [[ $stderr = *--batch-tokens* && $stderr = *effusion* ]]
     [ ! -e run ]

@@ -229,7 +229,10 @@ static void a_picture_of_another_size_than_its_record_says_is_named(
     struct medvl_frontend *frontend;
     struct medvl_config config = {0};
     struct medvl_error err = {0};
-    struct medvl_picture picture = {.width = 8, .height = 10, .channels = 1, .depth = 8};
+    struct medvl_picture picture = {.width = 8,
+                                    .height = 10,
+                                    .channels = 1,
+                                    .depth = 8};
     struct medvl_step step;
     uint8_t pixels[80] = {0};
     char image[96], line[300], want[64];
