@@ -8,10 +8,18 @@
 
 #include "lib/text/template_method.h"
 
-/* By name, or NULL.  A test's result is a bool. */
+/*
+ * By name, or NULL.  A test's result is a bool.  Filters are in two tables:
+ * template_filter.c has those of text and numbers, template_sequence.c the
+ * others.
+ */
 const struct medvl_tf *medvl_filter_find(struct medvl_span name);
 const struct medvl_tf *medvl_test_find(struct medvl_span name);
 const struct medvl_tf *medvl_function_find(struct medvl_span name);
+extern const struct medvl_tf medvl_sequence_filters[];
+
+/* The name that a value is, or an empty one: for the functions above. */
+struct medvl_span medvl_filter_name(const struct medvl_tv *value);
 
 /* a + b of numbers; with 'sign' -1 a - b.  Past 64 bits is an error. */
 int medvl_filter_add(struct medvl_tv_heap *h, struct medvl_tv *out,

@@ -2,7 +2,7 @@
  * Python's two ways to format.  Both read a conversion into one struct and
  * end in put_converted.
  *
- * Read next: template_method.c.
+ * Read next: template_call.c.
  */
 #include "lib/text/template_format.h"
 

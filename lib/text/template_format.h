@@ -2,7 +2,7 @@
  * Python's two ways to format: '%.2f' % x and '{:.2f}'.format(x).  Inside
  * of template.h.
  *
- * Read next: template_method.h.
+ * Read next: template_call.h.
  */
 #ifndef MEDVL_TEXT_TEMPLATE_FORMAT_H
 #define MEDVL_TEXT_TEMPLATE_FORMAT_H
