@@ -163,6 +163,12 @@ static int read_named(struct medvl_span *out, struct medvl_source *source,
     else if (rc == MEDVL_OK) {
         rc = medvl_file_read(&source->bytes, path, source->max, err);
         *out = medvl_text_span(&source->bytes);
+        if (rc < 0 && !source->root && *path != '/' &&
+            !medvl_file_exists(path))
+            rc = medvl_fail(err, rc,
+                            "%s: no such file below the current directory "
+                            "(--root, where a command has it, names another)",
+                            path);
     }
     medvl_free(path);
     return rc;

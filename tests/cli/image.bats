@@ -204,6 +204,8 @@ none of 2 records" ]
     mkdir -p top/in
     base64 -d <<<"$PNG" >top/in/a.png
     echo '{"id":"a","images":[{"path":"in/a.png"}]}' >a.jsonl
+    run_code 1 medvl-image --out px a.jsonl
+    [[ "$stderr" == *'in/a.png: no such file below the current'*'--root'* ]]
     run_ok medvl-image --root top --out px a.jsonl
     [ -f "top/$(field path | tr -d '"')" ]
     [[ "$(field path)" == '"px/'* ]]
