@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,15 +282,17 @@ static bool stat_folder_of(struct stat *st, const char *path,
                            const char **name)
 {
     const char *slash = strrchr(path, '/');
-    char *folder;
-    bool found;
+    const size_t size = slash ? (size_t)(slash - path) + 1 : 0;
+    char folder[PATH_MAX] = "."; /* the system takes no longer one */
 
-    *name = slash ? slash + 1 : path;
-    folder = slash ? medvl_copy_string(path, (size_t)(slash - path) + 1)
-                   : medvl_copy_string(".", 1);
-    found = folder && stat(folder, st) == 0;
-    medvl_free(folder);
-    return found;
+    *name = path + size;
+    if (size >= sizeof(folder))
+        return false;
+    if (size) {
+        memcpy(folder, path, size);
+        folder[size] = '\0';
+    }
+    return stat(folder, st) == 0;
 }
 
 bool medvl_path_same(const char *a, const char *b)
