@@ -9,11 +9,10 @@
  */
 #include "lib/text/template_eval.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/text/template_format.h"
+#include "lib/text/template_operate.h"
 
 /* What a body can end with, besides MEDVL_OK and errors. */
 #define FLOW_BREAK    1
@@ -221,14 +220,6 @@ static int eval_dict(struct medvl_eval *e, const struct medvl_node *n,
 
 /* ---- members --------------------------------------------------------- */
 
-/* What an operation on an undefined value says. */
-static int is_undefined(struct medvl_eval *e, const struct medvl_tv *value)
-{
-    if (value->u.name)
-        return medvl_tv_fail(e->h, "\"%.200s\" is undefined", value->u.name);
-    return medvl_tv_fail(e->h, "the value is undefined");
-}
-
 /* An undefined value that remembers the name of what was not there. */
 static int no_member(struct medvl_eval *e, struct medvl_tv *out,
                      const struct medvl_tv *key)
@@ -297,7 +288,7 @@ static int member_of(struct medvl_eval *e, struct medvl_tv *out,
     int rc;
 
     if (of->kind == TV_UNDEFINED)
-        return is_undefined(e, of);
+        return medvl_tv_no_value(e->h, of);
     if (of->kind == TV_LOOP)
         return loop_member(out, of->u.other, name);
     f = medvl_tf_method(of, name);
@@ -326,7 +317,7 @@ static int eval_item(struct medvl_eval *e, const struct medvl_node *n,
     if (rc == MEDVL_OK)
         rc = eval(e, n->b, &key);
     if (rc == MEDVL_OK && of.kind == TV_UNDEFINED)
-        return is_undefined(e, &of);
+        return medvl_tv_no_value(e->h, &of);
     if (rc == MEDVL_OK)
         rc = medvl_tv_item(e->h, out, &found, &of, &key);
     if (rc < 0 || found)
@@ -336,101 +327,38 @@ static int eval_item(struct medvl_eval *e, const struct medvl_node *n,
     return no_member(e, out, &key);
 }
 
-/* A bound of a slice, or *none. */
+/* A bound of a slice; *out is NULL where it is not given, or none. */
 static int slice_bound(struct medvl_eval *e, const struct medvl_node *n,
-                       int64_t *out, bool *none)
+                       const int64_t **out, int64_t *room)
 {
     struct medvl_tv value;
-    int rc;
+    int rc = MEDVL_OK;
 
-    *none = true;
-    if (!n)
-        return MEDVL_OK;
-    rc = eval(e, n, &value);
-    if (rc < 0 || value.kind == TV_NONE)
+    *out = NULL;
+    if (n)
+        rc = eval(e, n, &value);
+    if (rc < 0 || !n || value.kind == TV_NONE)
         return rc;
-    *none = false;
-    return medvl_tf_int(e->h, out, &value, "a slice's bound");
-}
-
-/* One bound as Python clips it, for a step of this sign. */
-static int64_t clip(int64_t at, int64_t length, bool forward)
-{
-    if (at < 0)
-        at = at < -length ? -1 : at + length;
-    if (at < 0)
-        return forward ? 0 : -1;
-    if (at >= length)
-        return forward ? length : length - 1;
-    return at;
-}
-
-static int take_slice(struct medvl_eval *e, struct medvl_tv *out,
-                      const struct medvl_tv *of, int64_t from, int64_t to,
-                      int64_t step)
-{
-    const size_t base = e->h->stack_size;
-    struct medvl_tv items;
-    int rc;
-
-    if (of->kind == TV_STRING && step == 1) {
-        struct medvl_tv_string *s = of->u.string;
-
-        rc = medvl_tv_steps(e->h, s->size / 64);
-        if (rc < 0)
-            return rc;
-        if (to < from)
-            to = from;
-        return medvl_tv_cut(e->h, out, s, medvl_tv_offset(s, from),
-                            medvl_tv_offset(s, to));
-    }
-    rc = medvl_tv_items(e->h, &items, of);
-    while (rc == MEDVL_OK && (step > 0 ? from < to : from > to)) {
-        rc = medvl_tv_push(e->h, items.u.list->items[from]);
-        if (__builtin_add_overflow(from, step, &from))
-            break;
-    }
-    if (rc == MEDVL_OK)
-        rc = medvl_tv_take(e->h, &items,
-                           of->kind == TV_TUPLE ? TV_TUPLE : TV_LIST, base);
-    if (rc == MEDVL_OK && of->kind == TV_STRING)
-        return medvl_tf_join(e->h, out, &items, NULL);
-    *out = items;
-    return rc;
+    *out = room;
+    return medvl_tf_int(e->h, room, &value, "a slice's bound");
 }
 
 static int eval_slice(struct medvl_eval *e, const struct medvl_node *n,
                       struct medvl_tv *out)
 {
-    int64_t from = 0, to = 0, step = 1, length = 0;
-    bool no_from = true, no_to = true, no_step;
+    const int64_t *from = NULL, *to = NULL, *step = NULL;
+    int64_t bounds[3];
     struct medvl_tv of;
     int rc = eval(e, n->a, &of);
 
     if (rc == MEDVL_OK)
-        rc = slice_bound(e, n->b, &from, &no_from);
+        rc = slice_bound(e, n->b, &from, &bounds[0]);
     if (rc == MEDVL_OK)
-        rc = slice_bound(e, n->c, &to, &no_to);
+        rc = slice_bound(e, n->c, &to, &bounds[1]);
     if (rc == MEDVL_OK)
-        rc = slice_bound(e, n->d, &step, &no_step);
-    if (rc < 0)
-        return rc;
-    if (of.kind == TV_UNDEFINED)
-        return is_undefined(e, &of);
-    if (of.kind == TV_DICT)
-        return medvl_tv_fail(e->h, "a slice cannot be a key");
-    *out = medvl_tv_undefined(NULL);
-    if (of.kind != TV_STRING && !medvl_tv_is_list(&of))
-        return MEDVL_OK;
-    if (step == 0)
-        return medvl_tv_fail(e->h, "a slice's step is 0");
-    rc = medvl_tv_length(e->h, &length, &of);
-    if (rc < 0)
-        return rc;
-    from = no_from ? (step > 0 ? 0 : length - 1)
-                   : clip(from, length, step > 0);
-    to = no_to ? (step > 0 ? length : -1) : clip(to, length, step > 0);
-    return take_slice(e, out, &of, from, to, step);
+        rc = slice_bound(e, n->d, &step, &bounds[2]);
+    return rc < 0 ? rc
+                  : medvl_tv_slice(e->h, out, &of, from, to, step ? *step : 1);
 }
 
 /* ---- calls ----------------------------------------------------------- */
@@ -525,7 +453,7 @@ static int call_value(struct medvl_eval *e, struct medvl_tv *out,
     case TV_METHOD:
         return medvl_tf_call(e->h, out, m->f, &m->of, given);
     case TV_LOOP: return call_loop(e, out, callee->u.other, given);
-    case TV_UNDEFINED: return is_undefined(e, callee);
+    case TV_UNDEFINED: return medvl_tv_no_value(e->h, callee);
     default:
         return medvl_tv_fail(e->h, "a %s cannot be called",
                              medvl_tv_type_name(callee));
@@ -612,7 +540,7 @@ static int eval_sign(struct medvl_eval *e, const struct medvl_node *n,
     if (rc < 0)
         return rc;
     if (value.kind == TV_UNDEFINED)
-        return is_undefined(e, &value);
+        return medvl_tv_no_value(e->h, &value);
     if (!medvl_tv_is_number(&value))
         return medvl_tv_fail(e->h, "a %s has no sign",
                              medvl_tv_type_name(&value));
@@ -622,178 +550,19 @@ static int eval_sign(struct medvl_eval *e, const struct medvl_node *n,
             out->u.f = -value.u.f;
         return MEDVL_OK;
     }
-    return medvl_filter_add(e->h, out, &zero, &value,
-                            n->kind == NODE_MINUS ? -1 : 1);
-}
-
-static int repeat(struct medvl_eval *e, struct medvl_tv *out,
-                  const struct medvl_tv *what, int64_t times)
-{
-    const size_t base = e->h->stack_size;
-    struct medvl_tv_build b = {0};
-    int rc = MEDVL_OK;
-
-    if (what->kind == TV_STRING) {
-        for (; times > 0 && rc == MEDVL_OK && what->u.string->size; times--)
-            rc = medvl_tv_put_value(e->h, &b, what);
-        return rc < 0 ? rc : medvl_tv_built(e->h, out, &b);
-    }
-    for (; times > 0 && rc == MEDVL_OK && what->u.list->count; times--)
-        for (size_t i = 0; i < what->u.list->count && rc == MEDVL_OK; i++)
-            rc = medvl_tv_push(e->h, what->u.list->items[i]);
-    return rc < 0 ? rc : medvl_tv_take(e->h, out, what->kind, base);
-}
-
-/* str + str, list + list; *done says whether it was that. */
-static int add_sequences(struct medvl_eval *e, struct medvl_tv *out,
-                         const struct medvl_tv *a, const struct medvl_tv *b,
-                         bool *done)
-{
-    const size_t base = e->h->stack_size;
-    struct medvl_tv_build text = {0};
-    int rc = MEDVL_OK;
-
-    *done = a->kind == b->kind &&
-            (a->kind == TV_STRING || medvl_tv_is_list(a));
-    if (!*done)
-        return MEDVL_OK;
-    if (a->kind == TV_STRING) {
-        rc = medvl_tv_put_value(e->h, &text, a);
-        if (rc == MEDVL_OK)
-            rc = medvl_tv_put_value(e->h, &text, b);
-        return rc < 0 ? rc : medvl_tv_built(e->h, out, &text);
-    }
-    for (size_t i = 0; i < a->u.list->count && rc == MEDVL_OK; i++)
-        rc = medvl_tv_push(e->h, a->u.list->items[i]);
-    for (size_t i = 0; i < b->u.list->count && rc == MEDVL_OK; i++)
-        rc = medvl_tv_push(e->h, b->u.list->items[i]);
-    return rc < 0 ? rc : medvl_tv_take(e->h, out, a->kind, base);
-}
-
-static int int_power(struct medvl_eval *e, struct medvl_tv *out, int64_t base,
-                     int64_t exponent)
-{
-    int64_t value = 1;
-    bool over = false;
-
-    while (exponent && !over) {
-        if (exponent & 1)
-            over = __builtin_mul_overflow(value, base, &value);
-        exponent >>= 1;
-        if (exponent && __builtin_mul_overflow(base, base, &base))
-            over = true;
-    }
-    *out = medvl_tv_int(value);
-    return over ? medvl_tv_fail(e->h, "the power does not fit 64 bits")
-                : MEDVL_OK;
-}
-
-static int int_arithmetic(struct medvl_eval *e, struct medvl_tv *out, char op,
-                          int64_t x, int64_t y)
-{
-    int64_t value = 0;
-
-    if (op == 'p' && y >= 0)
-        return int_power(e, out, x, y);
-    if (op == '*' && __builtin_mul_overflow(x, y, &value))
-        return medvl_tv_fail(e->h, "the product does not fit 64 bits");
-    if (op == '*') {
-        *out = medvl_tv_int(value);
-        return MEDVL_OK;
-    }
-    if (y == -1) { /* the one quotient that can overflow */
-        if (op == '%')
-            *out = medvl_tv_int(0);
-        else if (x == INT64_MIN)
-            return medvl_tv_fail(e->h, "the quotient does not fit 64 bits");
-        else
-            *out = medvl_tv_int(-x);
-        return MEDVL_OK;
-    }
-    value = x / y;
-    x %= y;
-    if (x && (x < 0) != (y < 0)) {
-        x += y;
-        value--;
-    }
-    *out = medvl_tv_int(op == '%' ? x : value);
-    return MEDVL_OK;
-}
-
-static int arithmetic(struct medvl_eval *e, struct medvl_tv *out, char op,
-                      const struct medvl_tv *a, const struct medvl_tv *b)
-{
-    const double x = medvl_tv_float_of(a), y = medvl_tv_float_of(b);
-    const bool ints = medvl_tv_is_int(a) && medvl_tv_is_int(b);
-    double value;
-    int rc = MEDVL_OK;
-
-    if ((strchr("/f%", op) && y == 0) || (op == 'p' && x == 0 && y < 0))
-        return medvl_tv_fail(e->h, "division by zero");
-    if (ints && op != '/' && !(op == 'p' && y < 0)) {
-        rc = int_arithmetic(e, out, op, medvl_tv_int_of(a),
-                            medvl_tv_int_of(b));
-        out->mark = a->mark | b->mark;
-        return rc;
-    }
-    if (op == '*') {
-        value = x * y;
-    } else if (op == '/') {
-        value = x / y;
-    } else if (op == 'p') {
-        value = pow(x, y);
-    } else {
-        const double rest = fmod(x, y);
-        const double fixed = rest != 0 && (rest < 0) != (y < 0) ? rest + y
-                                                                : rest;
-
-        value = op == '%' ? (fixed != 0 ? fixed : copysign(0, y))
-                          : round((x - fixed) / y);
-    }
-    if ((isnan(value) && !isnan(x) && !isnan(y)) ||
-        (op == 'p' && isinf(value) && isfinite(x) && isfinite(y)))
-        return medvl_tv_fail(e->h, "the result is no number");
-    *out = medvl_tv_float(value);
-    out->mark = a->mark | b->mark;
-    return MEDVL_OK;
+    return medvl_tv_add(e->h, out, &zero, &value,
+                        n->kind == NODE_MINUS ? -1 : 1);
 }
 
 static int eval_binary(struct medvl_eval *e, const struct medvl_node *n,
                        struct medvl_tv *out)
 {
     struct medvl_tv a, b;
-    bool done = false;
     int rc = eval(e, n->a, &a);
 
     if (rc == MEDVL_OK)
         rc = eval(e, n->b, &b);
-    if (rc < 0)
-        return rc;
-    if (a.kind == TV_UNDEFINED || b.kind == TV_UNDEFINED)
-        return is_undefined(e, a.kind == TV_UNDEFINED ? &a : &b);
-    if (n->op == '%' && a.kind == TV_STRING)
-        return medvl_format_percent(e->h, out, a.u.string, &b);
-    if (n->op == '*' && medvl_tv_is_int(&b) &&
-        (a.kind == TV_STRING || medvl_tv_is_list(&a)))
-        return repeat(e, out, &a, medvl_tv_int_of(&b));
-    if (n->op == '*' && medvl_tv_is_int(&a) &&
-        (b.kind == TV_STRING || medvl_tv_is_list(&b)))
-        return repeat(e, out, &b, medvl_tv_int_of(&a));
-    if (n->op == '+') {
-        rc = add_sequences(e, out, &a, &b, &done);
-        if (rc < 0 || done)
-            return rc;
-    }
-    if (n->op == '+' || n->op == '-')
-        return medvl_filter_add(e->h, out, &a, &b, n->op == '-' ? -1 : 1);
-    if (!medvl_tv_is_number(&a) || !medvl_tv_is_number(&b))
-        return medvl_tv_fail(e->h, "'%s' does not take a %s and a %s",
-                             n->op == 'f' ? "//" : n->op == 'p' ? "**"
-                                               : n->op == '/'   ? "/"
-                                               : n->op == '%'   ? "%"
-                                                                : "*",
-                             medvl_tv_type_name(&a), medvl_tv_type_name(&b));
-    return arithmetic(e, out, n->op, &a, &b);
+    return rc < 0 ? rc : medvl_tv_operate(e->h, out, n->op, &a, &b);
 }
 
 static int eval_concat(struct medvl_eval *e, const struct medvl_node *n,
@@ -811,30 +580,6 @@ static int eval_concat(struct medvl_eval *e, const struct medvl_node *n,
     return rc < 0 ? rc : medvl_tv_built(e->h, out, &b);
 }
 
-static int compare(struct medvl_eval *e, bool *out, char op,
-                   const struct medvl_tv *a, const struct medvl_tv *b)
-{
-    int order = 0, rc;
-
-    if (op == '=' || op == '!') {
-        rc = medvl_tv_equal(e->h, out, a, b);
-        *out = *out == (op == '=');
-        return rc;
-    }
-    if (op == 'i' || op == 'n') {
-        rc = medvl_tv_contains(e->h, out, a, b);
-        *out = *out == (op == 'i');
-        return rc;
-    }
-    if (a->kind == TV_UNDEFINED || b->kind == TV_UNDEFINED)
-        return is_undefined(e, a->kind == TV_UNDEFINED ? a : b);
-    rc = medvl_tv_order(e->h, &order, a, b);
-    *out = op == '<' ? order < 0 : op == '>' ? order > 0
-                               : op == 'l'   ? order <= 0
-                                             : order >= 0;
-    return rc;
-}
-
 static int eval_compare(struct medvl_eval *e, const struct medvl_node *n,
                         struct medvl_tv *out)
 {
@@ -845,7 +590,7 @@ static int eval_compare(struct medvl_eval *e, const struct medvl_node *n,
     for (n = n->list; n && holds && rc == MEDVL_OK; n = n->next) {
         rc = eval(e, n->a, &right);
         if (rc == MEDVL_OK)
-            rc = compare(e, &holds, n->op, &left, &right);
+            rc = medvl_tv_compare(e->h, &holds, n->op, &left, &right);
         left = right;
     }
     *out = medvl_tv_bool(holds);

@@ -296,32 +296,6 @@ MEDVL_TF(do_tojson)
 
 /* ---- numbers ---------------------------------------------------------- */
 
-int medvl_filter_add(struct medvl_tv_heap *h, struct medvl_tv *out,
-                     const struct medvl_tv *a, const struct medvl_tv *b,
-                     int sign)
-{
-    const uint8_t mark = a->mark | b->mark;
-    int64_t sum;
-
-    if (!medvl_tv_is_number(a) || !medvl_tv_is_number(b))
-        return medvl_tv_fail(h, "a %s and a %s cannot be %s",
-                             medvl_tv_type_name(a), medvl_tv_type_name(b),
-                             sign < 0 ? "subtracted" : "added");
-    if (!medvl_tv_is_int(a) || !medvl_tv_is_int(b)) {
-        *out = medvl_tv_float(medvl_tv_float_of(a) +
-                              sign * medvl_tv_float_of(b));
-    } else {
-        const int64_t x = medvl_tv_int_of(a), y = medvl_tv_int_of(b);
-
-        if (sign < 0 ? __builtin_sub_overflow(x, y, &sum)
-                     : __builtin_add_overflow(x, y, &sum))
-            return medvl_tv_fail(h, "the sum does not fit 64 bits");
-        *out = medvl_tv_int(sum);
-    }
-    out->mark = mark;
-    return MEDVL_OK;
-}
-
 /* Trimmed digits as Python's int() and float() read them, in `text`. */
 static bool number_text(char text[340], const struct medvl_tv_string *s)
 {

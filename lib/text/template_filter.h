@@ -21,9 +21,4 @@ extern const struct medvl_tf medvl_sequence_filters[];
 /* The name that a value is, or an empty one: for the functions above. */
 struct medvl_span medvl_filter_name(const struct medvl_tv *value);
 
-/* a + b of numbers; with 'sign' -1 a - b.  Past 64 bits is an error. */
-int medvl_filter_add(struct medvl_tv_heap *h, struct medvl_tv *out,
-                     const struct medvl_tv *a, const struct medvl_tv *b,
-                     int sign);
-
 #endif

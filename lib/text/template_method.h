@@ -2,7 +2,7 @@
  * The methods of strings, lists and dicts, and what filters share with
  * them.  Inside of template.h.
  *
- * Read next: template_filter.h.
+ * Read next: template_operate.h.
  */
 #ifndef MEDVL_TEXT_TEMPLATE_METHOD_H
 #define MEDVL_TEXT_TEMPLATE_METHOD_H

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/text/template_filter.h"
+#include "lib/text/template_operate.h"
 #include "lib/text/template_print.h"
 
 /* How select and its kin do it. */
@@ -157,7 +158,7 @@ MEDVL_TF(do_sum)
     for (size_t i = 0; rc == MEDVL_OK && i < items.u.list->count; i++) {
         rc = attribute(h, &item, &items.u.list->items[i], a->at[0]);
         if (rc == MEDVL_OK)
-            rc = medvl_filter_add(h, out, out, &item, 1);
+            rc = medvl_tv_add(h, out, out, &item, 1);
     }
     return rc;
 }
