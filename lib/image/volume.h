@@ -21,7 +21,7 @@
 
 #include "lib/image/picture.h"
 
-/* Of one volume: voxels, and bytes as they are stored in the file. */
+/* Of one volume: voxels, and bytes, in the file and in memory. */
 #define MEDVL_VOLUME_VOXELS ((int64_t)1 << 28)
 #define MEDVL_VOLUME_BYTES  ((int64_t)3 << 27)
 
@@ -54,9 +54,10 @@ struct medvl_volume {
  *             program, then where it was installed
  *   seconds   limit on the helper's time; 0: 120
  *
- * MEDVL_EFORMAT: damaged or cut short.  MEDVL_EARG: more voxels than
- * MEDVL_VOLUME_VOXELS.  MEDVL_EUNSUPPORTED: more than three dimensions,
- * colour or complex values.  MEDVL_EIO: the helper did not start, crashed
+ * MEDVL_EFORMAT: damaged, cut short, or a float of the header that is used
+ * and cannot be (NaN, infinite, beyond any patient).  MEDVL_EARG: more than
+ * MEDVL_VOLUME_VOXELS or MEDVL_VOLUME_BYTES.  MEDVL_EUNSUPPORTED: more than
+ * three dimensions, colour or complex values.  MEDVL_EIO: the helper did not start, crashed
  * or ran out of its limits.
  */
 int medvl_volume_read(struct medvl_volume *out, const char *path,

@@ -262,10 +262,10 @@ static int open_cut(struct medvl_rundir *run, const char *path, size_t keep,
         run->log = fd + 1;
         return MEDVL_OK;
     }
-    medvl_fail(err, MEDVL_EIO, "%s: %s", path, strerror(errno));
+    medvl_fail_output(err, path);
     if (fd >= 0)
         close(fd);
-    return MEDVL_EIO;
+    return MEDVL_EOUTPUT;
 }
 
 int medvl_rundir_log_open(struct medvl_rundir *run, int64_t step,
@@ -306,8 +306,8 @@ int medvl_rundir_log(struct medvl_rundir *run, struct medvl_span line,
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            rc = medvl_fail(err, MEDVL_EIO, "%s/train.jsonl: %s", run->path,
-                            strerror(errno));
+            rc = medvl_fail(err, MEDVL_EOUTPUT, "%s/train.jsonl: %s",
+                            run->path, strerror(errno));
         else
             done += (size_t)n;
     }

@@ -158,10 +158,12 @@ none of 2 records" ]
         record c ''; } >in.jsonl
     run_code 1 medvl-image --out px in.jsonl
     [[ "$stderr" == *'in.jsonl:2: b: image 1: neither PNG nor JPEG'* ]]
+    echo '{"id":"d","images":[{"path":"none.png"}]}' >>in.jsonl
     run_code 3 medvl-image -k --rejects bad.jsonl --out px in.jsonl
     [ "${#lines[@]}" -eq 2 ]
-    [ "$(wc -l <bad.jsonl)" -eq 1 ]
+    [ "$(wc -l <bad.jsonl)" -eq 2 ]
     grep -q '"b"' bad.jsonl
+    grep -q 'none.png: no such file.*"d"' bad.jsonl
 }
 
 @test "a picture that cannot be written is not its record's fault" {
