@@ -6,7 +6,7 @@
  * indent before it and the newline after it, unless '+' says not to; the
  * newline that ends the template is dropped.
  *
- * Read next: template_parse.c.
+ * Read next: template_parser.c.
  */
 #include "lib/text/template_lex.h"
 

@@ -2,7 +2,7 @@
  * The text of a template cut into tokens, with Jinja's whitespace rules.
  * Inside of template.h.
  *
- * Read next: template_parse.h.
+ * Read next: template_parser.h.
  */
 #ifndef MEDVL_TEXT_TEMPLATE_LEX_H
 #define MEDVL_TEXT_TEMPLATE_LEX_H
