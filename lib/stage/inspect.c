@@ -181,7 +181,7 @@ int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
     if (rc == MEDVL_OK) {
         rc = medvl_picture_decode(&picture, file.data, file.size, 0, err);
         if (rc < 0)
-            medvl_context(err, "%s", path);
+            medvl_context(err, "%s: as a picture", path);
     }
     if (rc == MEDVL_OK) {
         medvl_hash128_hex(hash, file.data, file.size);

@@ -75,8 +75,8 @@ static int condition_parse(struct condition *c, const char *text,
     }
     if (medvl_template_compile_expression(&c->expression, medvl_span(text),
                                           err) < 0)
-        return medvl_context(err, "'%.100s' is no FIELD=VALUE, and as an "
-                                  "expression",
+        return medvl_context(err, "'%.100s' is no FIELD=VALUE (no space at "
+                                  "the =), and as an expression",
                              text);
     return MEDVL_OK;
 }
@@ -328,8 +328,8 @@ static int add_part(struct split *s, const char *text, size_t size,
 
     if (!name || medvl_parse_real(&fraction, value, 1e-9, 1, NULL) < 0)
         return medvl_fail(err, MEDVL_EARG,
-                          "part '%.*s' is not NAME=FRACTION, above 0 and at "
-                          "most 1",
+                          "part '%.*s' is not NAME=FRACTION, as in "
+                          "train=0.8",
                           size > 100 ? 100 : (int)size, text);
     for (size_t i = 0; i < name; i++)
         if (!medvl_field_byte(text[i]))

@@ -12,10 +12,11 @@ load helper
 
 @test "medvl help lists the commands, and shows one's help" {
     run_ok medvl help
+    shopt -s extglob
     for path in "${MEDVL_BIN:-$ROOT/build/debug/bin}"/medvl-*; do
         name=${path##*/medvl-}
-        about=$(medvl help "$name" | sed '1d;/^$/q' | xargs)
-        grep -qx "$name  *$about" <<<"$output"
+        about=$(medvl help "$name" | sed '1d;/^$/q' | tr '\n' ' ')
+        grep -qxF "$(printf '%-9s %s' "$name" "${about%%+( )}")" <<<"$output"
     done
     [ "${#lines[@]}" -lt 24 ]
     [ -z "$(awk 'length > 79' <<<"$output")" ]

@@ -46,6 +46,8 @@ END
     records 20
     run_ok medvl-split --where '(n % 8) < 2 and group != "p5"' all.jsonl
     [ "$(ids <<<"$output" | xargs)" = "r1 r8 r9" ]
+    run_code 1 medvl-split --where 'n = 3' all.jsonl
+    [[ "$stderr" == *"'n = 3' is no FIELD=VALUE (no space"* ]]
     run_code 1 medvl-split --where 'n %' all.jsonl
     [[ "$stderr" == *"line 1, column"* ]]
     run_code 1 medvl-split --where 'n + "a"' all.jsonl
