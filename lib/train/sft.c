@@ -47,21 +47,21 @@ static void count_targets(struct medvl_sft_result *sum,
         }
 }
 
-/* d loss / d logp = -weight * factor / share, likewise for mean_logp. */
-static int seed(struct medvl_tape *tape, struct medvl_var *var,
-                const struct medvl_microbatch *micro, double factor,
-                double share, struct medvl_error *err)
+int medvl_sft_seed(struct medvl_tape *tape, struct medvl_var *logp,
+                   const struct medvl_tensor *target, const float *weight,
+                   double factor, double share, struct medvl_error *err)
 {
-    const int64_t tokens = micro->batch.tokens.tokens;
-    float *d = medvl_alloc((size_t)tokens, sizeof(*d));
-    struct medvl_tensor t = medvl_tensor_1d(d, MEDVL_DTYPE_F32, tokens);
+    const int32_t *class = target->data;
+    const int64_t rows = target->size[0];
+    float *d = medvl_alloc((size_t)rows, sizeof(*d));
+    struct medvl_tensor t = medvl_tensor_1d(d, MEDVL_DTYPE_F32, rows);
 
     if (!d)
         return medvl_no_memory(err);
-    for (int64_t i = 0; i < tokens; i++)
-        if (micro->target[i] >= 0)
-            d[i] = (float)(-micro->weight[i] * factor / share);
-    medvl_tape_seed(tape, var, &t);
+    for (int64_t i = 0; i < rows; i++)
+        if (class[i] >= 0)
+            d[i] = (float)(-(weight ? weight[i] : 1) * factor / share);
+    medvl_tape_seed(tape, logp, &t);
     medvl_free(d);
     return MEDVL_OK;
 }
@@ -71,10 +71,14 @@ static int backward(struct medvl_tape *tape, struct medvl_var *logp,
                     const struct medvl_microbatch *micro, double smoothing,
                     double share, struct medvl_error *err)
 {
-    int rc = seed(tape, logp, micro, 1 - smoothing, share, err);
+    const struct medvl_tensor target =
+        indices(micro->target, micro->batch.tokens.tokens);
+    int rc = medvl_sft_seed(tape, logp, &target, micro->weight,
+                            1 - smoothing, share, err);
 
     if (rc == MEDVL_OK && mean_logp)
-        rc = seed(tape, mean_logp, micro, smoothing, share, err);
+        rc = medvl_sft_seed(tape, mean_logp, &target, micro->weight,
+                            smoothing, share, err);
     if (rc == MEDVL_OK) {
         medvl_tape_backward(tape);
         rc = medvl_tape_check(tape, err);

@@ -40,4 +40,17 @@ int medvl_sft_evaluate(struct medvl_sft_result *sum, struct medvl_tape *tape,
                        const struct medvl_microbatch *micro,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Seed the gradient of a loss made of log-probabilities, as those of
+ * medvl_tape_head_logprob are: -weight * factor / share where there is a
+ * target, 0 elsewhere.
+ *
+ *   target   (N) i32, -1 for none
+ *   weight   (N); NULL: 1 each
+ */
+int medvl_sft_seed(struct medvl_tape *tape, struct medvl_var *logp,
+                   const struct medvl_tensor *target, const float *weight,
+                   double factor, double share,
+                   struct medvl_error *err) MEDVL_MUST_CHECK;
+
 #endif
