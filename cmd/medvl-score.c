@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/cli.h"
+#include "lib/base/file.h"
 #include "lib/base/stream.h"
 #include "lib/stage/baseline.h"
 #include "lib/stage/score.h"
@@ -116,7 +117,7 @@ int main(int argc, char **argv)
     if (table && opt.per_record)
         cli_misuse(&cli, "--per-record: not with --table");
     if (opt.per_record && cli.output &&
-        !strcmp(opt.per_record, cli.output))
+        medvl_path_same(opt.per_record, cli.output))
         cli_misuse(&cli, "--per-record and --output name one file");
     if (table)
         return print_table(&cli);

@@ -99,7 +99,7 @@ END
     cp in.jsonl out
     run_code 1 medvl-score -o out --table a=none
     cmp out in.jsonl
-    run_code 2 medvl-score -o out --per-record out in.jsonl
+    run_code 2 medvl-score -o out --per-record ./out in.jsonl
 }
 
 @test "closed and open look at their own records" {
