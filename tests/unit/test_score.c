@@ -1,6 +1,7 @@
 /*
- * Scoring with the 0th, 1st, 2nd ... allocation failing: an error, or the
- * whole result.  What the metrics are is tested by tests/cli/score.bats.
+ * The results as a C user gets them; and scoring with the 0th, 1st, 2nd ...
+ * allocation failing: an error, or the whole result.  What the metrics are
+ * is tested by tests/cli/score.bats.
  */
 #include "tests/unit/check.h"
 
@@ -128,6 +129,47 @@ static void a_table_is_whole_or_there_is_no_memory(void **state)
     check_no_memory(run_table, NULL, 3000);
 }
 
+static const struct medvl_score_result *
+find_result(const struct medvl_score_summary *s, const char *name,
+            const char *by)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!strcmp(s->results[i].name, name) &&
+            medvl_span_is(s->results[i].by, by))
+            return &s->results[i];
+    fail_msg("no %s of %s", name, by);
+    return NULL;
+}
+
+static void a_file_gives_a_result_a_metric_and_cell(void **state)
+{
+    struct medvl_score_options o = options();
+    const struct medvl_score_summary *summary;
+    const struct medvl_score_result *r;
+    struct medvl_score *score = NULL;
+    struct medvl_error err = {0};
+
+    (void)state;
+    o.per_record = NULL;
+    CHECK_OK(medvl_score_file(&score, in_path, &o, &err), &err);
+    summary = medvl_score_summary(score);
+    assert_int_equal(summary->trouble[MEDVL_SCORE_MISSING], 1);
+    assert_int_equal(summary->trouble[MEDVL_SCORE_EXTRA], 1);
+    assert_int_equal(summary->trouble[MEDVL_SCORE_DOUBLE], 1);
+    r = find_result(summary, "accuracy", "{}");
+    assert_true(r->all && r->metric == 1);
+    assert_int_equal(r->n, 4);
+    assert_true(r->interval.value == 0.25);
+    r = find_result(summary, "accuracy", "{\"kind\":\"x\"}");
+    assert_true(!r->all && r->n == 1 && r->interval.value == 1);
+    medvl_score_free(score);
+    o.positive = "upwards";
+    assert_int_equal(medvl_score_file(&score, in_path, &o, &err),
+                     MEDVL_EARG);
+    assert_null(score);
+    assert_non_null(strstr(err.text, "there are \"left\", \"right\""));
+}
+
 static void a_baseline_is_whole_or_there_is_no_memory(void **state)
 {
     (void)state;
@@ -163,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scoring_is_whole_or_there_is_no_memory),
         cmocka_unit_test(a_table_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(a_file_gives_a_result_a_metric_and_cell),
         cmocka_unit_test(a_baseline_is_whole_or_there_is_no_memory),
     };
 
