@@ -24,7 +24,8 @@
 
 /*
  * Start a run.  MEDVL_EARG when `output` holds one already (resume it, or
- * remove it), unless that ended before its first step.  Returns MEDVL_OK, MEDVL_TRAIN_STOPPED or an error.
+ * remove it), unless that ended before its first step.  Returns MEDVL_OK,
+ * MEDVL_TRAIN_STOPPED or an error.
  */
 int medvl_train(const struct medvl_train_options *options,
                 struct medvl_error *err) MEDVL_MUST_CHECK;
