@@ -50,6 +50,39 @@ gen() {
     cmp one five
 }
 
+@test "records with no, one and two pictures: the same bytes too" {
+    sizes='"hidden_size":16,"intermediate_size":24'
+    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
+    echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
+        "\"vision_config\":{$sizes,\"image_size\":16,\"patch_size\":8}}" \
+        >llava.json
+    medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
+        --chat chatml --seed 1 -o seeing
+    parts='[{"type":"image"},{"type":"text","text":"ill?"}]'
+    choices='"choices":{"A":"no","B":"effusion","C":"n"}'
+    {
+        echo '"prompt":"<image>is it","images":[{"path":"rgb.png"}]'
+        echo '"prompt":"no"'
+        echo '"prompt":"<image>or<image>",' \
+            '"images":[{"path":"exif6.jpg"},{"path":"grey8.png"}]'
+        echo "\"messages\":[{\"role\":\"user\",\"content\":$parts}]," \
+            '"images":[{"path":"grey.jpg"}]'
+        echo '"prompt":"<image>is it","images":[{"path":"exif6.jpg"}]'
+    } | sed "s/.*/{&,$choices}/" >in
+    for how in --choices '--max-tokens 5'; do
+        for batch in 1 2 16; do
+            # shellcheck disable=SC2086
+            medvl-generate -m seeing $how --batch $batch --root \
+                "$BATS_TEST_DIRNAME/../golden/pictures" in >"$batch"
+            [ "$(wc -l <"$batch")" -eq 5 ]
+            cmp 1 "$batch"
+        done
+        # What differs between the first and the last is the picture.
+        run ! cmp -s <(sed -n '1s/.*logprob//p' 1) \
+            <(sed -n '5s/.*logprob//p' 1)
+    done
+}
+
 @test "two parts together are the whole" {
     gen --temperature 0.9 "$IN" >whole
     gen --temperature 0.9 --part 1/2 "$IN" >parts
