@@ -264,7 +264,7 @@ static void add_record_rows(struct cli *cli)
         "with -k: write what is set aside to FILE");
     const struct cli_option most = CLI_RARE_INT(
         0, "max-record", &cli->max_record, 1, (double)((int64_t)1 << 40),
-        "longest record; takes 2 to 12 times its bytes [64 MiB]");
+        "longest record; takes 2 to 50 times its bytes [64 MiB]");
 
     rejects.rare = true;
     add_shared(state, keep);

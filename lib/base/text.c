@@ -102,6 +102,14 @@ void medvl_text_clear(struct medvl_text *text)
         text->data[0] = '\0';
 }
 
+void medvl_text_shrink(struct medvl_text *text)
+{
+    if (text->capacity > 1 << 20)
+        medvl_text_release(text);
+    else
+        medvl_text_clear(text);
+}
+
 void medvl_text_release(struct medvl_text *text)
 {
     medvl_free(text->data);

@@ -48,6 +48,9 @@ int medvl_text_reserve(struct medvl_text *text, size_t more,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 void medvl_text_clear(struct medvl_text *text); /* size 0, memory kept */
+
+/* Size 0; more than 1 MiB of memory, which few items need, is given back. */
+void medvl_text_shrink(struct medvl_text *text);
 void medvl_text_release(struct medvl_text *text);
 struct medvl_span medvl_text_span(const struct medvl_text *text);
 

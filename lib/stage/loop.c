@@ -397,9 +397,9 @@ static int run_emit(struct run *run, struct medvl_out *out,
     }
     run->count.rejected += out->rejected;
     out->rejected = 0;
-    medvl_text_clear(&out->text);
-    medvl_text_clear(&out->rejects);
-    medvl_text_clear(&out->reports);
+    medvl_text_shrink(&out->text);
+    medvl_text_shrink(&out->rejects);
+    medvl_text_shrink(&out->reports);
     return rc;
 }
 

@@ -358,6 +358,8 @@ static int set_messages(struct worker *w, struct medvl_record *record,
     if (rc == MEDVL_OK)
         rc = medvl_record_set(record, "messages", medvl_text_span(&w->json),
                               err);
+    medvl_text_shrink(&w->json);
+    medvl_text_shrink(&w->text.text); /* the next render clears the marks */
     if (rc == MEDVL_OK)
         rc = medvl_record_author(record, "messages", s->author,
                                  "medvl-prompt", s->hash, err);

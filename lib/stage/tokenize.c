@@ -14,6 +14,8 @@
 #include "lib/text/chat.h"
 #include "lib/text/tokenizer.h"
 
+#define TOKENS_KEPT (1 << 18) /* room that stays for the next record */
+
 struct stage {
     const struct medvl_tokenize_options *options;
     struct medvl_tokenizer *tok;
@@ -128,6 +130,7 @@ static int set_tokens(struct worker *worker, struct medvl_record *record,
     if (rc == MEDVL_OK)
         rc = medvl_record_set(record, "tokens",
                               medvl_text_span(&worker->json), err);
+    medvl_text_shrink(&worker->json);
     return rc;
 }
 
@@ -149,7 +152,9 @@ static int set_mask(struct worker *worker, struct medvl_record *record,
         json->data[json->size++] = mask[i] ? '1' : '0';
     }
     json->data[json->size++] = ']';
-    return medvl_record_set(record, "loss_mask", medvl_text_span(json), err);
+    rc = medvl_record_set(record, "loss_mask", medvl_text_span(json), err);
+    medvl_text_shrink(json);
+    return rc;
 }
 
 static int encode_messages(struct worker *worker,
@@ -179,6 +184,8 @@ static int encode_messages(struct worker *worker,
     if (rc == MEDVL_OK)
         rc = set_mask(worker, record, turns->loss_mask, turns->tokens.count,
                       err);
+    if (turns->tokens.capacity > TOKENS_KEPT)
+        medvl_chat_tokens_release(turns);
     return rc;
 }
 
@@ -203,9 +210,13 @@ static int encode_text(struct worker *worker, struct medvl_record *record,
     rc = medvl_encoder_encode(worker->encoder, &worker->tokens,
                               medvl_text_span(&worker->text), NULL, 0,
                               special ? MEDVL_ENCODE_SPECIAL : 0, err);
+    medvl_text_shrink(&worker->text);
     if (rc < 0)
         return medvl_context(err, "\"%s\"", field);
-    return set_tokens(worker, record, &worker->tokens, err);
+    rc = set_tokens(worker, record, &worker->tokens, err);
+    if (worker->tokens.capacity > TOKENS_KEPT)
+        medvl_tokens_release(&worker->tokens);
+    return rc;
 }
 
 static int decode(struct worker *worker, struct medvl_record *record,

@@ -440,6 +440,7 @@ shard() {
         echo '"}'; } >most.jsonl
     [ "$(stat -c %s most.jsonl)" -eq $(((64 << 20) + 1)) ]
     small 0 medvl-prompt -e x -o out most.jsonl
+    small 0 medvl-prompt -e '{{ x }}' -o out most.jsonl
     small 0 medvl-split --where id -o out most.jsonl
     small 0 medvl-shard -o s most.jsonl
 }

@@ -26,6 +26,12 @@ static void a_buffer_grows_and_always_ends_in_zero(void **state)
     assert_string_equal(text.data, "");
     CHECK_FAILS(medvl_text_reserve(&text, SIZE_MAX, &err), MEDVL_ENOMEM, &err,
                 "memory");
+    medvl_text_shrink(&text);
+    assert_string_equal(text.data, "");
+    CHECK_OK(medvl_text_reserve(&text, 2 << 20, &err), &err);
+    medvl_text_shrink(&text);
+    assert_null(text.data);
+    CHECK_OK(medvl_text_putc(&text, '!', &err), &err);
     medvl_text_release(&text);
     assert_null(text.data);
 }
