@@ -699,6 +699,11 @@ struct medvl_pool *cli_pool(struct cli *cli)
     return state->pool;
 }
 
+static void warn_unmet(void *arg, const char *text)
+{
+    say(arg, "warning: ", text);
+}
+
 int cli_finish(struct cli *cli, int rc, const struct medvl_error *err)
 {
     struct medvl_error late = {0};
@@ -718,6 +723,8 @@ int cli_finish(struct cli *cli, int rc, const struct medvl_error *err)
         put_failed(cli->name, text);
         code = EXIT_FAILED;
     }
+    if (rc >= 0)
+        medvl_wants_unmet(&cli->wants, warn_unmet, cli);
     free_state(cli);
     return code;
 }
@@ -766,11 +773,6 @@ static struct medvl_loop_options loop_options(struct cli *cli)
     return loop;
 }
 
-static void warn_unmet(void *arg, const char *text)
-{
-    say(arg, "warning: ", text);
-}
-
 static int loop_finish(struct cli *cli, int rc,
                        const struct medvl_loop_count *count,
                        const struct medvl_error *err)
@@ -782,8 +784,6 @@ static int loop_finish(struct cli *cli, int rc,
                  (long long)count->rejected, (long long)count->read);
         say(cli, "", text);
     }
-    if (rc >= 0)
-        medvl_wants_unmet(&cli->wants, warn_unmet, cli);
     return cli_finish(cli, rc, err);
 }
 

@@ -77,6 +77,8 @@ int main(int argc, char **argv)
     opt.hash = cli_options_hash(&cli);
     opt.report = report;
     opt.arg = &cli;
+    opt.wants = &cli.wants;
+    cli.wants.noun = "volume";
     if (medvl_import_check(&opt, &err) < 0)
         cli_misuse(&cli, "%s", err.text);
     return cli_finish(&cli, medvl_import(&opt, &err), &err);

@@ -42,6 +42,7 @@ struct import {
     size_t name_count, name_capacity;
     const char *author;
     int64_t rejected;
+    struct medvl_want *slices, *regions; /* of volumes: was there any? */
 };
 
 /* ---- names ------------------------------------------------------------ */
@@ -347,6 +348,7 @@ struct job {
     struct medvl_volume volume, labels;
     double low, high; /* become 0 and 255 */
     int64_t first, last, step;
+    bool kept, labelled; /* a slice; a region of one */
 
     /* For the axis at hand. */
     const char *axis;
@@ -748,6 +750,7 @@ static int put_regions(struct job *job, struct medvl_json_writer *w,
     for (size_t g = 0; rc == MEDVL_OK && g < job->im->name_count; g++) {
         if (job->areas[g + 1] < least)
             continue;
+        job->labelled = true;
         rc = write_region(job, g, job->areas[g + 1], err);
         if (rc == MEDVL_OK)
             medvl_json_put_raw(w, NULL, medvl_text_span(&job->region));
@@ -862,6 +865,7 @@ static int write_slice(struct job *job, const struct medvl_picture *picture,
     if (rc == MEDVL_OK)
         rc = put_record(job->im, medvl_text_span(&job->json),
                         job->labels.data ? "images" : "", err);
+    job->kept = true;
     return rc;
 }
 
@@ -970,6 +974,10 @@ static int one_volume(struct import *im, const char *path,
         rc = read_window(&job, err);
     if (rc == MEDVL_OK)
         rc = run_axes(&job, err);
+    if (rc == MEDVL_OK)
+        medvl_want_count(im->slices, job.kept, NULL);
+    if (rc == MEDVL_OK && job.kept)
+        medvl_want_count(im->regions, job.labelled, NULL);
     release_job(&job);
     return rc;
 }
@@ -977,8 +985,12 @@ static int one_volume(struct import *im, const char *path,
 static int run_volumes(struct import *im, struct medvl_error *err)
 {
     const struct medvl_import_options *o = im->options;
-    int rc = MEDVL_OK;
+    int rc = medvl_wants_add(&im->slices, o->wants, err,
+                             "--slices and --content kept a slice");
 
+    if (rc == MEDVL_OK && o->labels)
+        rc = medvl_wants_add(&im->regions, o->wants, err,
+                             "--labels and --min-area gave a region");
     for (int i = 0; rc == MEDVL_OK && i < o->path_count; i++) {
         rc = one_volume(im, o->paths[i], err);
         if (rc < 0 && !medvl_is_fatal(rc))

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/base/status.h"
+#include "lib/stage/want.h"
 
 /* Text options are NULL, and numbers 0, for what the page calls default. */
 struct medvl_import_options {
@@ -44,6 +44,8 @@ struct medvl_import_options {
     /* Each problem that is set aside, as one line of text; may be NULL. */
     void (*report)(void *arg, const char *text);
     void *arg;
+
+    struct medvl_wants *wants; /* of slices and regions; or NULL */
 };
 
 /* Are the options right?  MEDVL_EARG says what is not. */

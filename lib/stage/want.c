@@ -67,9 +67,9 @@ void medvl_wants_unmet(const struct medvl_wants *wants,
 
         if (!asked || atomic_load(&w->had))
             continue;
-        snprintf(text, sizeof(text), "%s in none of %lld record%s%s%s",
-                 w->said, asked, asked == 1 ? "" : "s", w->why[0] ? ": " : "",
-                 w->why);
+        snprintf(text, sizeof(text), "%s in none of %lld %s%s%s%s", w->said,
+                 asked, wants->noun ? wants->noun : "record",
+                 asked == 1 ? "" : "s", w->why[0] ? ": " : "", w->why);
         say(arg, text);
     }
 }

@@ -20,6 +20,7 @@ struct medvl_want;
 /* Valid when zeroed.  Its owner outlives the run. */
 struct medvl_wants {
     struct medvl_want *first;
+    const char *noun; /* what is looked at; NULL: "record" */
 };
 
 /*

@@ -118,6 +118,20 @@ line() {
     run_code 2 medvl-import nifti t1.nii --slices 3-1 --out px
 }
 
+@test "slices and regions of which there are none are warned of" {
+    local none='in none of 1 volume'
+
+    volumes
+    run_ok medvl-import nifti t1.nii --slices 90-99 --out px
+    [ -z "$output" ]
+    [ "$stderr" = "medvl-import: warning: --slices and --content kept a \
+slice $none" ]
+    run_ok medvl-import nifti t1.nii --labels lab.nii --min-area 99 --out px
+    [[ "$stderr" == *"--labels and --min-area gave a region $none" ]]
+    run_ok medvl-import nifti t1.nii --labels lab.nii --out px
+    [ -z "$stderr" ]
+}
+
 @test "values of more than 8 bits need a window" {
     volumes
     # datatype 4 (int16), 16 bits: half as many rows
