@@ -57,8 +57,8 @@ struct medvl_volume {
  * MEDVL_EFORMAT: damaged, cut short, or a float of the header that is used
  * and cannot be (NaN, infinite, beyond any patient).  MEDVL_EARG: more than
  * MEDVL_VOLUME_VOXELS or MEDVL_VOLUME_BYTES.  MEDVL_EUNSUPPORTED: more than
- * three dimensions, colour or complex values.  MEDVL_EIO: the helper did not start, crashed
- * or ran out of its limits.
+ * three dimensions, colour or complex values.  MEDVL_EIO: the helper did not
+ * start, crashed or ran out of its limits.
  */
 int medvl_volume_read(struct medvl_volume *out, const char *path,
                       const char *helper, int seconds,

@@ -164,23 +164,6 @@ static void configs_of_no_model_are_refused(void **state)
          MEDVL_EFORMAT, "vision_feature_layer"},
         {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,-5]}",
          MEDVL_EUNSUPPORTED, "vision_feature_layer"},
-        {"{\"model_type\":\"llava\",\"vision_config\":[]}", MEDVL_EFORMAT,
-         "\"vision_config\": want an object"},
-        {"{\"model_type\":\"llava\",\"vision_config\":null}", MEDVL_EFORMAT,
-         "\"vision_config\": want an object"},
-        {"{\"model_type\":\"llava\",\"text_config\":null}", MEDVL_EFORMAT,
-         "\"text_config\": want an object"},
-        {"{\"model_type\":\"llava\",\"text_config\":\"llama\"}",
-         MEDVL_EFORMAT, "\"text_config\": want an object"},
-        {"{\"model_type\":\"llama\",\"rope_scaling\":[2]}", MEDVL_EFORMAT,
-         "\"rope_scaling\": want an object"},
-        {"{\"model_type\":\"llava\",\"text_config\":{"
-         "\"rope_parameters\":2}}",
-         MEDVL_EFORMAT, "text_config: \"rope_parameters\": want an object"},
-        {"{\"model_type\":\"llama\",\"architectures\":{}}", MEDVL_EFORMAT,
-         "\"architectures\": want a list"},
-        {"{\"model_type\":\"llama\",\"architectures\":[1]}", MEDVL_EFORMAT,
-         "\"architectures\": want a list"},
         {"{\"model_type\":\"llava\",\"image_token_index\":32000}",
          MEDVL_EFORMAT, "image_token_index"},
     };
@@ -193,6 +176,38 @@ static void configs_of_no_model_are_refused(void **state)
                     CASES[i].says);
         assert_null(c.json.data);
     }
+}
+
+static void what_is_no_object_is_not_taken_for_an_empty_one(void **state)
+{
+    static const struct {
+        const char *json, *says;
+    } CASES[] = {
+        {"{\"model_type\":\"llava\",\"vision_config\":[]}",
+         "\"vision_config\": want an object"},
+        {"{\"model_type\":\"llava\",\"vision_config\":null}",
+         "\"vision_config\": want an object"},
+        {"{\"model_type\":\"llava\",\"text_config\":null}",
+         "\"text_config\": want an object"},
+        {"{\"model_type\":\"llava\",\"text_config\":\"llama\"}",
+         "\"text_config\": want an object"},
+        {"{\"model_type\":\"llama\",\"rope_scaling\":[2]}",
+         "\"rope_scaling\": want an object"},
+        {"{\"model_type\":\"llava\",\"text_config\":{"
+         "\"rope_parameters\":2}}",
+         "text_config: \"rope_parameters\": want an object"},
+        {"{\"model_type\":\"llama\",\"architectures\":{}}",
+         "\"architectures\": want a list"},
+        {"{\"model_type\":\"llama\",\"architectures\":[1]}",
+         "\"architectures\": want a list"},
+    };
+    struct medvl_config c;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++)
+        CHECK_FAILS(parse(&c, CASES[i].json, &err), MEDVL_EFORMAT, &err,
+                    CASES[i].says);
 }
 
 static void an_unfinished_run_names_its_newest_checkpoint(void **state)
@@ -251,6 +266,7 @@ int main(void)
         cmocka_unit_test(the_config_of_llava_as_it_is_on_disk_is_read),
         cmocka_unit_test(newer_names_are_read),
         cmocka_unit_test(configs_of_no_model_are_refused),
+        cmocka_unit_test(what_is_no_object_is_not_taken_for_an_empty_one),
         cmocka_unit_test(an_unfinished_run_names_its_newest_checkpoint),
         cmocka_unit_test(generation_config_says_where_answers_end),
     };
