@@ -37,32 +37,6 @@ int medvl_parser_unexpected(struct medvl_parser *p, const char *want)
                              want);
 }
 
-bool medvl_parser_is(const struct medvl_parser *p, const char *op)
-{
-    return p->at->kind == TOKEN_OPERATOR && medvl_span_is(p->at->text, op);
-}
-
-bool medvl_parser_is_word(const struct medvl_parser *p, const char *word)
-{
-    return p->at->kind == TOKEN_NAME && medvl_span_is(p->at->text, word);
-}
-
-bool medvl_parser_skip(struct medvl_parser *p, const char *op)
-{
-    if (!medvl_parser_is(p, op))
-        return false;
-    p->at++;
-    return true;
-}
-
-bool medvl_parser_skip_word(struct medvl_parser *p, const char *word)
-{
-    if (!medvl_parser_is_word(p, word))
-        return false;
-    p->at++;
-    return true;
-}
-
 int medvl_parser_need(struct medvl_parser *p, const char *op)
 {
     char want[8];

@@ -27,12 +27,36 @@ int medvl_parser_unexpected(struct medvl_parser *p, const char *want);
 /* ---- tokens ---------------------------------------------------------- */
 
 /* Is the operator (word) next? */
-bool medvl_parser_is(const struct medvl_parser *p, const char *op);
-bool medvl_parser_is_word(const struct medvl_parser *p, const char *word);
+static inline bool medvl_parser_is(const struct medvl_parser *p,
+                                   const char *op)
+{
+    return p->at->kind == TOKEN_OPERATOR && medvl_span_is(p->at->text, op);
+}
+
+static inline bool medvl_parser_is_word(const struct medvl_parser *p,
+                                        const char *word)
+{
+    return p->at->kind == TOKEN_NAME && medvl_span_is(p->at->text, word);
+}
 
 /* Step over it if it is; it must be. */
-bool medvl_parser_skip(struct medvl_parser *p, const char *op);
-bool medvl_parser_skip_word(struct medvl_parser *p, const char *word);
+static inline bool medvl_parser_skip(struct medvl_parser *p, const char *op)
+{
+    const bool is = medvl_parser_is(p, op);
+
+    p->at += is;
+    return is;
+}
+
+static inline bool medvl_parser_skip_word(struct medvl_parser *p,
+                                          const char *word)
+{
+    const bool is = medvl_parser_is_word(p, word);
+
+    p->at += is;
+    return is;
+}
+
 int medvl_parser_need(struct medvl_parser *p, const char *op);
 
 /* ---- nodes ----------------------------------------------------------- */
