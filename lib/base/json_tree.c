@@ -63,13 +63,14 @@ static int fit_number(char *number, size_t size, struct medvl_error *err)
 static int fit_string(const char **at, const char *end,
                       struct medvl_error *err)
 {
-    ++*at;
-    while (**at != '"')
-        if (**at != '\\')
-            ++*at;
-        else if (medvl_json_escape_check(at, end, err) < 0)
+    const char *p = *at + 1;
+
+    while (*p != '"')
+        if (*p != '\\')
+            p++;
+        else if (medvl_json_escape_check(&p, end, err) < 0)
             return MEDVL_EFORMAT;
-    ++*at;
+    *at = p + 1;
     return MEDVL_OK;
 }
 
