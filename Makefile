@@ -37,6 +37,9 @@ SONAME  := 0
 ifeq ($(origin CC),default)
 CC := $(if $(filter tsan fuzz,$(MODE)),clang,gcc)
 endif
+ifeq ($(origin CXX),default)
+CXX := $(if $(filter tsan fuzz,$(MODE)),clang++,g++)
+endif
 
 CFLAGS_release := -O3 -g
 CFLAGS_debug   := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
@@ -55,6 +58,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(findstring clang,$(CC)),-Wno-pass-failed)
 ALL_CFLAGS   = -std=c11 -fPIC -pthread -ffp-contract=off -fopenmp-simd \
 	$(WARNINGS) $(SANITIZE) $(CFLAGS)
+ALL_CXXFLAGS = -std=c++17 -fPIC -pthread -Wall -Wextra \
+	$(if $(CI),-Werror) $(SANITIZE) $(CFLAGS)
 # gcc says in macros which sanitizer is on; clang 14 does not.
 SANITIZED_tsan := -D__SANITIZE_THREAD__=1
 SANITIZED_fuzz := -D__SANITIZE_ADDRESS__=1
@@ -71,7 +76,7 @@ LIB_SRC := $(call sources,$(addprefix lib/,base image text data eval build \
 	stage))
 NN_SRC  := $(call sources,kernels $(addprefix lib/,tensor model train run))
 CU_SRC  := $(if $(filter 1,$(CUDA)),$(wildcard kernels/*.cu))
-CLI_SRC := $(filter-out $(wildcard cmd/medvl*.c),$(wildcard cmd/*.c))
+CLI_SRC := $(filter-out $(wildcard cmd/medvl*.c cmd/decode*.c),$(wildcard cmd/*.c))
 DECODE  := $(patsubst cmd/%.c,$B/libexec/%,$(wildcard cmd/medvl-decode.c))
 CMD     := $(patsubst cmd/%.c,%,$(filter-out cmd/medvl-decode.c,$(wildcard \
 	cmd/medvl*.c)))
@@ -92,6 +97,7 @@ object = $(patsubst %,$B/%.o,$(1))
 LIB_OBJ := $(call object,$(LIB_SRC))
 NN_OBJ  := $(call object,$(NN_SRC))
 CLI_OBJ := $(call object,$(CLI_SRC))
+DECODE_OBJ := $(call object,$(wildcard cmd/decode*.c cmd/decode*.cc))
 CU_OBJ  := $(call object,$(CU_SRC))
 LIB     := $B/lib/libmedvl.so
 NN      := $B/lib/libmedvl-nn.so
@@ -110,7 +116,8 @@ LIB_PKG  := libcjson libpng libjpeg libzstd libxxhash libutf8proc libpcre2-8
 NN_PKG   := openblas
 DEPS_MAKE := gcc libc6-dev make pkg-config libcjson-dev libpng-dev \
 	libjpeg-dev libzstd-dev libxxhash-dev libutf8proc-dev libpcre2-dev \
-	libopenblas-dev libnifti-dev zlib1g-dev
+	libopenblas-dev libnifti-dev zlib1g-dev g++ libdcmtk-dev \
+	libopenjp2-7-dev libcharls-dev
 DEPS_CHECK := libcmocka-dev bats jq zstd mandoc groff-base man-db mricron-data
 DEPS_LINT  := clang-format shellcheck universal-ctags
 DEPS_LONG  := clang libclang-rt-dev time
@@ -138,7 +145,7 @@ $(if $(APT_LOG),$(error the packages could not be installed))
 endif
 
 ifneq ($(filter-out clean help deps,$(or $(MAKECMDGOALS),all)),)
-DEPS_CPPFLAGS := $(shell pkg-config --cflags $(LIB_PKG) $(NN_PKG))
+DEPS_CPPFLAGS := $(shell pkg-config --cflags $(LIB_PKG) $(NN_PKG) libopenjp2)
 LIB_LIBS := $(shell pkg-config --libs $(LIB_PKG)) -ldl -lm
 NN_LIBS  := $(shell pkg-config --libs $(NN_PKG)) -lm
 endif
@@ -157,7 +164,12 @@ $B/%.c.o: %.c Makefile
 # changes by it.
 $B/%_avx2.c.o: ALL_CFLAGS += -mavx2 -mfma -mf16c -fno-math-errno \
 	-fno-trapping-math
-$B/cmd/medvl-decode.c.o: ALL_CPPFLAGS += -isystem /usr/include/nifti
+$B/cmd/decode_nifti.c.o: ALL_CPPFLAGS += -isystem /usr/include/nifti
+
+# DCMTK's headers: the only C++ of the tree includes them.
+$B/%.cc.o: %.cc Makefile
+	@mkdir -p $(@D)
+	$(call say,cc)$(CXX) $(ALL_CPPFLAGS) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
 $B/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D)
@@ -198,9 +210,11 @@ $B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c,$(NN)) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,ld)$(link) '-Wl,-rpath,$$ORIGIN/../lib' -L$B/lib \
 		$(patsubst $B/lib/lib%.so,-l%,$(filter %.so,$^)) -lm $(LDLIBS)
-$B/libexec/%: $B/cmd/%.c.o
+$B/libexec/%: $B/cmd/%.c.o $(DECODE_OBJ) $(LIB:.so=.a)
 	@mkdir -p $(@D)
-	$(call say,ld)$(link) -lniftiio -lznz -lz -lm $(LDLIBS)
+	$(call say,ld)$(CXX) $(CFLAGS) $(ALL_LDFLAGS) -o $@ \
+		$(filter %.o %.a,$^) -lniftiio -lznz -ldcmjpeg -ldcmdata -loflog \
+		-lofstd -lcharls -lopenjp2 -lz $(LIB_LIBS) $(LDLIBS)
 
 ALL_LIBS = $(NN_LIBS) $(LIB_LIBS) $(LDLIBS)
 $B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c,$(NN:.so=.a)) \

@@ -15,7 +15,7 @@ static const struct cli_option OPTIONS[] = {
                "how to keep the aspect [pad]"),
     CLI_TEXT(0, "background", &opt.background, "colour",
              "R,G,B, a name or mean, behind pictures [black]"),
-    CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI",
+    CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI|file|name",
              "values of grey that become 0..255"),
     CLI_TEXT(0, "crop", &opt.crop, "box|field",
              "cut out X0,Y0,X1,Y1, or the region whose field is true"),

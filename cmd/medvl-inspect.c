@@ -47,6 +47,7 @@ static const struct kind {
     {medvl_inspect_is_shards, medvl_inspect_shards},
     {medvl_view_is_tensors, tensors},
     {medvl_view_is_tokenizer, medvl_view_tokenizer},
+    {medvl_inspect_is_dicom, medvl_inspect_dicom},
     {is_file, medvl_inspect_picture},
 };
 

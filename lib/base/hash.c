@@ -19,6 +19,22 @@ uint64_t medvl_hash64(const void *data, size_t size)
     return XXH64(data, size, 0);
 }
 
+uint32_t medvl_crc32(uint32_t crc, const void *data, size_t size)
+{
+    const uint8_t *byte = data;
+    uint32_t table[256];
+
+    for (uint32_t i = 0; i < 256; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 8; bit++)
+            table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+    }
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++)
+        crc = crc >> 8 ^ table[(crc ^ byte[i]) & 255];
+    return ~crc;
+}
+
 void medvl_hash64_hex(char out[17], uint64_t hash)
 {
     snprintf(out, 17, "%016llx", (unsigned long long)hash);

@@ -33,4 +33,7 @@ void medvl_hash_free(struct medvl_hash *hash);
 /* The same over one block, in one call. */
 void medvl_hash128_hex(char out[33], const void *data, size_t size);
 
+/* The CRC-32 of PNG and zip, going on from `crc`; 0 begins. */
+uint32_t medvl_crc32(uint32_t crc, const void *data, size_t size);
+
 #endif

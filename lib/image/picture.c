@@ -749,6 +749,31 @@ done:
 
 /* ---- windows ---------------------------------------------------------- */
 
+static bool find_window(struct medvl_window *out, const char *name)
+{
+    static const struct {
+        const char *name;
+        double centre, width;
+    } NAMED[] = {
+        {"brain", 40, 80},
+        {"subdural", 75, 215},
+        {"bone", 400, 1800},
+        {"lung", -600, 1500},
+        {"mediastinum", 50, 350},
+        {"abdomen", 50, 400},
+        {"liver", 30, 150},
+    };
+
+    *out = (struct medvl_window){.given = true};
+    out->file = strcmp(name, "file") == 0;
+    for (size_t i = 0; i < sizeof(NAMED) / sizeof(*NAMED); i++)
+        if (strcmp(name, NAMED[i].name) == 0) {
+            out->a = NAMED[i].centre;
+            out->b = NAMED[i].width;
+        }
+    return out->file || out->b > 0;
+}
+
 int medvl_window_parse(struct medvl_window *out, const char *text,
                        struct medvl_error *err)
 {
@@ -758,9 +783,13 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
     double low = percentile ? 0 : -1e12, high = percentile ? 100 : 1e12;
     double x = 0, y = 0;
 
+    if (find_window(out, text))
+        return MEDVL_OK;
     if (!comma || (percentile && comma[1] != 'p'))
         return medvl_fail(err, MEDVL_EARG,
-                          "window '%s': want C,W or pLO,pHI", text);
+                          "window '%s': want C,W or pLO,pHI, file, or brain, "
+                          "subdural, bone, lung, mediastinum, abdomen, liver",
+                          text);
     a = (struct medvl_span){text + percentile,
                             (size_t)(comma - text) - percentile};
     b = medvl_span(comma + 1 + percentile);
@@ -773,7 +802,7 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
         return medvl_fail(err, MEDVL_EARG, "window '%s': %s", text,
                           percentile ? "the percentiles must rise"
                                      : "the width must be above 0");
-    *out = (struct medvl_window){true, percentile, x, y};
+    *out = (struct medvl_window){true, percentile, false, x, y};
     return MEDVL_OK;
 }
 
@@ -904,8 +933,13 @@ int medvl_picture_window(struct medvl_picture *picture,
     double low, high;
     int rc;
 
-    if (!window->given && picture->depth == 8)
+    if ((!window->given || window->file) && picture->depth == 8)
         return MEDVL_OK;
+    if (window->file)
+        return medvl_fail(err, MEDVL_EARG,
+                          "grey of %d bits has no window of its own "
+                          "(--window C,W)",
+                          picture->depth);
     if (!window->given)
         return medvl_fail(err, MEDVL_EARG,
                           "grey of %d bits needs a window (--window)",

@@ -6,7 +6,7 @@
  * always applied.  Alpha is dropped, as Pillow's convert("RGB") and so the
  * processors of transformers do; it is never blended with a background.
  *
- * Read next: volume.h.
+ * Read next: decode.h.
  */
 #ifndef MEDVL_IMAGE_PICTURE_H
 #define MEDVL_IMAGE_PICTURE_H
@@ -101,16 +101,22 @@ int medvl_picture_write(const struct medvl_picture *picture, const char *path,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * How values become 0..255: a centre and a width in stored values, or two
- * percentiles of the values that are not zero.
+ * How values become 0..255: a centre and a width in stored values, two
+ * percentiles of the values that are not zero, or what the file itself says
+ * (DICOM alone says something).
  */
 struct medvl_window {
     bool given;
-    bool percentile;
+    bool percentile, file;
     double a, b; /* centre and width, or low and high percentile */
 };
 
-/* Parse "C,W" (W above 0) or "pLO,pHI" (0 <= LO < HI <= 100). */
+/*
+ * Parse "C,W" (W above 0), "pLO,pHI" (0 <= LO < HI <= 100), "file", or the
+ * name of a usual window of CT in Hounsfield units: brain (40,80), subdural
+ * (75,215), bone (400,1800), lung (-600,1500), mediastinum (50,350),
+ * abdomen (50,400), liver (30,150).
+ */
 int medvl_window_parse(struct medvl_window *out, const char *text,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
@@ -135,8 +141,8 @@ uint8_t medvl_window_apply(double value, double low, double high);
 
 /*
  * Grey of any depth to grey of 8 bits through the window, in place.  RGB
- * is MEDVL_EARG; so is 16 bits without a window.  8 bits without a window
- * stay as they are.
+ * is MEDVL_EARG; so is 16 bits without a window.  8 bits without a window,
+ * or with "file", stay as they are.
  *
  *   used   filled with centre and width when a window was applied; may be
  *          NULL

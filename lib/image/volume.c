@@ -1,41 +1,15 @@
 /*
  * Volumes from the helper, and slices of them.
  *
- * The helper's answer is not trusted: sizes are checked here again before
- * anything is allocated for them.
- *
  * Read next: resize.c.
  */
 #include "lib/image/volume.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
-
-extern char **environ;
-
-size_t medvl_voxel_bytes(enum medvl_voxel type)
-{
-    switch (type) {
-    case MEDVL_VOXEL_U8: return 1;
-    case MEDVL_VOXEL_I16:
-    case MEDVL_VOXEL_U16: return 2;
-    case MEDVL_VOXEL_I32:
-    case MEDVL_VOXEL_F32: return 4;
-    }
-    return 0;
-}
 
 void medvl_volume_release(struct medvl_volume *volume)
 {
@@ -43,202 +17,56 @@ void medvl_volume_release(struct medvl_volume *volume)
     *volume = (struct medvl_volume){0};
 }
 
-/* ---- the helper --------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
-struct helper {
-    pid_t pid;
-    int fd;         /* its standard output */
-    int64_t end_ms; /* when it is stopped */
-};
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Where the build has it, as seen from this program; else installed. */
-static int find_helper(struct medvl_text *out, struct medvl_error *err)
-{
-    char exe[4096];
-    const ssize_t size = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    char *slash;
-    int rc;
-
-    exe[size > 0 ? size : 0] = 0;
-    slash = strrchr(exe, '/');
-    if (slash)
-        *slash = 0;
-    rc = medvl_text_printf(out, err, "%s/../libexec/medvl-decode", exe);
-    if (rc < 0 || access(out->data, X_OK) == 0)
-        return rc;
-    medvl_text_clear(out);
-    rc = medvl_text_puts(out, MEDVL_LIBEXECDIR "/medvl-decode", err);
-    if (rc < 0 || access(out->data, X_OK) == 0)
-        return rc;
-    return medvl_fail(err, MEDVL_EIO,
-                      "the helper medvl-decode is neither in %s/../libexec "
-                      "nor in " MEDVL_LIBEXECDIR,
-                      exe);
-}
-
-static int start_helper(struct helper *helper, const char *program,
-                        const char *path, struct medvl_error *err)
-{
-    char *const argv[] = {(char *)"medvl-decode", (char *)"nifti",
-                          (char *)path, NULL};
-    posix_spawn_file_actions_t files;
-    int ends[2], problem;
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return medvl_fail(err, MEDVL_EIO, "pipe: %s", strerror(errno));
-    problem = posix_spawn_file_actions_init(&files);
-    if (!problem) {
-        problem = posix_spawn_file_actions_adddup2(&files, ends[1], 1);
-        if (!problem)
-            problem = posix_spawn_file_actions_addopen(&files, 0, "/dev/null",
-                                                       O_RDONLY, 0);
-        if (!problem)
-            problem = posix_spawn_file_actions_addopen(&files, 2, "/dev/null",
-                                                       O_WRONLY, 0);
-        if (!problem)
-            problem = posix_spawn(&helper->pid, program, &files, NULL, argv,
-                                  environ);
-        posix_spawn_file_actions_destroy(&files);
-    }
-    close(ends[1]);
-    helper->fd = ends[0];
-    if (problem) {
-        close(ends[0]);
-        return medvl_fail(err, MEDVL_EIO, "%s: %s", program,
-                          strerror(problem));
-    }
-    return MEDVL_OK;
-}
-
-/* Exactly `size` bytes, or MEDVL_EIO. */
-static int read_helper(struct helper *helper, void *out, size_t size,
+static int read_slices(struct medvl_volume *out, struct medvl_decoder *d,
+                       const struct medvl_decoded *file,
                        struct medvl_error *err)
 {
-    char *at = out;
+    const size_t all = (size_t)file->frames * file->bytes;
+    int rc = MEDVL_OK;
 
-    while (size) {
-        struct pollfd ready = {.fd = helper->fd, .events = POLLIN};
-        const int64_t left = helper->end_ms - now_ms();
-        ssize_t n;
-
-        if (left <= 0)
-            return medvl_fail(err, MEDVL_EIO, "decoding took too long");
-        n = poll(&ready, 1, left > 1000000 ? 1000000 : (int)left);
-        if (n > 0)
-            n = read(helper->fd, at, size < 1 << 20 ? size : 1 << 20);
-        else if (n == 0)
-            continue;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return medvl_fail(err, MEDVL_EIO,
-                              "the decoder stopped before the end");
-        at += n;
-        size -= (size_t)n;
-    }
-    return MEDVL_OK;
-}
-
-/* The child is gone after this, whatever it was doing. */
-static int stop_helper(struct helper *helper, int rc, struct medvl_error *err)
-{
-    int status = 0;
-
-    close(helper->fd);
-    if (rc < 0)
-        kill(helper->pid, SIGKILL);
-    while (waitpid(helper->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (rc < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
-        return rc;
-    return medvl_fail(err, MEDVL_EIO, "the decoder failed");
-}
-
-static bool is_sound(const struct medvl_decode_header *h)
-{
-    int64_t all = 1;
-
-    if (h->magic != MEDVL_DECODE_MAGIC)
-        return false;
-    if (h->status < 0)
-        return h->bytes < sizeof(((struct medvl_error *)0)->text);
-    if (h->type < MEDVL_VOXEL_U8 || h->type > MEDVL_VOXEL_F32)
-        return false;
-    for (int i = 0; i < 3; i++) {
-        if (h->size[i] < 1 || h->size[i] > MEDVL_PICTURE_SIDE)
-            return false;
-        all *= h->size[i];
-    }
-    return all <= MEDVL_VOLUME_VOXELS &&
-           h->bytes == (uint64_t)all *
-                           medvl_voxel_bytes((enum medvl_voxel)h->type);
-}
-
-static int read_answer(struct medvl_volume *out, struct helper *helper,
-                       struct medvl_error *err)
-{
-    struct medvl_decode_header h = {0};
-    int rc = read_helper(helper, &h, sizeof(h), err);
-
-    if (rc < 0)
-        return rc;
-    if (!is_sound(&h))
+    if (all > (size_t)MEDVL_VOLUME_BYTES ||
+        file->frames * file->size[0] * file->size[1] > MEDVL_VOLUME_VOXELS)
         return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
-    if (h.status < 0) {
-        char text[sizeof(err->text)] = "";
-
-        rc = read_helper(helper, text, h.bytes, err);
-        return rc < 0 ? rc
-                      : medvl_fail(err, (enum medvl_status)h.status, "%s",
-                                   text);
-    }
-    out->data = medvl_alloc(h.bytes, 1);
+    out->data = medvl_alloc(all, 1);
     if (!out->data)
         return medvl_no_memory(err);
-    memcpy(out->size, h.size, sizeof(out->size));
-    memcpy(out->spacing, h.spacing, sizeof(out->spacing));
-    memcpy(out->affine, h.affine, sizeof(out->affine));
-    out->slope = h.slope;
-    out->offset = h.offset;
-    out->type = (enum medvl_voxel)h.type;
-    return read_helper(helper, out->data, h.bytes, err);
+    out->size[0] = file->size[0];
+    out->size[1] = file->size[1];
+    out->size[2] = file->frames;
+    memcpy(out->spacing, file->spacing, sizeof(out->spacing));
+    memcpy(out->affine, file->affine, sizeof(out->affine));
+    out->slope = file->slope;
+    out->offset = file->offset;
+    out->type = file->type;
+    for (int64_t i = 0; i < file->frames && rc == MEDVL_OK; i++)
+        rc = medvl_decoder_frame((char *)out->data +
+                                     (size_t)i * file->bytes,
+                                 d, i, err);
+    return rc;
 }
 
 int medvl_volume_read(struct medvl_volume *out, const char *path,
                       const char *program, int seconds,
                       struct medvl_error *err)
 {
-    struct medvl_text found = {0};
-    struct helper helper = {0};
-    int64_t size;
-    int rc = medvl_file_size(&size, path, err);
+    struct medvl_decoder *decoder = NULL;
+    struct medvl_decoded file;
+    int rc = medvl_decoder_open(&decoder, program, seconds, err);
 
     *out = (struct medvl_volume){0};
-    if (rc == MEDVL_OK && !program) {
-        rc = find_helper(&found, err);
-        program = found.data;
-    }
+    if (rc < 0)
+        return rc;
+    rc = medvl_decoder_file(&file, decoder, MEDVL_FORMAT_NIFTI, path, err);
     if (rc == MEDVL_OK) {
-        helper.end_ms = now_ms() + (int64_t)(seconds ? seconds : 120) * 1000;
-        rc = start_helper(&helper, program, path, err);
-        if (rc == MEDVL_OK) {
-            rc = read_answer(out, &helper, err);
-            rc = stop_helper(&helper, rc, err);
-        }
-        if (rc < 0) {
-            medvl_volume_release(out);
-            rc = medvl_context(err, "%s", path);
-        }
+        rc = read_slices(out, decoder, &file, err);
+        if (rc < 0)
+            medvl_context(err, "%s", path);
     }
-    medvl_text_release(&found);
+    if (rc < 0)
+        medvl_volume_release(out);
+    medvl_decoder_free(decoder);
     return rc;
 }
 
@@ -246,14 +74,7 @@ int medvl_volume_read(struct medvl_volume *out, const char *path,
 
 static double stored(const struct medvl_volume *volume, size_t at)
 {
-    switch (volume->type) {
-    case MEDVL_VOXEL_U8: return ((const uint8_t *)volume->data)[at];
-    case MEDVL_VOXEL_I16: return ((const int16_t *)volume->data)[at];
-    case MEDVL_VOXEL_U16: return ((const uint16_t *)volume->data)[at];
-    case MEDVL_VOXEL_I32: return ((const int32_t *)volume->data)[at];
-    case MEDVL_VOXEL_F32: return ((const float *)volume->data)[at];
-    }
-    return 0;
+    return medvl_voxel_value(volume->data, volume->type, at);
 }
 
 double medvl_volume_value(const struct medvl_volume *volume, int64_t i,

@@ -19,19 +19,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/image/decode.h"
 #include "lib/image/picture.h"
 
 /* Of one volume: voxels, and bytes, in the file and in memory. */
 #define MEDVL_VOLUME_VOXELS ((int64_t)1 << 28)
 #define MEDVL_VOLUME_BYTES  ((int64_t)3 << 27)
-
-enum medvl_voxel {
-    MEDVL_VOXEL_U8,
-    MEDVL_VOXEL_I16,
-    MEDVL_VOXEL_U16,
-    MEDVL_VOXEL_I32,
-    MEDVL_VOXEL_F32,
-};
 
 /*
  * The first index runs fastest.  A stored value v stands for
@@ -125,25 +118,5 @@ void medvl_slice_values(float *out, const struct medvl_volume *volume,
 bool medvl_slicing_content(int64_t low[3], int64_t high[3],
                            const struct medvl_volume *volume,
                            const struct medvl_slicing *slicing);
-
-/* ---- what medvl-decode writes ---------------------------------------- */
-
-/*
- * The helper's answer on its standard output, in the machine's byte order:
- * this header, then `bytes` bytes: the voxels, or when `status` is below 0
- * the error's text.
- */
-#define MEDVL_DECODE_MAGIC 0x31444c564454ull
-struct medvl_decode_header {
-    uint64_t magic;
-    int32_t status; /* enum medvl_status */
-    int32_t type;   /* enum medvl_voxel */
-    int64_t size[3];
-    double spacing[3];
-    double affine[3][4];
-    double slope, offset;
-    uint64_t bytes;
-};
-size_t medvl_voxel_bytes(enum medvl_voxel type);
 
 #endif

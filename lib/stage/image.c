@@ -16,6 +16,7 @@
 #include "lib/base/mem.h"
 #include "lib/data/source.h"
 #include "lib/image/augment.h"
+#include "lib/image/dicom.h"
 #include "lib/image/resize.h"
 
 struct stage {
@@ -36,6 +37,7 @@ struct stage {
 struct worker {
     const struct stage *stage;
     struct medvl_source *source;
+    struct medvl_decoder *decoder; /* of DICOM; from the first on */
     struct medvl_picture decoded, picture;
     int64_t width, height; /* as decoded */
     char source_hash[33];
@@ -181,6 +183,7 @@ static void worker_free(void *at)
     if (!worker)
         return;
     medvl_source_free(worker->source);
+    medvl_decoder_free(worker->decoder);
     medvl_picture_release(&worker->decoded);
     medvl_picture_release(&worker->picture);
     medvl_text_release(&worker->name);
@@ -541,27 +544,69 @@ static int all_regions(struct worker *worker, struct medvl_json_view *image,
 
 /* ---- geometry ----------------------------------------------------------- */
 
+/* Frame "frame", from 0, of a DICOM file. */
+static int load_dicom(struct worker *worker, const struct medvl_json *image,
+                      struct medvl_span bytes, struct medvl_error *err)
+{
+    const struct medvl_image_options *o = &worker->stage->options;
+    struct medvl_dicom dicom = {0};
+    int64_t frame = 0;
+    int rc = MEDVL_OK;
+
+    if (!worker->decoder)
+        rc = medvl_decoder_open(&worker->decoder, NULL, 0, err);
+    if (rc == MEDVL_OK && medvl_json_get(image, "frame"))
+        rc = medvl_json_get_int(&frame, image, "frame", 0, INT32_MAX, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_dicom_bytes(&dicom, worker->decoder, bytes, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_dicom_picture(&worker->decoded, &dicom, worker->decoder,
+                                 frame, &worker->stage->window, o->pixels,
+                                 worker->window, err);
+    medvl_dicom_release(&dicom);
+    if (rc < 0 || frame == 0)
+        return rc;
+    medvl_text_clear(&worker->buffer);
+    rc = medvl_text_printf(&worker->buffer, err, "%s %lld",
+                           worker->source_hash, (long long)frame);
+    if (rc == MEDVL_OK)
+        medvl_hash128_hex(worker->source_hash, worker->buffer.data,
+                          worker->buffer.size);
+    return rc;
+}
+
+static int load_picture(struct worker *worker, struct medvl_span bytes,
+                        struct medvl_error *err)
+{
+    const struct stage *stage = worker->stage;
+    const int rc = medvl_picture_decode(&worker->decoded, bytes.data,
+                                        bytes.size, stage->options.pixels,
+                                        err);
+
+    return rc < 0 ? rc
+                  : medvl_picture_window(&worker->decoded, &stage->window,
+                                         worker->window, err);
+}
+
 static int load(struct worker *worker, struct medvl_span image,
                 struct medvl_error *err)
 {
-    const struct stage *stage = worker->stage;
     struct medvl_json *tree = NULL;
     struct medvl_span bytes = {0};
     int rc = medvl_json_parse(&tree, image, err);
 
     medvl_picture_release(&worker->decoded);
+    worker->window[0] = worker->window[1] = 0;
     if (rc == MEDVL_OK)
         rc = medvl_source_read(&bytes, worker->source, tree, err);
     if (rc == MEDVL_OK) {
         const char *path = medvl_json_string(medvl_json_get(tree, "path"));
 
         medvl_hash128_hex(worker->source_hash, bytes.data, bytes.size);
-        rc = medvl_picture_decode(&worker->decoded, bytes.data, bytes.size,
-                                  stage->options.pixels, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_picture_window(&worker->decoded, &stage->window,
-                                      worker->window, err);
-        worker->windowed = stage->window.given;
+        rc = medvl_dicom_is(bytes.data, bytes.size)
+                 ? load_dicom(worker, tree, bytes, err)
+                 : load_picture(worker, bytes, err);
+        worker->windowed = worker->window[1] > 0;
         if (rc < 0 && path)
             rc = medvl_context(err, "%s", path);
     }

@@ -1038,6 +1038,9 @@ int medvl_import_check(const struct medvl_import_options *o,
     }
     if (o->window && medvl_window_parse(&window, o->window, err) < 0)
         return MEDVL_EARG;
+    if (o->window && window.file)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--window file: NIfTI files hold no window");
     return parse_slices(&job, o->slices, err);
 }
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -16,7 +17,7 @@
 #include "lib/data/record.h"
 #include "lib/data/shard_mds.h"
 #include "lib/data/source.h"
-#include "lib/image/picture.h"
+#include "lib/image/dicom.h"
 
 bool medvl_inspect_is_shards(const char *path)
 {
@@ -168,6 +169,134 @@ int medvl_inspect_shards(const char *path, medvl_inspect_put *put, void *arg,
     view_release(&v);
     return rc;
 }
+
+/* ---- DICOM -------------------------------------------------------------- */
+
+bool medvl_inspect_is_dicom(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    char head[132];
+    FILE *file;
+    size_t size;
+
+    if (!medvl_file_exists(path) || medvl_folder_exists(path))
+        return false;
+    if (dot && (strcasecmp(dot, ".dcm") == 0 ||
+                strcasecmp(dot, ".dicom") == 0))
+        return true;
+    file = fopen(path, "rb");
+    size = file ? fread(head, 1, sizeof(head), file) : 0;
+    if (file)
+        fclose(file);
+    return medvl_dicom_is(head, size);
+}
+
+struct pixels {
+    double min, max, sum;
+    int64_t count;
+    uint32_t crc;
+};
+
+/* The machine's byte order is little-endian where this runs. */
+static void add_frame(struct pixels *p, const void *data,
+                      const struct medvl_decoded *file)
+{
+    const size_t count = file->bytes / medvl_voxel_bytes(file->type);
+
+    for (size_t i = 0; i < count; i++) {
+        const double v = medvl_voxel_value(data, file->type, i);
+
+        p->min = p->count && p->min <= v ? p->min : v;
+        p->max = p->count && p->max >= v ? p->max : v;
+        p->sum += v;
+        p->count++;
+    }
+    p->crc = medvl_crc32(p->crc, data, file->bytes);
+}
+
+static int read_pixels(struct pixels *p, const struct medvl_dicom *dicom,
+                       struct medvl_decoder *decoder,
+                       struct medvl_error *err)
+{
+    void *frame = medvl_alloc(dicom->file.bytes + 1, 1);
+    int rc = frame ? MEDVL_OK : medvl_no_memory(err);
+
+    for (int64_t i = 0; i < dicom->file.frames && rc == MEDVL_OK; i++) {
+        rc = medvl_decoder_frame(frame, decoder, i, err);
+        if (rc == MEDVL_OK)
+            add_frame(p, frame, &dicom->file);
+        else
+            medvl_context(err, "frame %" PRId64, i + 1);
+    }
+    medvl_free(frame);
+    return rc;
+}
+
+static void put_pixels(struct medvl_json_writer *w, const struct pixels *p,
+                       const struct medvl_decoded *file)
+{
+    static const char *const TYPES[] = {"uint8", "int8", "uint16", "int16",
+                                        "uint32", "int32", "float32",
+                                        "float64"};
+    char crc[9];
+
+    snprintf(crc, sizeof(crc), "%08" PRIx32, p->crc);
+    medvl_json_begin(w, "shape", '[');
+    if (file->frames > 1)
+        medvl_json_put_int(w, NULL, file->frames);
+    medvl_json_put_int(w, NULL, file->size[2]);
+    medvl_json_put_int(w, NULL, file->size[1]);
+    if (file->size[0] > 1)
+        medvl_json_put_int(w, NULL, file->size[0]);
+    medvl_json_end(w);
+    medvl_json_put_string(w, "type", medvl_span(TYPES[file->type]));
+    medvl_json_put_number(w, "min", p->min);
+    medvl_json_put_number(w, "max", p->max);
+    medvl_json_put_number(w, "mean", p->sum / (double)p->count);
+    medvl_json_put_string(w, "crc32_le", medvl_span(crc));
+}
+
+static int print_dicom(struct medvl_text *line, const char *path,
+                       const struct medvl_dicom *dicom,
+                       struct medvl_decoder *decoder,
+                       struct medvl_error *err)
+{
+    struct medvl_json_writer w = {.out = line};
+    struct pixels pixels = {0};
+    int rc = read_pixels(&pixels, dicom, decoder, err);
+
+    if (rc < 0)
+        return medvl_context(err, "%s", path);
+    medvl_json_begin(&w, NULL, '{');
+    medvl_json_put_string(&w, "path", medvl_span(path));
+    medvl_dicom_put_tags(&w, dicom);
+    if (dicom->file.frames)
+        put_pixels(&w, &pixels, &dicom->file);
+    medvl_json_end(&w);
+    return medvl_json_write_end(&w, err);
+}
+
+int medvl_inspect_dicom(const char *path, medvl_inspect_put *put, void *arg,
+                        struct medvl_error *err)
+{
+    struct medvl_decoder *decoder = NULL;
+    struct medvl_dicom dicom = {0};
+    struct medvl_text line = {0};
+    int rc = medvl_decoder_open(&decoder, NULL, 0, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_dicom_file(&dicom, decoder, path, err);
+    if (rc == MEDVL_OK)
+        rc = print_dicom(&line, path, &dicom, decoder, err);
+    if (rc == MEDVL_OK)
+        rc = put(arg, medvl_text_span(&line), err);
+    medvl_text_release(&line);
+    medvl_dicom_release(&dicom);
+    medvl_decoder_free(decoder);
+    return rc;
+}
+
+/* ---- pictures ----------------------------------------------------------- */
 
 int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
                           struct medvl_error *err)

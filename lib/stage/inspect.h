@@ -29,6 +29,19 @@ bool medvl_inspect_is_shards(const char *path);
 int medvl_inspect_shards(const char *path, medvl_inspect_put *put, void *arg,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* Is it a file with the mark or the name (.dcm, .dicom) of DICOM? */
+bool medvl_inspect_is_dicom(const char *path);
+
+/*
+ * One line for a DICOM file: "path", the tags that lib/image/dicom.h lets
+ * out but those that identify, and where it has pixels "shape" [frames where
+ * there are several, rows, columns, samples where there are several], "type"
+ * ("int16"), and of the stored values "min", "max", "mean" and "crc32_le",
+ * the CRC-32 of their little-endian bytes.
+ */
+int medvl_inspect_dicom(const char *path, medvl_inspect_put *put, void *arg,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /*
  * One line for a PNG or JPEG file: "path", "width" and "height" (after its
  * orientation), "channels", "depth" (bits), "bytes", "hash".  The whole

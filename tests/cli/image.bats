@@ -212,3 +212,36 @@ none of 2 records" ]
     [ -f "top/$(field path | tr -d '"')" ]
     [[ "$(field path)" == '"px/'* ]]
 }
+
+@test "DICOM: window of the file, by name, in units; frames by number" {
+    need_data dicom
+    ct=$MEDVL_DATA/dicom/ct_all_syntaxes/ct_rle.dcm
+    mr=$MEDVL_DATA/dicom/modalities/emri_small_RLE.dcm
+    printf '{"id":"ct","images":[{"path":"%s"}]}\n' "$ct" >ct.jsonl
+    run_ok medvl-image --window file --out px ct.jsonl
+    [ "$(field window)" = "[40,400]" ]
+    [ "$(size_of "$(only_png px)")" = "512 512" ]
+    medvl-image --window 40,400 --out same ct.jsonl >/dev/null
+    cmp px/*.png same/*.png
+    run_ok medvl-image --window lung --out lung ct.jsonl
+    [ "$(field window)" = "[-600,1500]" ]
+    for f in 0 3 9; do
+        printf '{"id":"%s","images":[{"path":"%s","frame":%s}]}\n' \
+            $f "$mr" $f
+    done >mr.jsonl
+    run_ok medvl-image -j 2 --window p1,p99 --out frames mr.jsonl
+    [ "$(find frames -name '*.png' | wc -l)" -eq 3 ]
+}
+
+@test "DICOM: wide grey without a window, a frame that is not there" {
+    need_data dicom
+    mr=$MEDVL_DATA/dicom/modalities/emri_small_RLE.dcm
+    printf '{"id":"a","images":[{"path":"%s","frame":10}]}\n' "$mr" >a.jsonl
+    run_code 1 medvl-image --out px a.jsonl
+    [[ $stderr == *"--window"* || $stderr == *"frame 11 of 10"* ]]
+    run_code 1 medvl-image --window 1,2 --out px a.jsonl
+    [[ $stderr == *emri_small_RLE.dcm*"frame 11 of 10"* ]]
+    run_code 1 medvl-image --window file --out px \
+        <<<"{\"images\":[{\"path\":\"$mr\"}]}"
+    [[ $stderr == *"has no window"* ]]
+}

@@ -108,3 +108,22 @@ make_model() {
     run_code 2 medvl-inspect -m model t.jsonl
     run_code 1 medvl-inspect --batch 1 -m model none.jsonl
 }
+
+@test "a DICOM file is one line, without what names a person" {
+    need_data dicom
+    run_ok medvl-inspect "$MEDVL_DATA/dicom/ct_all_syntaxes/ct_rle.dcm"
+    [ "${#lines[@]}" -eq 1 ]
+    jq -e '.Modality == "CT" and .shape == [512, 512] and
+        .type == "int16" and .min == -2000 and .max == 2402 and
+        .crc32_le == "95a0fb01" and .RescaleIntercept == -1024' \
+        <<<"$output"
+    [[ $output != *Patient[NIB]* ]]
+    [[ $output != *InstanceUID* ]]
+}
+
+@test "DICOM that is cut short is an error that names the file" {
+    need_data dicom
+    head -c 3000 "$MEDVL_DATA/dicom/modalities/MR_small.dcm" >cut.dcm
+    run_code 1 medvl-inspect cut.dcm
+    [[ $stderr == *cut.dcm:* ]]
+}

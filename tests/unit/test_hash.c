@@ -42,10 +42,20 @@ static void pieces_give_the_hash_of_the_whole(void **state)
     medvl_hash_free(NULL);
 }
 
+static void the_crc_is_that_of_zlib_and_goes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(medvl_crc32(0, "", 0), 0);
+    assert_int_equal(medvl_crc32(0, "123456789", 9), 0xcbf43926);
+    assert_int_equal(medvl_crc32(medvl_crc32(0, "1234", 4), "56789", 5),
+                     0xcbf43926);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_are_those_of_xxhsum),
+        cmocka_unit_test(the_crc_is_that_of_zlib_and_goes_on),
         cmocka_unit_test(pieces_give_the_hash_of_the_whole),
     };
 

@@ -318,7 +318,8 @@ static void percentiles_of_many_values_are_those_of_the_sorted(void **state)
 {
     enum { COUNT = 5000 };
     static float values[COUNT], sorted[COUNT];
-    struct medvl_window window = {true, true, 3, 91};
+    struct medvl_window window = {
+        .given = true, .percentile = true, .a = 3, .b = 91};
     double low, high;
 
     (void)state;

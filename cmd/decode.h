@@ -1,0 +1,43 @@
+/*
+ * What medvl-decode serves: one open file at a time, of one of these
+ * readers.
+ *
+ * Read next: decode_nifti.c, decode_dicom.cc.
+ */
+#ifndef MEDVL_CMD_DECODE_H
+#define MEDVL_CMD_DECODE_H
+
+#include "lib/image/decode.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A reader of one format.  Functions return MEDVL_OK or fill `err`; they
+ * bound what they allocate by MEDVL_DECODE_BYTES and log nothing.
+ */
+struct decode_reader {
+    /*
+     * Open a file by `path`, or by `contents` where path is NULL, and fill
+     * the answer: everything but magic, status and bytes.
+     *
+     *   tags   appended to: one JSON object, or nothing
+     */
+    int (*open)(void **file, struct medvl_decode_answer *answer,
+                struct medvl_text *tags, const char *path,
+                const void *contents, size_t size, struct medvl_error *err);
+
+    /* Frame `index`, which is in range, into `bytes` bytes. */
+    int (*frame)(void *file, void *out, size_t bytes, int64_t index,
+                 struct medvl_error *err);
+    void (*close)(void *file);
+};
+
+extern const struct decode_reader decode_nifti, decode_dicom;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * DICOM images: what a file says of itself, and its frames as pictures.
+ *
+ * A stored value becomes a grey in the order of PS3.3: the bits that are
+ * stored, the modality's rescaling or table, the window or VOI table,
+ * inversion where black means much (MONOCHROME1).  Colours become RGB.
+ *
+ * Read next: volume.h.
+ */
+#ifndef MEDVL_IMAGE_DICOM_H
+#define MEDVL_IMAGE_DICOM_H
+
+#include <stdbool.h>
+
+#include "lib/base/json.h"
+#include "lib/image/decode.h"
+#include "lib/image/picture.h"
+
+/*
+ * `tags` holds what the helper lets out, keyword -> value: numbers for
+ * IS, DS and binary values, else strings; arrays of several.  Only coded
+ * values are among them, never free text, names, dates or places; UIDs and
+ * PatientID are there for grouping and must not leave as they are.
+ * "shared" and "frames" hold the functional groups of enhanced images.
+ */
+struct medvl_dicom {
+    struct medvl_decoded file; /* size: samples, columns, rows */
+    struct medvl_json *tags;
+};
+
+/* Has it the mark of a DICOM file? */
+bool medvl_dicom_is(const void *data, size_t size);
+
+/* As medvl_decoder_file and _bytes; the decoder holds the pixels. */
+int medvl_dicom_file(struct medvl_dicom *out, struct medvl_decoder *decoder,
+                     const char *path,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_dicom_bytes(struct medvl_dicom *out, struct medvl_decoder *decoder,
+                      struct medvl_span bytes,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_dicom_release(struct medvl_dicom *dicom);
+
+/* A tag as the frame has it: its own, the shared, the file's; or NULL. */
+const struct medvl_json *medvl_dicom_tag(const struct medvl_dicom *dicom,
+                                         int64_t frame, const char *keyword);
+
+/*
+ * Put the file's own tags as members, without those that identify; of
+ * tables and functional groups it is only said that they are there.
+ */
+void medvl_dicom_put_tags(struct medvl_json_writer *w,
+                          const struct medvl_dicom *dicom);
+
+/*
+ * Frame `frame` of the file that the decoder has open, 8 bits: grey, or RGB
+ * for colours and palettes.
+ *
+ *   window   of grey: in the modality's values (Hounsfield units of CT);
+ *            percentiles pass over the padding value; MEDVL_WINDOW_FILE is
+ *            the file's first window, or its VOI table where it has none
+ *   used     centre and width that were applied; {0, 0} for none or a
+ *            table; may be NULL
+ *
+ * MEDVL_EARG: grey of more than 8 bits, or rescaled, without a window; a
+ * file without the window that is asked for; above `pixels` (0:
+ * MEDVL_PICTURE_PIXELS).  MEDVL_EUNSUPPORTED: a colour space that is not
+ * read.
+ */
+int medvl_dicom_picture(struct medvl_picture *out,
+                        const struct medvl_dicom *dicom,
+                        struct medvl_decoder *decoder, int64_t frame,
+                        const struct medvl_window *window, int64_t pixels,
+                        double used[2],
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif
