@@ -180,6 +180,11 @@ static int encode_messages(struct worker *worker,
                                parse ? MEDVL_CHAT_PARSE_SPECIAL : 0, err);
     if (rc < 0)
         return medvl_context(err, "\"messages\"");
+    if (turns->tokens.ends_capacity > TOKENS_KEPT) {
+        medvl_free(turns->tokens.ends);
+        turns->tokens.ends = NULL;
+        turns->tokens.ends_capacity = 0;
+    }
     rc = set_tokens(worker, record, &turns->tokens, err);
     if (rc == MEDVL_OK)
         rc = set_mask(worker, record, turns->loss_mask, turns->tokens.count,

@@ -1,8 +1,8 @@
 /*
  * Byte-pair encoding.  A piece seen before comes from the cache; else its
  * bytes are merged, lowest rank first and leftmost among equals: short
- * pieces by looking for the least rank each time, long ones by a heap over
- * a linked list.
+ * pieces by looking for the least rank each time, long ones by a heap, in
+ * the room of their ids and without a list: 20 bytes a byte at the most.
  *
  * The cache keeps words of up to 15 bytes in entries of 32 (a key that
  * holds bytes and length, and up to four ids), two to a line of memory, and
@@ -398,16 +398,9 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
 /* ---- merging ------------------------------------------------------------ */
 
 #define SHORT_PIECE 48
-
-/* A token of a long piece; `at` and `next` are byte offsets in the piece. */
-struct node {
-    uint64_t value; /* of the pair with the next one */
-    int32_t id;     /* -1: joined to one before */
-    uint32_t previous, next;
-};
-
-#define LINES (1 << 16) /* of two short words */
-#define LONGS (1 << 15)
+#define HEAP_KEPT   (1 << 18) /* room that stays for the next piece */
+#define LINES       (1 << 16) /* of two short words */
+#define LONGS       (1 << 15)
 
 struct short_word {
     uint64_t key[2]; /* bytes, zeros, length in the last */
@@ -423,8 +416,6 @@ struct long_word {
 struct medvl_bpe_cache {
     struct short_word (*lines)[2];
     struct long_word *longs;
-    struct node *nodes;
-    size_t nodes_capacity;
     uint64_t *heap; /* rank << 32 | offset of the left token */
     size_t heap_count, heap_capacity;
 };
@@ -455,7 +446,6 @@ void medvl_bpe_cache_free(struct medvl_bpe_cache *cache)
         medvl_block_free(cache->lines, LINES * sizeof(*cache->lines));
     if (cache->longs)
         medvl_block_free(cache->longs, LONGS * sizeof(*cache->longs));
-    medvl_free(cache->nodes);
     medvl_free(cache->heap);
     medvl_free(cache);
 }
@@ -562,85 +552,110 @@ static uint64_t heap_pop(struct medvl_bpe_cache *cache)
     return top;
 }
 
-/* Set the pair value of node `at` and queue it when it joins. */
-static int queue_pair(const struct medvl_bpe *bpe,
-                      struct medvl_bpe_cache *cache, uint32_t at,
-                      uint32_t size, struct medvl_error *err)
+/*
+ * The tokens of a long piece, in the room of the ids that it can give: a
+ * token's id stands at its first byte, and at its last one, if that is
+ * another, -2 - its first; bytes between hold what is below 0.  So the next
+ * token and the one before are found without a list.
+ */
+static uint32_t token_end(const struct medvl_bpe *bpe, const int32_t *ids,
+                          uint32_t at)
 {
-    struct node *node = &cache->nodes[at];
-
-    node->value = NO_PAIR;
-    if (node->next < size)
-        node->value = find_pair(bpe, node->id, cache->nodes[node->next].id);
-    if (node->value == NO_PAIR)
-        return MEDVL_OK;
-    return heap_push(cache, (node->value >> 32) << 32 | at, err);
+    return at + bpe->places[ids[at]].size;
 }
 
-/* One node a byte, and a heap of the pairs that join. */
-static int long_begin(const struct medvl_bpe *bpe,
-                      struct medvl_bpe_cache *cache, const unsigned char *p,
+static uint32_t token_before(const int32_t *ids, uint32_t at)
+{
+    return ids[at - 1] < 0 ? (uint32_t)(-2 - ids[at - 1]) : at - 1;
+}
+
+/* The value of the pair at `at`, which ends at `middle`. */
+static uint64_t pair_at(const struct medvl_bpe *bpe, const int32_t *ids,
+                        uint32_t at, uint32_t middle, uint32_t size)
+{
+    return middle < size ? find_pair(bpe, ids[at], ids[middle]) : NO_PAIR;
+}
+
+/* Queue the pair of a token and the next one, when they join. */
+static int queue_pair(const struct medvl_bpe *bpe,
+                      struct medvl_bpe_cache *cache, const int32_t *ids,
+                      uint32_t at, uint32_t size, struct medvl_error *err)
+{
+    const uint64_t value = pair_at(bpe, ids, at, token_end(bpe, ids, at),
+                                   size);
+
+    if (value == NO_PAIR)
+        return MEDVL_OK;
+    return heap_push(cache, (value >> 32) << 32 | at, err);
+}
+
+/* Join the least pair; one that has changed since is passed over. */
+static int join_least(const struct medvl_bpe *bpe,
+                      struct medvl_bpe_cache *cache, int32_t *ids,
                       uint32_t size, struct medvl_error *err)
 {
-    int rc = medvl_grow(&cache->nodes, &cache->nodes_capacity, size,
-                        sizeof(*cache->nodes), err);
+    const uint64_t key = heap_pop(cache);
+    const uint32_t at = (uint32_t)key;
+    uint32_t middle, end;
+    uint64_t value;
+    int rc;
 
-    cache->heap_count = 0;
-    for (uint32_t i = 0; i < size && rc == MEDVL_OK; i++) {
-        struct node *node = &cache->nodes[i];
-
-        rc = byte_tokens(bpe, &node->id, p + i, 1, err);
-        node->previous = i - 1; /* of the first: above every offset */
-        node->next = i + 1;
-    }
-    if (rc == MEDVL_OK)
-        rc = medvl_grow(&cache->heap, &cache->heap_capacity, size,
-                        sizeof(*cache->heap), err);
-    for (uint32_t i = 0; i < size && rc == MEDVL_OK; i++)
-        rc = queue_pair(bpe, cache, i, size, err);
+    if (ids[at] < 0)
+        return MEDVL_OK;
+    middle = token_end(bpe, ids, at);
+    value = pair_at(bpe, ids, at, middle, size);
+    if (value == NO_PAIR || value >> 32 != key >> 32)
+        return MEDVL_OK;
+    end = token_end(bpe, ids, middle);
+    ids[middle] = -1;
+    ids[at] = (int32_t)(uint32_t)value;
+    ids[end - 1] = -2 - (int32_t)at;
+    rc = queue_pair(bpe, cache, ids, at, size, err);
+    if (rc == MEDVL_OK && at > 0)
+        rc = queue_pair(bpe, cache, ids, token_before(ids, at), size, err);
     return rc;
 }
 
-/*
- * Merge a piece of any size, appending to `out`.  An entry of the heap is
- * stale when its token was joined to one before or its pair has changed;
- * the pair's value in the node tells.
- */
+static int check_count(const struct medvl_tokens *tokens,
+                       struct medvl_error *err)
+{
+    if (tokens->count > MEDVL_BPE_TOKENS)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "more than %d tokens",
+                          MEDVL_BPE_TOKENS);
+    return MEDVL_OK;
+}
+
+/* Merge a long piece, appending to `out`, which has the room. */
 static int merge_long(const struct medvl_bpe *bpe,
                       struct medvl_bpe_cache *cache,
                       struct medvl_tokens *out, const unsigned char *p,
                       size_t bytes, struct medvl_error *err)
 {
+    int32_t *ids = out->ids + out->count;
     const uint32_t size = (uint32_t)bytes;
     int rc;
 
-    if (bytes >= UINT32_MAX)
+    if (bytes > MEDVL_BPE_PIECE)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "a word of %zu bytes", bytes);
-    rc = long_begin(bpe, cache, p, size, err);
-    while (rc == MEDVL_OK && cache->heap_count > 0) {
-        const uint64_t key = heap_pop(cache);
-        const uint32_t at = (uint32_t)key;
-        struct node *node = &cache->nodes[at];
-        struct node *right;
-
-        if (node->id < 0 || node->value == NO_PAIR ||
-            node->value >> 32 != key >> 32)
-            continue;
-        right = &cache->nodes[node->next];
-        node->id = (int32_t)(uint32_t)node->value;
-        node->next = right->next;
-        right->id = -1;
-        if (node->next < size)
-            cache->nodes[node->next].previous = at;
-        rc = queue_pair(bpe, cache, at, size, err);
-        if (rc == MEDVL_OK && node->previous < size)
-            rc = queue_pair(bpe, cache, node->previous, size, err);
+                          "%zu bytes without a place to split them; at most "
+                          "%d are taken",
+                          bytes, MEDVL_BPE_PIECE);
+    rc = byte_tokens(bpe, ids, p, bytes, err);
+    cache->heap_count = 0;
+    for (uint32_t i = 0; i < size && rc == MEDVL_OK; i++)
+        rc = queue_pair(bpe, cache, ids, i, size, err);
+    while (rc == MEDVL_OK && cache->heap_count > 0)
+        rc = join_least(bpe, cache, ids, size, err);
+    if (cache->heap_capacity > HEAP_KEPT) {
+        medvl_free(cache->heap);
+        cache->heap = NULL;
+        cache->heap_capacity = 0;
     }
-    for (uint32_t i = 0; i < size && rc == MEDVL_OK;
-         i = cache->nodes[i].next)
-        out->ids[out->count++] = cache->nodes[i].id;
-    return rc;
+    for (uint32_t i = 0, end; i < size && rc == MEDVL_OK; i = end) {
+        end = token_end(bpe, ids, i);
+        out->ids[out->count++] = ids[i];
+    }
+    return rc < 0 ? rc : check_count(out, err);
 }
 
 /* ---- pieces through the cache ------------------------------------------ */
@@ -835,9 +850,11 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
 
     for (size_t i = 0; i < count; i += BATCH) {
         const size_t some = count - i < BATCH ? count - i : BATCH;
-        const int rc = encode_batch(bpe, cache, out, data, start, ends + i,
-                                    some, base, err);
+        int rc = encode_batch(bpe, cache, out, data, start, ends + i, some,
+                              base, err);
 
+        if (rc == MEDVL_OK)
+            rc = check_count(out, err);
         if (rc < 0) {
             out->count = before;
             return rc;

@@ -12,10 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/base/text.h"
+#include "lib/base/json.h"
 
 /* One above the largest id that a tokenizer may have. */
 #define MEDVL_BPE_IDS (1 << 24)
+
+/* Bytes of the longest piece that is merged, at 20 bytes a byte. */
+#define MEDVL_BPE_PIECE (8 << 20)
+
+/* Ids that encoding gives at the most: as many as are read (json.h). */
+#define MEDVL_BPE_TOKENS MEDVL_JSON_INTS
 
 /* Growing lists of ids and, where wanted, ends.  Valid when zeroed. */
 struct medvl_tokens {
@@ -88,7 +94,11 @@ void medvl_bpe_cache_free(struct medvl_bpe_cache *cache);
  *
  *   base   added to the offsets that are kept
  *
- * MEDVL_EFORMAT: a byte that is no token.  Time is n log n in a piece.
+ * MEDVL_EFORMAT      a byte that is no token
+ * MEDVL_EUNSUPPORTED a piece of more than MEDVL_BPE_PIECE bytes, or more
+ *                    than MEDVL_BPE_TOKENS ids in `out`
+ *
+ * Time is n log n in a piece.
  */
 int medvl_bpe_encode(const struct medvl_bpe *bpe,
                      struct medvl_bpe_cache *cache,

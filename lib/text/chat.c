@@ -25,6 +25,8 @@ struct medvl_chat {
     bool pictures; /* ... with a placeholder for each picture */
 };
 
+#define RUNS_KEPT (1 << 16) /* room that stays for the next messages */
+
 struct range {
     size_t from, to;
 };
@@ -321,6 +323,15 @@ static size_t find_end(const struct medvl_marked *whole,
     return 0;
 }
 
+/* Empty it, and give memory of a large record back. */
+static void shrink(struct medvl_marked *m)
+{
+    medvl_text_shrink(&m->text);
+    if (m->run_capacity > RUNS_KEPT)
+        medvl_marked_release(m);
+    medvl_marked_clear(m);
+}
+
 /* The bytes of turn `i` in w->whole. */
 static int find_turn(struct medvl_chat_worker *w, struct range *out, size_t i,
                      size_t count, struct medvl_error *err)
@@ -354,12 +365,13 @@ static int find_turn(struct medvl_chat_worker *w, struct range *out, size_t i,
     return MEDVL_OK;
 }
 
+/* The turns of the first `count` messages; w->whole has been rendered. */
 static int find_turns(struct medvl_chat_worker *w, size_t count,
                       struct medvl_error *err)
 {
+    const size_t images = w->image_count;
     int rc = MEDVL_OK;
 
-    w->turn_count = 0;
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
         if (!w->assistant[i])
             continue;
@@ -368,6 +380,9 @@ static int find_turns(struct medvl_chat_worker *w, size_t count,
         if (rc == MEDVL_OK)
             rc = find_turn(w, &w->turns[w->turn_count++], i, count, err);
     }
+    w->image_count = images; /* rendering a part counts them again */
+    shrink(&w->part);
+    medvl_template_begin(w->run); /* the values are done with */
     return rc;
 }
 
@@ -449,7 +464,10 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     medvl_tokens_clear(&out->tokens);
     out->tokens.keep_ends = true;
     medvl_marked_clear(&w->whole);
+    w->turn_count = 0;
     rc = render(w, &w->whole, messages, prompt, &count, err);
+    if (rc == MEDVL_OK)
+        rc = find_turns(w, prompt ? 0 : count, err);
     if (rc == MEDVL_OK)
         rc = medvl_encoder_encode(
             encoder, &out->tokens, medvl_text_span(&w->whole.text),
@@ -461,14 +479,11 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     if (rc == MEDVL_OK)
         rc = medvl_grow(&out->loss_mask, &out->mask_capacity,
                         out->tokens.count + 1, 1, err);
-    if (rc < 0)
-        return rc;
-    memset(out->loss_mask, 0, out->tokens.count);
-    if (prompt)
-        return MEDVL_OK;
-    rc = find_turns(w, count, err);
+    if (rc == MEDVL_OK)
+        memset(out->loss_mask, 0, out->tokens.count);
     for (size_t i = 0; i < w->turn_count && rc == MEDVL_OK; i++)
         mark_turn(out, w, w->turns[i], &next);
+    shrink(&w->whole);
     return rc;
 }
 

@@ -87,7 +87,8 @@ int32_t medvl_tokenizer_pad(const struct medvl_tokenizer *tok)
 
 /* ---- the encoder ------------------------------------------------------- */
 
-#define PIECES 256
+#define PIECES       256
+#define CHANGES_KEPT (1 << 16) /* room that stays for the next text */
 
 /* The run that holds a rising offset. */
 struct run_cursor {
@@ -485,6 +486,9 @@ int medvl_encoder_encode(struct medvl_encoder *encoder,
         rc = encode_text(encoder, out, text, err);
     if (rc == MEDVL_OK && (flags & MEDVL_ENCODE_SPECIAL))
         rc = add_ids(out, &encoder->tok->after, text.size, err);
+    medvl_text_shrink(&encoder->normal);
+    if (encoder->changes.capacity > CHANGES_KEPT)
+        medvl_nfc_changes_release(&encoder->changes);
     if (rc < 0)
         out->count = before;
     return rc;

@@ -102,8 +102,10 @@ void medvl_encoder_free(struct medvl_encoder *encoder);
  * A token that came of normalisation ends where the characters that it was
  * made of end.  On failure `out` holds what it held.
  *
- * MEDVL_EFORMAT  not UTF-8; or a byte the vocabulary has no token for
- * MEDVL_EARG     the runs do not add up to the text
+ * MEDVL_EFORMAT       not UTF-8; or a byte the vocabulary has no token for
+ * MEDVL_EARG          the runs do not add up to the text
+ * MEDVL_EUNSUPPORTED  a piece or ids past the limits of bpe.h, or changes
+ *                     past those of unicode.h
  */
 int medvl_encoder_encode(struct medvl_encoder *encoder,
                          struct medvl_tokens *out, struct medvl_span text,

@@ -177,6 +177,11 @@ static int segment_normalise(struct segment *seg, struct medvl_text *out,
     utf8proc_ssize_t count;
     int rc;
 
+    if (text.size > MEDVL_NFC_SEGMENT)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "one character with its marks has %zu bytes; at "
+                          "most %d are taken",
+                          text.size, MEDVL_NFC_SEGMENT);
     rc = segment_decompose(seg, text, err);
     if (rc == MEDVL_OK)
         rc = segment_order(seg, err);
@@ -239,9 +244,14 @@ static int note_change(struct medvl_nfc_changes *changes,
                        struct medvl_nfc_change change,
                        struct medvl_error *err)
 {
-    const int rc = medvl_grow(&changes->items, &changes->capacity,
-                              changes->count + 1, sizeof(change), err);
+    int rc;
 
+    if (changes->count == MEDVL_NFC_CHANGES)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "more than %d places are not in normal form C",
+                          MEDVL_NFC_CHANGES);
+    rc = medvl_grow(&changes->items, &changes->capacity, changes->count + 1,
+                    sizeof(change), err);
     if (rc < 0)
         return rc;
     changes->items[changes->count++] = change;
@@ -284,7 +294,9 @@ static int normalise(struct medvl_text *out, struct medvl_text *piece,
             if (rc == MEDVL_OK)
                 rc = note_change(changes,
                                  (struct medvl_nfc_change){
-                                     start, in.size, out->size, piece->size},
+                                     (uint32_t)start, (uint32_t)in.size,
+                                     (uint32_t)out->size,
+                                     (uint32_t)piece->size},
                                  err);
             if (rc == MEDVL_OK)
                 rc = medvl_text_append(out, piece->data, piece->size, err);
@@ -310,6 +322,9 @@ int medvl_unicode_nfc(struct medvl_text *out,
 
     changes->count = 0;
     if (skip_low(text, 0) < text.size) {
+        if (text.size > UINT32_MAX / 4) /* it gets no 4 times as long */
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "a text of %zu bytes", text.size);
         medvl_text_clear(out);
         rc = normalise(out, &piece, changes, &seg, text, err);
     }

@@ -40,9 +40,13 @@ uint32_t medvl_unicode_upper(uint32_t rune);
  * in what came out.  Between replacements bytes are the same.
  */
 struct medvl_nfc_change {
-    size_t from, from_size;
-    size_t to, to_size;
+    uint32_t from, from_size;
+    uint32_t to, to_size;
 };
+
+/* Replacements in one text, and bytes of one character with its marks. */
+#define MEDVL_NFC_CHANGES (1 << 22)
+#define MEDVL_NFC_SEGMENT (8 << 20)
 
 /* Replacements in rising order.  Valid when zeroed; reused by calls. */
 struct medvl_nfc_changes {
@@ -55,6 +59,9 @@ struct medvl_nfc_changes {
  * Normal form C of `text` (UTF-8).  When nothing changes, changes->count is
  * 0 and `out` is not touched; else the whole result is put into `out`,
  * which is cleared first.  Linear time, however many marks are stacked.
+ *
+ * MEDVL_EUNSUPPORTED: more than MEDVL_NFC_CHANGES or MEDVL_NFC_SEGMENT, or
+ * a text of 1 GiB.
  */
 int medvl_unicode_nfc(struct medvl_text *out,
                       struct medvl_nfc_changes *changes,

@@ -445,6 +445,56 @@ shard() {
     small 0 medvl-shard -o s most.jsonl
 }
 
+# A record whose text or answer is a string repeated to so many bytes.
+text_of() { # BYTES STRING
+    printf '{"id":"a","text":"'
+    yes "$2" | tr -d '\n' | head -c "$1"
+    echo '"}'
+}
+
+messages_of() { # BYTES STRING
+    printf '{"id":"a","messages":[{"role":"user","content":"b"},'
+    printf '{"role":"assistant","content":"'
+    yes "$2" | tr -d '\n' | head -c "$1"
+    echo '"}]}'
+}
+
+@test "tokens: a text of 63 MB" {
+    tiny_text
+    medvl-tokenize --train 270 -o words.json \
+        <<<'{"text":"seen no effusion seen no effusion"}'
+    text_of 63000000 'no effusion seen ' >words.jsonl
+    small 0 medvl-tokenize -m words.json -o out words.jsonl
+    small 0 medvl-tokenize -m words.json --max-record 200000000 --decode \
+        -o back out
+    rm out back
+    for text in a no0 '0 ' 'a '; do
+        text_of 63000000 "$text" >in.jsonl
+        refused 'in.jsonl:1: a: "text": ' \
+            medvl-tokenize -m words.json -o out in.jsonl
+        absent out out.tmp
+    done
+    text_of 63000000 a >in.jsonl
+    refused '63000000 bytes without a place to split them' \
+        medvl-tokenize -m words.json -o out in.jsonl
+    { text_of 8388608 a && text_of 4000001 no; } >in.jsonl
+    small 0 medvl-tokenize -m words.json -o out in.jsonl
+}
+
+@test "tokens: messages of many megabytes" {
+    tiny_text
+    for text in a '0 ' 'no effusion seen '; do
+        messages_of 60000000 "$text" >in.jsonl
+        refused 'in.jsonl:1: a: "messages": ' \
+            medvl-tokenize -m model -o out in.jsonl
+        absent out out.tmp
+    done
+    messages_of 16000000 '0 ' >in.jsonl
+    small 0 medvl-tokenize -m model -o out in.jsonl
+    messages_of 8000000 a >in.jsonl
+    small 0 medvl-tokenize -m model -o out in.jsonl
+}
+
 @test "records: a zstd bomb" {
     zeros 4000000000 | zstd -q >bomb.jsonl.zst
     refused bomb.jsonl.zst:1: medvl-prompt -e x -o out bomb.jsonl.zst

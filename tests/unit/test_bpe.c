@@ -291,6 +291,59 @@ static void a_million_bytes_in_one_piece_are_no_square(void **state)
     medvl_bpe_free(bpe);
 }
 
+/* `size` bytes as one piece that joins with nothing. */
+static int encode_letters(void *arg, size_t size, struct medvl_error *err)
+{
+    static const char *const merges[] = {"b b"};
+    struct medvl_bpe *bpe = make(merges, 1, false);
+    struct medvl_tokens *tokens = arg;
+    struct medvl_bpe_cache *cache = NULL;
+    char *text = malloc(size);
+    int rc;
+
+    memset(text, 'a', size);
+    CHECK_OK(medvl_bpe_cache_new(&cache, err), err);
+    rc = medvl_bpe_encode(bpe, cache, tokens,
+                          (struct medvl_span){text, size}, 0, &size, 1, 0,
+                          err);
+    free(text);
+    medvl_bpe_cache_free(cache);
+    medvl_bpe_free(bpe);
+    return rc;
+}
+
+static void a_piece_past_the_limit_is_refused_with_its_length(void **state)
+{
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(encode_letters(&tokens, MEDVL_BPE_PIECE, &err), &err);
+    assert_int_equal(tokens.count, MEDVL_BPE_PIECE);
+    CHECK_FAILS(encode_letters(&tokens, MEDVL_BPE_PIECE + 1, &err),
+                MEDVL_EUNSUPPORTED, &err, "8388609 bytes without");
+    assert_int_equal(tokens.count, MEDVL_BPE_PIECE);
+    medvl_tokens_release(&tokens);
+}
+
+static void more_ids_than_are_read_are_refused(void **state)
+{
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_tokens_reserve(&tokens, MEDVL_BPE_TOKENS, &err), &err);
+    tokens.count = MEDVL_BPE_TOKENS - 1;
+    CHECK_OK(encode_letters(&tokens, 1, &err), &err);
+    CHECK_FAILS(encode_letters(&tokens, 1, &err), MEDVL_EUNSUPPORTED, &err,
+                "more than 16777216 tokens");
+    tokens.count = MEDVL_BPE_TOKENS - 99;
+    CHECK_FAILS(encode_letters(&tokens, 100, &err), MEDVL_EUNSUPPORTED, &err,
+                "more than 16777216 tokens");
+    assert_int_equal(tokens.count, MEDVL_BPE_TOKENS - 99);
+    medvl_tokens_release(&tokens);
+}
+
 static void bad_tokens_and_merges_are_errors(void **state)
 {
     static const char *const merges[] = {"a b"};
@@ -459,6 +512,8 @@ int main(void)
         cmocka_unit_test(many_pieces_go_in_one_call),
         cmocka_unit_test(a_byte_without_a_token_is_an_error),
         cmocka_unit_test(a_million_bytes_in_one_piece_are_no_square),
+        cmocka_unit_test(a_piece_past_the_limit_is_refused_with_its_length),
+        cmocka_unit_test(more_ids_than_are_read_are_refused),
         cmocka_unit_test(bad_tokens_and_merges_are_errors),
         cmocka_unit_test(merges_come_by_count_then_by_ids),
         cmocka_unit_test(training_ends_when_no_pair_is_left),

@@ -192,6 +192,37 @@ static void stacked_marks_take_linear_time(void **state)
     medvl_text_release(&out);
 }
 
+/* `pairs` times "x", e and its accent, then `marks` marks. */
+static int normalise_many(int pairs, int marks, struct medvl_error *err)
+{
+    struct medvl_nfc_changes changes = {0};
+    struct medvl_text in = {0};
+    struct medvl_text out = {0};
+    int rc;
+
+    for (int i = 0; i < pairs; i++)
+        CHECK_OK(medvl_text_puts(&in, "xe\xCC\x81", err), err);
+    for (int i = 0; i < marks; i++)
+        CHECK_OK(medvl_text_puts(&in, "\xCC\x81", err), err);
+    rc = medvl_unicode_nfc(&out, &changes, medvl_text_span(&in), err);
+    medvl_nfc_changes_release(&changes);
+    medvl_text_release(&in);
+    medvl_text_release(&out);
+    return rc;
+}
+
+static void what_is_past_the_limits_is_refused(void **state)
+{
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(normalise_many(MEDVL_NFC_CHANGES, 0, &err), &err);
+    CHECK_FAILS(normalise_many(MEDVL_NFC_CHANGES + 1, 0, &err),
+                MEDVL_EUNSUPPORTED, &err, "more than 4194304 places");
+    CHECK_FAILS(normalise_many(1, MEDVL_NFC_SEGMENT / 2, &err),
+                MEDVL_EUNSUPPORTED, &err, "has 8388611 bytes");
+}
+
 static void broken_utf8_is_an_error(void **state)
 {
     struct medvl_nfc_changes changes = {0};
@@ -232,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_character_normalises_as_python_says),
         cmocka_unit_test(characters_between_marks_normalise_as_python_says),
         cmocka_unit_test(text_in_normal_form_is_not_copied),
+        cmocka_unit_test(what_is_past_the_limits_is_refused),
         cmocka_unit_test(changes_say_where_bytes_were_replaced),
         cmocka_unit_test(stacked_marks_take_linear_time),
         cmocka_unit_test(broken_utf8_is_an_error),
