@@ -22,6 +22,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/base/stream.h"
 #include "lib/base/text.h"
 
 enum { EXIT_DONE,
@@ -727,6 +728,23 @@ int cli_finish(struct cli *cli, int rc, const struct medvl_error *err)
         medvl_wants_unmet(&cli->wants, warn_unmet, cli);
     free_state(cli);
     return code;
+}
+
+int cli_finish_text(struct cli *cli, int rc, const struct medvl_text *text,
+                    struct medvl_error *err)
+{
+    struct medvl_writer *out = NULL;
+
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_open(&out, cli->output ? cli->output : "-", ".tmp",
+                               false, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_put(out, text->data, text->size, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_close(out, err);
+    else
+        medvl_writer_free(out);
+    return cli_finish(cli, rc, err);
 }
 
 /* "2/8" into the loop's part and parts. */

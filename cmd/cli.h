@@ -146,6 +146,10 @@ int cli_sink(struct cli *cli, const struct medvl_sink *sink,
  * (MEDVL_OK, above 0 for incomplete, or an error); gives the exit code. */
 int cli_finish(struct cli *cli, int rc, const struct medvl_error *err);
 
+/* The same where the result is `text`, which goes to -o or stdout. */
+int cli_finish_text(struct cli *cli, int rc, const struct medvl_text *text,
+                    struct medvl_error *err);
+
 /* Wrong use found after parsing: message, hint, exit 2. */
 void cli_misuse(struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));

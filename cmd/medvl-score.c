@@ -9,7 +9,6 @@
 
 #include "cmd/cli.h"
 #include "lib/base/file.h"
-#include "lib/base/stream.h"
 #include "lib/stage/baseline.h"
 #include "lib/stage/score.h"
 
@@ -65,7 +64,6 @@ static int print_table(struct cli *cli)
     const char **names = calloc((size_t)cli->argc + 1, 2 * sizeof(*names));
     const char **files = names ? names + cli->argc : NULL;
     struct medvl_error err = {0};
-    struct medvl_writer *out = NULL;
     struct medvl_text text = {0};
     int rc;
 
@@ -80,18 +78,10 @@ static int print_table(struct cli *cli)
     }
     rc = names ? medvl_score_table(&text, names, files, cli->argc, &opt, &err)
                : medvl_fail(&err, MEDVL_ENOMEM, "out of memory");
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_open(&out, cli->output ? cli->output : "-", ".tmp",
-                               false, &err);
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_put(out, text.data, text.size, &err);
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_close(out, &err);
-    else
-        medvl_writer_free(out);
+    rc = cli_finish_text(cli, rc, &text, &err);
     medvl_text_release(&text);
     free(names);
-    return cli_finish(cli, rc, &err);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -106,6 +96,7 @@ int main(int argc, char **argv)
 
     cli_parse(&cli, argc, argv);
     opt.seed = cli.seed;
+    opt.wants = &cli.wants;
     opt.warn = warn;
     opt.arg = &cli;
     if (predict && !from)

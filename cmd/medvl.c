@@ -22,14 +22,11 @@ static bool own_folder(char *out, size_t size)
     const ssize_t got = readlink("/proc/self/exe", out, size - 1);
     char *slash;
 
-    if (got <= 0)
-        return false;
-    out[got] = 0;
+    out[got > 0 ? got : 0] = 0;
     slash = strrchr(out, '/');
-    if (!slash)
-        return false;
-    slash[1] = 0;
-    return true;
+    if (slash)
+        slash[1] = 0;
+    return slash != NULL;
 }
 
 /* medvl- and small letters: a name that a shell takes as it is. */
@@ -49,11 +46,10 @@ static void print_about(const char *command)
 
     snprintf(line, sizeof(line), "./%s --help", command);
     printf("%-9s", command + 6);
-    fflush(stdout);
     help = popen(line, "r");
-    for (int i = 0; help && fgets(line, sizeof(line), help); i++) {
-        if (line[0] == '\n')
-            break;
+    for (int i = 0; help && fgets(line, sizeof(line), help) &&
+                    line[0] != '\n';
+         i++) {
         line[strcspn(line, "\n")] = 0;
         if (i > 0)
             printf(" %s", line);

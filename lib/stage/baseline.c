@@ -172,6 +172,10 @@ static int learn(void *arg, struct medvl_record *record,
     first = answer;
     if (medvl_json_type(answer) == MEDVL_JSON_ARRAY)
         first = medvl_json_first(answer);
+    if (rc == MEDVL_OK && !answer)
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "\"answer\": missing (--from names records that "
+                        "have one)");
     if (rc == MEDVL_OK && !medvl_json_string(first))
         rc = medvl_fail(err, MEDVL_EFORMAT,
                         "\"answer\": want a string or strings");

@@ -32,6 +32,8 @@ struct medvl_score {
     const struct medvl_score_options *o;
     struct medvl_score_metrics metrics;
     struct medvl_fields by, group;
+    struct medvl_want *had[MEDVL_FIELD_PATHS]; /* the fields of `by` */
+    struct medvl_want *applied[MEDVL_SCORE_METRICS];
     struct medvl_score_item item; /* the record in work */
     struct medvl_record gold;     /* its reference */
     struct medvl_text text;
@@ -193,6 +195,41 @@ static int find_gold(const struct medvl_record **out, struct medvl_score *s,
     return rc;
 }
 
+static int open_wants(struct medvl_score *s, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    for (int i = 0; i < s->by.count && rc == MEDVL_OK; i++)
+        rc = medvl_wants_add(&s->had[i], s->o->wants, err,
+                             "--by '%s' found the field",
+                             s->by.items[i].name.data);
+    for (int m = 0; m < s->metrics.count && rc == MEDVL_OK; m++)
+        if (s->metrics.items[m].lacks)
+            rc = medvl_wants_add(&s->applied[m], s->o->wants, err,
+                                 "--metrics '%s' had something to measure",
+                                 s->metrics.items[m].name.data);
+    return rc;
+}
+
+static int count_wants(struct medvl_score *s,
+                       const struct medvl_record *gold,
+                       struct medvl_error *err)
+{
+    struct medvl_span value;
+
+    for (int i = 0; i < s->by.count; i++) {
+        const int rc = medvl_fields_get(&value, &s->by, i, gold, err);
+
+        if (rc < 0)
+            return rc;
+        medvl_want_count(s->had[i], value.size > 0, NULL);
+    }
+    for (int m = 0; m < s->metrics.count; m++)
+        medvl_want_count(s->applied[m], !isnan(s->item.values[m]),
+                         s->metrics.items[m].lacks);
+    return MEDVL_OK;
+}
+
 /* Turn s->item, whose answers are `gold`'s, into a row. */
 static int add_row(struct medvl_score *s, const struct medvl_record *gold,
                    struct medvl_error *err)
@@ -201,6 +238,8 @@ static int add_row(struct medvl_score *s, const struct medvl_record *gold,
     int rc = medvl_score_item_measure(&s->item, &s->metrics, err);
 
     medvl_text_clear(&s->text);
+    if (rc == MEDVL_OK)
+        rc = count_wants(s, gold, err);
     if (rc == MEDVL_OK)
         rc = medvl_fields_write(&s->text, &s->by, gold, err);
     if (rc == MEDVL_OK)
@@ -370,6 +409,8 @@ static int score_new(struct medvl_score **out,
         rc = medvl_fields_parse(&s->group,
                                 options->group ? options->group : "group",
                                 err);
+    if (rc == MEDVL_OK)
+        rc = open_wants(s, err);
     if (rc == MEDVL_OK)
         rc = open_files(s, err);
     if (rc < 0) {

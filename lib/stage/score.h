@@ -11,6 +11,7 @@
 
 #include "lib/eval/stats.h"
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 /*
  * The metrics, each the mean of a value 0..1 a record unless said
@@ -48,6 +49,9 @@ struct medvl_score_options {
     int64_t seed;
     const char *reference;  /* records with the answers; NULL: in the input */
     const char *per_record; /* file for the records with "scores"; or NULL */
+
+    /* Fields of `by` that no record has, metrics that apply to none. */
+    struct medvl_wants *wants; /* may be NULL */
 
     /* Where problems that change no exit code are said; may be NULL. */
     void (*warn)(void *arg, const char *text);

@@ -86,6 +86,18 @@ static enum medvl_statistic statistic_of(enum kind kind)
     }
 }
 
+/* Why a metric does not apply to a record; NULL: it always does. */
+static const char *lack_of(enum kind kind)
+{
+    switch (kind) {
+    case CLOSED: return "\"answer_type\" is not \"closed\"";
+    case OPEN: return "\"answer_type\" is not \"open\"";
+    case IOU:
+    case IOU_AT: return "\"answer\" holds no box";
+    default: return NULL;
+    }
+}
+
 static int parse_list(struct medvl_score_metrics *m, const char *list,
                       struct medvl_error *err)
 {
@@ -102,6 +114,7 @@ static int parse_list(struct medvl_score_metrics *m, const char *list,
         m->count++;
         rc = parse_metric(metric, (struct medvl_span){list, size}, err);
         metric->statistic = statistic_of((enum kind)metric->kind);
+        metric->lacks = lack_of((enum kind)metric->kind);
         m->wants_auc |= metric->kind == AUC;
         m->wants_text |= metric->kind != AUC;
         m->wants_boxes |= metric->kind == IOU || metric->kind == IOU_AT;
@@ -185,6 +198,10 @@ static int read_answers(struct medvl_score_item *it,
     it->count = it->box_count = 0;
     if (rc < 0)
         return rc;
+    if (!json)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "\"answer\": missing (with --reference FILE it is "
+                          "the one of the same id there)");
     if (medvl_json_type(json) == MEDVL_JSON_ARRAY) {
         if (!medvl_json_first(json))
             rc = medvl_fail(err, MEDVL_EFORMAT, "\"answer\": empty");

@@ -21,6 +21,7 @@ struct medvl_score_metric {
     struct medvl_text name;
     enum medvl_statistic statistic; /* taken over the records' values */
     int kind;                       /* score_item.c's own */
+    const char *lacks;              /* of a record it does not apply to */
     double threshold;               /* of iou@T */
 };
 

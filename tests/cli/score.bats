@@ -276,6 +276,23 @@ exact   kind=a b  3/2  1.000  0.500" ]
     run_code 2 medvl-score --table a.jsonl
 }
 
+@test "a field of no record, a metric of none, is warned of" {
+    printf '{"id":"%s","kind":"k","answer":"x","prediction":"x"}\n' 1 2 >in
+    run_ok medvl-score --by kindd -m exact,closed,iou@0.5 in
+    [[ $stderr == *"--by 'kindd' found the field in none of 2 records"* ]]
+    [[ $stderr == *"--metrics 'closed' had something to measure in none of \
+2 records: \"answer_type\" is not \"closed\""* ]]
+    [[ $stderr == *"--metrics 'iou@0.5' had"*'"answer" holds no box'* ]]
+    run_ok medvl-score --table --by kindd a=in
+    [[ $stderr == *"--by 'kindd' found the field in none of 2 records"* ]]
+    run_ok medvl-score --by kind,kindd in
+    [[ $stderr != *"'kind' "* ]]
+    echo '{"id":"3","kindd":1,"answer_type":"open","answer":"x",
+        "prediction":"x"}' | tr -d '\n' >>in
+    run_ok medvl-score --by kindd -m open in
+    [ -z "$stderr" ]
+}
+
 @test "bad input says where it is" {
     run_code 1 medvl-score </dev/null
     for bad in '{"id":"b","prediction":"x"}' '{"answer":"x","prediction":"x"}' \
@@ -303,4 +320,9 @@ exact   kind=a b  3/2  1.000  0.500" ]
     [[ $stderr == *--positive* ]]
     run_code 1 medvl-score in
     [[ $stderr == *'"prediction": missing (medvl-generate adds it)' ]]
+    echo '{"id":"1","prediction":"x"}' >in
+    run_code 1 medvl-score in
+    [[ $stderr == *'in:1: 1: "answer": missing (with --reference '* ]]
+    run_code 1 medvl-score --predict commonest --from in in
+    [[ $stderr == *'in:1: 1: "answer": missing (--from '* ]]
 }
