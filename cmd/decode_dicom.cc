@@ -16,9 +16,9 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcfcache.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmdata/dctk.h>
-#include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
 
@@ -30,7 +30,8 @@ extern "C" {
 #include "lib/base/json.h"
 }
 
-namespace {
+namespace
+{
 
 /* Bytes of one frame's stored values; JPEG 2000 needs twice as much more. */
 const size_t frame_most = size_t{128} << 20;
@@ -67,7 +68,8 @@ void check(const OFCondition &condition, const char *what)
 }
 
 /* Run `body`; whatever it throws becomes an error. */
-template <typename Body> int guarded(struct medvl_error *err, Body body)
+template <typename Body>
+int guarded(struct medvl_error *err, Body body)
 {
     try {
         body();
@@ -104,28 +106,68 @@ void start_dcmtk()
  * the library as they are.
  */
 const DcmTagKey keys[] = {
-    DCM_SOPClassUID, DCM_SOPInstanceUID, DCM_StudyInstanceUID,
-    DCM_SeriesInstanceUID, DCM_FrameOfReferenceUID, DCM_PatientID,
-    DCM_Modality, DCM_ImageType, DCM_ConversionType, DCM_PatientSex,
-    DCM_PatientAge, DCM_BodyPartExamined, DCM_Laterality,
-    DCM_ImageLaterality, DCM_ViewPosition, DCM_PatientOrientation,
-    DCM_PatientPosition, DCM_SeriesNumber, DCM_AcquisitionNumber,
-    DCM_InstanceNumber, DCM_BurnedInAnnotation,
-    DCM_RecognizableVisualFeatures, DCM_PatientIdentityRemoved,
-    DCM_LossyImageCompression, DCM_SamplesPerPixel,
-    DCM_PhotometricInterpretation, DCM_PlanarConfiguration, DCM_Rows,
-    DCM_Columns, DCM_NumberOfFrames, DCM_BitsAllocated, DCM_BitsStored,
-    DCM_HighBit, DCM_PixelRepresentation, DCM_PixelSpacing,
-    DCM_ImagerPixelSpacing, DCM_NominalScannedPixelSpacing,
-    DCM_PixelAspectRatio, DCM_SliceThickness, DCM_SpacingBetweenSlices,
-    DCM_SliceLocation, DCM_ImagePositionPatient,
-    DCM_ImageOrientationPatient, DCM_PixelPaddingValue,
-    DCM_PixelPaddingRangeLimit, DCM_WindowCenter, DCM_WindowWidth,
-    DCM_VOILUTFunction, DCM_RescaleSlope, DCM_RescaleIntercept,
-    DCM_RescaleType, DCM_PresentationLUTShape, DCM_Units,
-    DCM_ScanningSequence, DCM_SequenceVariant, DCM_MRAcquisitionType,
-    DCM_RepetitionTime, DCM_EchoTime, DCM_InversionTime,
-    DCM_MagneticFieldStrength, DCM_KVP, DCM_FrameTime,
+    DCM_SOPClassUID,
+    DCM_SOPInstanceUID,
+    DCM_StudyInstanceUID,
+    DCM_SeriesInstanceUID,
+    DCM_FrameOfReferenceUID,
+    DCM_PatientID,
+    DCM_Modality,
+    DCM_ImageType,
+    DCM_ConversionType,
+    DCM_PatientSex,
+    DCM_PatientAge,
+    DCM_BodyPartExamined,
+    DCM_Laterality,
+    DCM_ImageLaterality,
+    DCM_ViewPosition,
+    DCM_PatientOrientation,
+    DCM_PatientPosition,
+    DCM_SeriesNumber,
+    DCM_AcquisitionNumber,
+    DCM_InstanceNumber,
+    DCM_BurnedInAnnotation,
+    DCM_RecognizableVisualFeatures,
+    DCM_PatientIdentityRemoved,
+    DCM_LossyImageCompression,
+    DCM_SamplesPerPixel,
+    DCM_PhotometricInterpretation,
+    DCM_PlanarConfiguration,
+    DCM_Rows,
+    DCM_Columns,
+    DCM_NumberOfFrames,
+    DCM_BitsAllocated,
+    DCM_BitsStored,
+    DCM_HighBit,
+    DCM_PixelRepresentation,
+    DCM_PixelSpacing,
+    DCM_ImagerPixelSpacing,
+    DCM_NominalScannedPixelSpacing,
+    DCM_PixelAspectRatio,
+    DCM_SliceThickness,
+    DCM_SpacingBetweenSlices,
+    DCM_SliceLocation,
+    DCM_ImagePositionPatient,
+    DCM_ImageOrientationPatient,
+    DCM_PixelPaddingValue,
+    DCM_PixelPaddingRangeLimit,
+    DCM_WindowCenter,
+    DCM_WindowWidth,
+    DCM_VOILUTFunction,
+    DCM_RescaleSlope,
+    DCM_RescaleIntercept,
+    DCM_RescaleType,
+    DCM_PresentationLUTShape,
+    DCM_Units,
+    DCM_ScanningSequence,
+    DCM_SequenceVariant,
+    DCM_MRAcquisitionType,
+    DCM_RepetitionTime,
+    DCM_EchoTime,
+    DCM_InversionTime,
+    DCM_MagneticFieldStrength,
+    DCM_KVP,
+    DCM_FrameTime,
 };
 
 const DcmTagKey palette_keys[] = {
@@ -159,10 +201,17 @@ const struct sequence sequences[] = {
 
 /* Of shared and per-frame groups of enhanced images. */
 const DcmTagKey group_keys[] = {
-    DCM_ImagePositionPatient, DCM_ImageOrientationPatient,
-    DCM_PixelSpacing, DCM_SliceThickness, DCM_SpacingBetweenSlices,
-    DCM_WindowCenter, DCM_WindowWidth, DCM_VOILUTFunction,
-    DCM_RescaleSlope, DCM_RescaleIntercept, DCM_RescaleType,
+    DCM_ImagePositionPatient,
+    DCM_ImageOrientationPatient,
+    DCM_PixelSpacing,
+    DCM_SliceThickness,
+    DCM_SpacingBetweenSlices,
+    DCM_WindowCenter,
+    DCM_WindowWidth,
+    DCM_VOILUTFunction,
+    DCM_RescaleSlope,
+    DCM_RescaleIntercept,
+    DCM_RescaleType,
     DCM_FrameLaterality,
 };
 
@@ -400,7 +449,9 @@ OPJ_BOOL memory_seek(OPJ_OFF_T at, void *arg)
     return OPJ_TRUE;
 }
 
-void quiet(const char *, void *) {}
+void quiet(const char *, void *)
+{
+}
 
 template <typename T>
 void interleave(void *out, const opj_image_t *image, int64_t pixels)

@@ -2,7 +2,7 @@
  * Files and folders over POSIX calls.  What is written under a temporary
  * name is synced before it is renamed, and the folder after.
  *
- * Read next: stream.c.
+ * Read next: secret.c.
  */
 #include "lib/base/file.h"
 

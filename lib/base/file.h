@@ -2,7 +2,7 @@
  * Files and folders: read whole, map, write whole or not at all.
  * Paths are bytes; errors name them.
  *
- * Read next: stream.h.
+ * Read next: secret.h.
  */
 #ifndef MEDVL_BASE_FILE_H
 #define MEDVL_BASE_FILE_H

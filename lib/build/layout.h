@@ -8,7 +8,7 @@
  *   captions   FILE   JSON Lines with "image" and "caption"
  *   images     PATH   pictures, or a folder of them
  *
- * Read next: ../stage/loop.h.
+ * Read next: series.h.
  */
 #ifndef MEDVL_BUILD_LAYOUT_H
 #define MEDVL_BUILD_LAYOUT_H

@@ -13,7 +13,7 @@
 
 /* Text options are NULL, and numbers 0, for what the page calls default. */
 struct medvl_import_options {
-    const char *layout; /* see lib/build/layout.h, or "nifti" */
+    const char *layout; /* see lib/build/layout.h, or "nifti", "dicom" */
     const char *const *paths;
     int path_count;
     const char *out;    /* folder for pictures that are made */
@@ -35,6 +35,10 @@ struct medvl_import_options {
     int64_t area;       /* least pixels of a region (1) */
     const char *helper; /* medvl-decode; NULL: as medvl_volume_read */
     int64_t seconds;    /* limit on reading a volume (120) */
+
+    /* DICOM: lib/build/series.h. */
+    const char *key; /* file; needed */
+    const char *ask; /* "modality,view,..." */
 
     const char *output; /* "-" or NULL: standard output */
     bool keep_going;

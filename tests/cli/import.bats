@@ -239,3 +239,26 @@ slice $none" ]
     [ "$output" = '{"medvl_failed":"medvl-import: scans: holds no .png, .jpg'\
 ' or .jpeg (folders in it are not looked into)"}' ]
 }
+
+@test "dicom: ordered, under pseudonyms, and ready for medvl-image" {
+    need_data dicom
+    run_code 2 medvl-import dicom "$MEDVL_DATA/dicom/modalities"
+    [[ $stderr == *"--key KEY"* ]]
+    printf 'sixteen bytes...' >key
+    medvl-import dicom --key key "$MEDVL_DATA/dicom/modalities" \
+        2>err >a.jsonl
+    [ "$(jq -r .id a.jsonl | sort -u | wc -l)" -eq "$(wc -l <a.jsonl)" ]
+    [ "$(jq -c '.images[0] | select(.frame != null)' a.jsonl | wc -l)" \
+        -eq 50 ]
+    grep -q 'examples_ybr_color.dcm: words may be burned' err
+    medvl-import dicom --key key --ask modality \
+        "$MEDVL_DATA/dicom/modalities/CT_small.dcm" |
+        jq -e '.answer == "CT" and .provenance.answer.author == "dicom"'
+    medvl-split --where 'modality=MRI' a.jsonl | head -n 3 |
+        medvl-image --window p1,p99 --resize 32 --out px |
+        jq -e '.images[0].width == 32'
+    run_code 1 medvl-import dicom --key key "$MEDVL_DATA/dicom/malformed"
+    run_code 3 medvl-import dicom -k --rejects bad --key key \
+        "$MEDVL_DATA/dicom/malformed"
+    [ "$(wc -l <bad)" -eq 14 ]
+}
