@@ -26,6 +26,7 @@ static const struct cli_option OPTIONS[] = {
     CLI_PATH('o', "output", &opt.output, "RUN", "run folder to make"),
     CLI_PATH(0, "resume", &resume, "RUN", "go on with a run instead"),
     CLI_LIST(0, "eval", &eval, "PATH", "held-out shards or records"),
+    CLI_PATH(0, "root", &opt.root, "FOLDER", "pictures are below it"),
     TEXT("train", train, "PARTS", "vision=2e-4,projector,decoder: rates"),
     REAL("lr", rate, 0, 1e3, "learning rate [1e-4]"),
     INT("warmup", warmup, 0, 1e12, "steps of rising rate"),

@@ -571,7 +571,7 @@ static int hash_sets(struct medvl_dataset *d, struct medvl_error *err)
 
 static int open_sets(struct medvl_dataset *d, struct medvl_error *err)
 {
-    int rc = medvl_source_open(&d->source, NULL, 0, err);
+    int rc = medvl_source_open(&d->source, d->options.root, 0, err);
 
     for (int64_t s = 0; rc == MEDVL_OK && s < d->options.data_count; s++) {
         rc = open_set(d, &d->sets[s], d->options.data[s], err);

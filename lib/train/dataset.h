@@ -19,9 +19,10 @@ struct medvl_dataset_options {
     /* "PATH" or "PATH=WEIGHT": a shard folder, or a JSON Lines file. */
     const char *const *data;
     int64_t data_count;
-    bool dense;    /* records need pictures; tokens are not read */
-    int64_t limit; /* tokens (dense: patches) of one record */
-    int32_t vocab; /* ids must be below */
+    const char *root; /* pictures of JSON Lines are below it; NULL: here */
+    bool dense;       /* records need pictures; tokens are not read */
+    int64_t limit;    /* tokens (dense: patches) of one record */
+    int32_t vocab;    /* ids must be below */
     int32_t image_token;
 
     /* Weight records by the inverse frequency of this field's values, so

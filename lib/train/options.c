@@ -48,6 +48,7 @@ static const struct row {
     {"model", TEXT, AT(model), 0, 0, 0},
     {"data", LIST, AT(data), AT(data_count), 0, 0},
     {"eval", LIST, AT(eval), AT(eval_count), 0, 0},
+    {"root", TEXT, AT(root), 0, 0, 0},
     {"train", TEXT, AT(train), 0, 0, 0},
     {"lr", REAL, AT(rate), 0, 0, 1e3},
     {"lr-floor", REAL, AT(floor), 0, 0, 1},

@@ -22,6 +22,7 @@ struct medvl_train_options {
     int64_t data_count;
     const char *const *eval; /* held-out data, or none */
     int64_t eval_count;
+    const char *root; /* pictures of JSON Lines are below it; NULL: here */
 
     /* Parts, each with its own rate: "vision=2e-4,projector,decoder".
      * NULL: all parts that the model has; dense: vision. */

@@ -65,6 +65,7 @@ static int open_loader(struct medvl_loader **out,
     struct medvl_loader_options options = {
         .data = {.data = eval ? o->eval : o->data,
                  .data_count = eval ? o->eval_count : o->data_count,
+                 .root = o->root,
                  .dense = is_dense(s),
                  .limit = o->max_tokens ? o->max_tokens
                                         : config->decoder.max_positions,

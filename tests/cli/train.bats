@@ -486,6 +486,23 @@ kill_before_a_step() { # RUN OPTION...
     cmp whole/heads.safetensors run/heads.safetensors
 }
 
+@test "--root is where pictures of JSON Lines are, also when it goes on" {
+    tiny_pictures
+    "${dense[@]}" --epochs 4 -o whole >/dev/null
+    mkdir below
+    mv px marked below/
+    run_code 1 "${dense[@]}" --epochs 4 -o run
+    [[ $stderr = *marked/* ]]
+    run_ok "${dense[@]}" --epochs 4 --save-every 2 --keep 9 \
+        --eval pictures.jsonl --root below -o run
+    [ "$(jq -r .options.root run/options.json)" = below ]
+    cmp whole/model.safetensors run/model.safetensors
+    rm -r "run/$(readlink run/latest)"
+    run_ok medvl-train -q --resume run
+    cmp whole/model.safetensors run/model.safetensors
+    run_code 2 medvl-train --resume run --root below
+}
+
 @test "what the dense objective cannot use is refused" {
     tiny_pictures
     run_code 2 "${dense[@]}" --train decoder -o x
