@@ -355,19 +355,12 @@ static int worker_open(void **out, void *stage, struct medvl_error *err)
 {
     struct baseline *b = stage;
     struct worker *w = medvl_alloc(1, sizeof(*w));
-    int rc;
 
-    *out = NULL;
+    *out = w;
     if (!w)
         return medvl_no_memory(err);
     w->baseline = b;
-    rc = medvl_fields_parse(&w->by, b->o->by, err);
-    if (rc < 0) {
-        worker_free(w);
-        return rc;
-    }
-    *out = w;
-    return MEDVL_OK;
+    return medvl_fields_parse(&w->by, b->o->by, err);
 }
 
 static int predict(void *worker, struct medvl_record *record,

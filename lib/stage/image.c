@@ -197,19 +197,12 @@ static int worker_open(void **out, void *at, struct medvl_error *err)
 {
     const struct stage *stage = at;
     struct worker *worker = medvl_alloc(1, sizeof(*worker));
-    int rc;
 
-    *out = NULL;
+    *out = worker;
     if (!worker)
         return medvl_no_memory(err);
     worker->stage = stage;
-    rc = medvl_source_open(&worker->source, stage->options.root, 0, err);
-    if (rc < 0) {
-        worker_free(worker);
-        return rc;
-    }
-    *out = worker;
-    return MEDVL_OK;
+    return medvl_source_open(&worker->source, stage->options.root, 0, err);
 }
 
 /* ---- boxes in messages -------------------------------------------------- */

@@ -545,6 +545,13 @@ struct map_run {
     atomic_llong stop;      /* chunks after this one are not wanted */
 };
 
+static void free_worker(struct map_run *m, struct worker *worker)
+{
+    if (worker->state && m->map->worker && m->map->worker_free)
+        m->map->worker_free(worker->state);
+    worker->state = NULL;
+}
+
 static int make_worker(struct map_run *m, struct worker *worker,
                        struct medvl_error *err)
 {
@@ -554,11 +561,14 @@ static int make_worker(struct map_run *m, struct worker *worker,
         return MEDVL_OK;
     worker->state = m->stage;
     if (m->map->worker) {
+        worker->state = NULL;
         pthread_mutex_lock(&m->making);
         rc = m->map->worker(&worker->state, m->stage, err);
         pthread_mutex_unlock(&m->making);
     }
     worker->made = rc == MEDVL_OK;
+    if (rc < 0)
+        free_worker(m, worker);
     return rc;
 }
 
@@ -730,8 +740,7 @@ static int map_all(struct map_run *m, struct medvl_error *err)
 static void map_release(struct map_run *m)
 {
     for (int i = 0; m->workers && i < m->threads; i++) {
-        if (m->workers[i].made && m->map->worker && m->map->worker_free)
-            m->map->worker_free(m->workers[i].state);
+        free_worker(m, &m->workers[i]);
         medvl_record_release(&m->workers[i].record);
     }
     medvl_free(m->workers);

@@ -88,6 +88,8 @@ int medvl_out_reject(struct medvl_out *out, const struct medvl_record *record,
  * What the functions below get as `stage` is what open made; without open
  * it is `options`.  Any function but the main one may be NULL; a map without
  * `worker` hands `stage` to every thread.  Workers are made one at a time.
+ * What open or worker has put out is freed by the loop, also where they
+ * failed.
  */
 struct medvl_map {
     int (*open)(void **stage, const void *options, struct medvl_error *err);

@@ -206,18 +206,12 @@ static void prompt_free(void *stage)
 static int worker_new(void **worker, void *stage, struct medvl_error *err)
 {
     struct worker *w = medvl_alloc(1, sizeof(*w));
-    int rc;
 
-    *worker = NULL;
+    *worker = w;
     if (!w)
         return medvl_no_memory(err);
     w->stage = stage;
-    rc = medvl_template_run_new(&w->run, NULL, err);
-    if (rc < 0)
-        medvl_free(w);
-    else
-        *worker = w;
-    return rc;
+    return medvl_template_run_new(&w->run, NULL, err);
 }
 
 static void worker_free(void *worker)

@@ -235,17 +235,9 @@ static int keep_open(void **stage, const void *options,
 static int keep_worker(void **worker, void *stage, struct medvl_error *err)
 {
     struct judge *judge = medvl_alloc(1, sizeof(*judge));
-    int rc;
 
-    *worker = NULL;
-    if (!judge)
-        return medvl_no_memory(err);
-    rc = judge_open(judge, stage, err);
-    if (rc < 0)
-        medvl_free(judge);
-    else
-        *worker = judge;
-    return rc;
+    *worker = judge;
+    return judge ? judge_open(judge, stage, err) : medvl_no_memory(err);
 }
 
 static int keep_record(void *worker, struct medvl_record *record,

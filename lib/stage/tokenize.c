@@ -74,7 +74,7 @@ static int stage_open(void **out, const void *options,
     struct stage *stage = medvl_alloc(1, sizeof(*stage));
     int rc;
 
-    *out = stage; /* the loop frees it, also where this fails */
+    *out = stage;
     if (!stage)
         return medvl_no_memory(err);
     stage->options = options;
@@ -102,20 +102,14 @@ static void worker_free(void *arg)
 static int worker_new(void **out, void *stage, struct medvl_error *err)
 {
     struct worker *worker = medvl_alloc(1, sizeof(*worker));
-    int rc = MEDVL_OK;
 
-    *out = NULL;
+    *out = worker;
     if (!worker)
         return medvl_no_memory(err);
     worker->stage = stage;
-    if (!worker->stage->options->decode)
-        rc = medvl_encoder_new(&worker->encoder, worker->stage->tok, err);
-    if (rc < 0) {
-        worker_free(worker);
-        return rc;
-    }
-    *out = worker;
-    return MEDVL_OK;
+    if (worker->stage->options->decode)
+        return MEDVL_OK;
+    return medvl_encoder_new(&worker->encoder, worker->stage->tok, err);
 }
 
 static int set_tokens(struct worker *worker, struct medvl_record *record,

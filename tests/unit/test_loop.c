@@ -180,13 +180,13 @@ static void what_is_set_aside_and_what_passes_add_up(void **state)
              "{\"error\":\"is bad\",\"where\":\"%s:2\","
              "\"record\":{\"id\":\"b\",\"bad\":1}}\n"
              "{\"error\":\"empty line\",\"where\":\"%s:3\",\"raw\":\"\"}\n"
-             "{\"error\":\"byte 1: not an object\",\"where\":\"%s:5\","
+             "{\"error\":\"byte 1: not a JSON object\",\"where\":\"%s:5\","
              "\"raw\":\"/w==\"}\n",
              in_path, in_path, in_path);
     assert_string_equal(output(rejects_path), want);
     snprintf(want, sizeof(want),
              "%s:2: b: is bad\n%s:3: empty line\n"
-             "%s:5: byte 1: not an object\n",
+             "%s:5: byte 1: not a JSON object\n",
              in_path, in_path, in_path);
     assert_string_equal(said.data, want);
 }
@@ -368,6 +368,36 @@ static void a_batch_gets_windows_and_keeps_order(void **state)
                 MEDVL_EFORMAT, &err, ":2: b: is bad");
 }
 
+/* ---- a constructor that fails ----------------------------------------- */
+
+/* What it has put out is freed, and it is not called. */
+static int half_made(void **worker, void *stage, struct medvl_error *err)
+{
+    *worker = malloc(1);
+    ++*(int *)stage;
+    return medvl_fail(err, MEDVL_EIO, "half made");
+}
+
+static void half_free(void *worker)
+{
+    free(worker);
+}
+
+static void a_worker_that_was_half_made_is_freed(void **state)
+{
+    static const struct medvl_map map = {
+        .worker = half_made, .record = copy, .worker_free = half_free};
+    struct medvl_loop_options loop = options();
+    struct medvl_error err = {0};
+    int made = 0;
+
+    (void)state;
+    write_input("{\"id\":\"a\"}\n");
+    CHECK_FAILS(medvl_loop_map(&map, &made, &loop, NULL, &err), MEDVL_EIO,
+                &err, "half made");
+    assert_in_range(made, 1, 64);
+}
+
 /* ---- sink ------------------------------------------------------------ */
 
 static int take(void *stage, struct medvl_record *record,
@@ -503,6 +533,7 @@ int main(void)
         cmocka_unit_test_setup(an_empty_input_gives_an_empty_output, clean),
         cmocka_unit_test_setup(a_line_over_the_limit_is_refused, clean),
         cmocka_unit_test_setup(a_batch_gets_windows_and_keeps_order, clean),
+        cmocka_unit_test_setup(a_worker_that_was_half_made_is_freed, clean),
         cmocka_unit_test_setup(a_sink_wants_every_id_once, clean),
         cmocka_unit_test_setup(a_sink_that_needs_records_refuses_none,
                                clean),
