@@ -129,7 +129,7 @@ static int scan_members(struct medvl_json_view *view, struct medvl_json_scan *s,
     medvl_json_scan_space(s);
     if (!medvl_json_scan_is(s, view->array ? '[' : '{'))
         return medvl_json_scan_bad(s, view->array ? "not an array"
-                                                  : "not an object");
+                                                  : "not a JSON object");
     view->whole.data = s->p++;
     medvl_json_scan_space(s);
     while (!medvl_json_scan_is(s, close)) {

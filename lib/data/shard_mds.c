@@ -179,6 +179,19 @@ static int verify(const struct medvl_mds_file *file, struct medvl_span data,
     return MEDVL_OK;
 }
 
+static bool is_there(const struct medvl_mds *mds,
+                     const struct medvl_mds_file *file)
+{
+    struct medvl_error ignored = {0};
+    char *path = NULL;
+    const bool is = medvl_path_join(&path, mds->folder, file->name,
+                                    &ignored) == MEDVL_OK &&
+                    medvl_file_exists(path);
+
+    medvl_free(path);
+    return is;
+}
+
 static int load_plain(struct medvl_mds *mds, struct shard *shard,
                       const struct medvl_mds_file *raw,
                       struct medvl_error *err)
@@ -263,7 +276,7 @@ static int load(struct medvl_mds *mds, struct shard *shard,
             return rc;
     }
     /* Streaming may leave the unpacked file alone in the folder. */
-    if (path && medvl_file_exists(path))
+    if (path && (medvl_file_exists(path) || !is_there(mds, &entry->raw)))
         rc = load_packed(mds, shard, entry, path, err);
     else
         rc = load_plain(mds, shard, &entry->raw, err);

@@ -169,7 +169,10 @@ static int read_file(struct medvl_json **root,
         rc = medvl_json_read(root, *path, err);
     *processor = medvl_json_get(*root, "image_processor");
     if (rc == MEDVL_OK && !*processor)
-        rc = medvl_fail(err, MEDVL_EARG, "%s: no preprocessor_config.json",
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: no preprocessor_config.json; a model that "
+                        "reads pictures needs it, and a tokenizer.json, "
+                        "beside its weights, as medvl-merge puts them",
                         folder);
     return rc;
 }

@@ -445,7 +445,8 @@ static int check_model(const struct medvl_json_view *model,
     const struct medvl_span type = medvl_json_view_get(model, "type");
 
     if (type.data && !medvl_span_is(type, "\"BPE\""))
-        return medvl_fail(err, MEDVL_EUNSUPPORTED, "model %.*s",
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "model %.*s: only byte-level \"BPE\" is read",
                           (int)(type.size < 40 ? type.size : 40), type.data);
     for (size_t i = 0; i < sizeof(OFF) / sizeof(OFF[0]); i++) {
         if (!is_false(medvl_json_view_get(model, OFF[i])))
@@ -833,6 +834,20 @@ static int read_config(struct medvl_tokenizer *tok, const char *path,
     return rc < 0 ? medvl_context(err, "%s", path) : rc;
 }
 
+/* A part is not built in: if the model is of another kind, that is why. */
+static int name_model(const struct medvl_json_view *root,
+                      struct medvl_error *err)
+{
+    struct medvl_json_view model = {0};
+    int rc = medvl_json_view_object(
+        &model, medvl_json_view_get(root, "model"), NULL);
+
+    if (rc == MEDVL_OK)
+        rc = check_model(&model, err);
+    medvl_json_view_release(&model);
+    return MEDVL_EUNSUPPORTED;
+}
+
 /* ---- opening ----------------------------------------------------------- */
 
 static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
@@ -852,6 +867,8 @@ static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
         rc = read_pre_tokenizer(tok, &root, err);
     if (rc == MEDVL_OK)
         rc = read_decoder(&root, err);
+    if (rc == MEDVL_EUNSUPPORTED)
+        rc = name_model(&root, err);
     if (rc == MEDVL_OK)
         rc = read_added(&r, &root, err);
     if (rc == MEDVL_OK)

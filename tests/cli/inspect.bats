@@ -10,6 +10,18 @@ load helper
     [[ ${lines[8]} == '{"id":"s8",'*'"tokens":[63352,'* ]]
 }
 
+@test "a shard that is not there is named as the index names it" {
+    seq 5 | sed 's/.*/{"id":"&","tokens":[&]}/' >in.jsonl
+    medvl-shard -o packed in.jsonl
+    medvl-shard --plain -o plain in.jsonl
+    for folder in packed plain; do
+        file=$(echo $folder/shard.*)
+        rm "$file"
+        run_code 1 medvl-inspect $folder
+        [[ $stderr == *"$file: No such file"* ]]
+    done
+}
+
 @test "a picture is one line" {
     base64 -d >a.png <<<'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQ
 VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='

@@ -84,6 +84,11 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
     sed 's/"BPE"/"Unigram"/' "$GOLDEN/llama3.json" >other.json
     run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
     [[ "$stderr" == *other.json*Unigram* ]]
+    echo '{"normalizer":{"type":"BertNormalizer"},"pre_tokenizer":
+        {"type":"Whitespace"},"model":{"type":"WordPiece","vocab":{}}}' \
+        >other.json
+    run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
+    [[ "$stderr" == *'other.json: model "WordPiece": only byte-level "BPE"'* ]]
 }
 
 @test "wrong use is exit 2" {

@@ -164,7 +164,8 @@ static void what_is_not_built_is_refused(void **state)
         assert_null(f);
     }
     CHECK_FAILS(open_as(&f, "other.json", "{}", &err), MEDVL_EARG, &err,
-                "no preprocessor_config.json");
+                "no preprocessor_config.json; a model that reads pictures "
+                "needs it, and a tokenizer.json");
 }
 
 static void pictures_that_do_not_fit_are_refused(void **state)

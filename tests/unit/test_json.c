@@ -242,7 +242,7 @@ static void elements_of_an_array_are_replaced_in_place(void **state)
                 MEDVL_EFORMAT, &err, "byte 4");
     assert_int_equal(view.count, 0);
     CHECK_FAILS(medvl_json_view_object(&view, medvl_span("[]"), &err),
-                MEDVL_EFORMAT, &err, "not an object");
+                MEDVL_EFORMAT, &err, "not a JSON object");
     medvl_json_view_release(&view);
     medvl_text_release(&out);
 }
