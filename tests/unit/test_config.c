@@ -117,63 +117,64 @@ static void newer_names_are_read(void **state)
     medvl_config_release(&c);
 }
 
+static const struct {
+    const char *json;
+    int code;
+    const char *says;
+} REFUSED[] = {
+    {"[]", MEDVL_EFORMAT, "no object"},
+    {"{", MEDVL_EFORMAT, ""},
+    {"{}", MEDVL_EUNSUPPORTED, "architectures"},
+    {"{\"architectures\":[\"BertModel\"]}", MEDVL_EUNSUPPORTED,
+     "BertModel"},
+    {"{\"model_type\":\"llama\",\"hidden_size\":100,"
+     "\"num_attention_heads\":3}",
+     MEDVL_EFORMAT, "hidden_size 100 does not divide by 3 heads"},
+    {"{\"model_type\":\"llama\",\"num_attention_heads\":4,"
+     "\"num_key_value_heads\":3}",
+     MEDVL_EFORMAT, "4 attention heads do not divide by 3"},
+    {"{\"model_type\":\"llama\",\"head_dim\":5}", MEDVL_EFORMAT, "odd"},
+    {"{\"model_type\":\"llama\",\"hidden_size\":0}", MEDVL_EFORMAT,
+     "hidden_size"},
+    {"{\"model_type\":\"llama\",\"hidden_size\":1099511627776}",
+     MEDVL_EFORMAT, "hidden_size"},
+    {"{\"model_type\":\"llama\",\"hidden_size\":\"4096\"}",
+     MEDVL_EFORMAT, "hidden_size"},
+    {"{\"model_type\":\"llama\",\"num_hidden_layers\":1000000}",
+     MEDVL_EFORMAT, "num_hidden_layers"},
+    {"{\"model_type\":\"llama\",\"hidden_act\":\"relu\"}",
+     MEDVL_EUNSUPPORTED, "relu"},
+    {"{\"model_type\":\"llama\",\"torch_dtype\":\"int8\"}",
+     MEDVL_EUNSUPPORTED, "int8"},
+    {"{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"yarn\"}}",
+     MEDVL_EUNSUPPORTED, "yarn"},
+    {"{\"model_type\":\"llama\",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}",
+     MEDVL_EFORMAT, "eos_token_id"},
+    {"{\"model_type\":\"llama\",\"tie_word_embeddings\":1}",
+     MEDVL_EFORMAT, "tie_word_embeddings"},
+    {"{\"model_type\":\"llava\",\"text_config\":"
+     "{\"model_type\":\"mistral\"}}",
+     MEDVL_EUNSUPPORTED, "text_config: \"model_type\": \"mistral\""},
+    {"{\"model_type\":\"llava\",\"vision_config\":"
+     "{\"image_size\":30,\"patch_size\":7}}",
+     MEDVL_EFORMAT, "vision_config: image_size 30"},
+    {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
+     MEDVL_EFORMAT, "vision_feature_layer"},
+    {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,-5]}",
+     MEDVL_EUNSUPPORTED, "vision_feature_layer"},
+    {"{\"model_type\":\"llava\",\"image_token_index\":32000}",
+     MEDVL_EFORMAT, "image_token_index"},
+};
+
 static void configs_of_no_model_are_refused(void **state)
 {
-    static const struct {
-        const char *json;
-        int code;
-        const char *says;
-    } CASES[] = {
-        {"[]", MEDVL_EFORMAT, "no object"},
-        {"{", MEDVL_EFORMAT, ""},
-        {"{}", MEDVL_EUNSUPPORTED, "architectures"},
-        {"{\"architectures\":[\"BertModel\"]}", MEDVL_EUNSUPPORTED,
-         "BertModel"},
-        {"{\"model_type\":\"llama\",\"hidden_size\":100,"
-         "\"num_attention_heads\":3}",
-         MEDVL_EFORMAT, "hidden_size 100 does not divide by 3 heads"},
-        {"{\"model_type\":\"llama\",\"num_attention_heads\":4,"
-         "\"num_key_value_heads\":3}",
-         MEDVL_EFORMAT, "4 attention heads do not divide by 3"},
-        {"{\"model_type\":\"llama\",\"head_dim\":5}", MEDVL_EFORMAT, "odd"},
-        {"{\"model_type\":\"llama\",\"hidden_size\":0}", MEDVL_EFORMAT,
-         "hidden_size"},
-        {"{\"model_type\":\"llama\",\"hidden_size\":1099511627776}",
-         MEDVL_EFORMAT, "hidden_size"},
-        {"{\"model_type\":\"llama\",\"hidden_size\":\"4096\"}",
-         MEDVL_EFORMAT, "hidden_size"},
-        {"{\"model_type\":\"llama\",\"num_hidden_layers\":1000000}",
-         MEDVL_EFORMAT, "num_hidden_layers"},
-        {"{\"model_type\":\"llama\",\"hidden_act\":\"relu\"}",
-         MEDVL_EUNSUPPORTED, "relu"},
-        {"{\"model_type\":\"llama\",\"torch_dtype\":\"int8\"}",
-         MEDVL_EUNSUPPORTED, "int8"},
-        {"{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"yarn\"}}",
-         MEDVL_EUNSUPPORTED, "yarn"},
-        {"{\"model_type\":\"llama\",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}",
-         MEDVL_EFORMAT, "eos_token_id"},
-        {"{\"model_type\":\"llama\",\"tie_word_embeddings\":1}",
-         MEDVL_EFORMAT, "tie_word_embeddings"},
-        {"{\"model_type\":\"llava\",\"text_config\":"
-         "{\"model_type\":\"mistral\"}}",
-         MEDVL_EUNSUPPORTED, "text_config: \"model_type\": \"mistral\""},
-        {"{\"model_type\":\"llava\",\"vision_config\":"
-         "{\"image_size\":30,\"patch_size\":7}}",
-         MEDVL_EFORMAT, "vision_config: image_size 30"},
-        {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
-         MEDVL_EFORMAT, "vision_feature_layer"},
-        {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,-5]}",
-         MEDVL_EUNSUPPORTED, "vision_feature_layer"},
-        {"{\"model_type\":\"llava\",\"image_token_index\":32000}",
-         MEDVL_EFORMAT, "image_token_index"},
-    };
     struct medvl_config c;
     struct medvl_error err = {0};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
-        CHECK_FAILS(parse(&c, CASES[i].json, &err), CASES[i].code, &err,
-                    CASES[i].says);
+    for (size_t i = 0; i < sizeof(REFUSED) / sizeof(*REFUSED); i++) {
+        CHECK_FAILS(parse(&c, REFUSED[i].json, &err), REFUSED[i].code, &err,
+                    REFUSED[i].says);
         assert_null(c.json.data);
     }
 }
