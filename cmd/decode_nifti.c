@@ -33,8 +33,8 @@ static int travel_type(int datatype)
     case DT_UINT32: return MEDVL_VOXEL_U32;
     case DT_INT32:
     case DT_INT64: return MEDVL_VOXEL_I32;
-    case DT_FLOAT32:
-    case DT_FLOAT64: return MEDVL_VOXEL_F32;
+    case DT_FLOAT32: return MEDVL_VOXEL_F32;
+    case DT_FLOAT64: return MEDVL_VOXEL_F64;
     default: return -1;
     }
 }
@@ -168,10 +168,22 @@ static const char *check_sizes(const nifti_image *nim,
         return "the header does not say how the patient lies (no qform, no "
                "sform)";
     *status = MEDVL_EFORMAT;
+    if (nim->xyz_units < NIFTI_UNITS_UNKNOWN ||
+        nim->xyz_units > NIFTI_UNITS_MICRON)
+        return "the header's unit of length is none (xyzt_units)";
     if (!is_plausible(nim, all * nim->nbyper))
         return "cut short: the file cannot hold its voxels";
     *status = MEDVL_OK;
     return NULL;
+}
+
+/* A float of the header in mm; one that names no unit has them already.
+ * Still a float, so that 0.001 m are 1 mm. */
+static float to_mm(float length, int units)
+{
+    if (units == NIFTI_UNITS_METER)
+        return length * 1000;
+    return units == NIFTI_UNITS_MICRON ? length / 1000 : length;
 }
 
 /* False when the header's placement is no proper one. */
@@ -184,7 +196,7 @@ static bool fill_place(struct medvl_decode_answer *a, const nifti_image *nim)
     a->offset = scaled ? nim->scl_inter : 0;
     for (int r = 0; r < 3; r++)
         for (int c = 0; c < 4; c++) {
-            a->affine[r][c] = m->m[r][c];
+            a->affine[r][c] = to_mm(m->m[r][c], nim->xyz_units);
             if (!isfinite(a->affine[r][c]))
                 return false;
         }
@@ -306,19 +318,14 @@ static bool find_slice(struct nifti *n, int64_t index)
                    SEEK_SET) >= 0;
 }
 
-/* Voxels of a type that does not travel; false when one does not fit. */
-static bool convert(void *out, const void *from, int datatype, size_t count)
+/* The one type that does not travel; false when a voxel does not fit. */
+static bool convert(int32_t *out, const int64_t *from, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (datatype == DT_FLOAT64) {
-            ((float *)out)[i] = (float)((const double *)from)[i];
-        } else {
-            const int64_t v = ((const int64_t *)from)[i];
-
-            if (v < INT32_MIN || v > INT32_MAX)
-                return false;
-            ((int32_t *)out)[i] = (int32_t)v;
-        }
+    for (size_t i = 0; i < count; i++) {
+        if (from[i] < INT32_MIN || from[i] > INT32_MAX)
+            return false;
+        out[i] = (int32_t)from[i];
+    }
     return true;
 }
 
@@ -340,7 +347,7 @@ static int nifti_frame(void *file, void *out, size_t bytes, int64_t index,
             stored)
         return medvl_fail(err, MEDVL_EFORMAT, "damaged or cut short");
     n->next++;
-    if (!bare && !convert(out, n->slice, n->nim->datatype, count))
+    if (!bare && !convert(out, n->slice, count))
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "whole numbers beyond 32 bits");
     return MEDVL_OK;

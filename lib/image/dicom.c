@@ -336,7 +336,7 @@ struct values {
 };
 
 /* The modality's value of a pixel; padding is no number. */
-static float value_of(const void *from, size_t index)
+static double value_of(const void *from, size_t index)
 {
     const struct values *v = from;
     const double stored = stored_bits(
@@ -344,7 +344,7 @@ static float value_of(const void *from, size_t index)
 
     if (stored >= v->grey->padding[0] && stored <= v->grey->padding[1])
         return NAN;
-    return (float)modality_value(v->grey, stored);
+    return modality_value(v->grey, stored);
 }
 
 static int window_by_percentile(struct grey *g, const struct medvl_dicom *d,

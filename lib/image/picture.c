@@ -807,85 +807,105 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
 }
 
 /*
- * Percentiles by counting, not sorting: floats as whole numbers in the same
+ * Percentiles by counting, not sorting: doubles as whole numbers in the same
  * order are counted by their upper 16 bits; then, in the two classes where
- * the wanted ranks fall, by their lower 16.
+ * the wanted ranks fall, by the next 16, and so on until no value has bits
+ * that are left.
  */
 struct counts {
-    int64_t upper[65536], lower[2][65536];
+    int64_t of[2][65536];
 };
 
 /* Rising with the value. */
-static uint32_t order_of(float value)
+static uint64_t order_of(double value)
 {
-    uint32_t bits;
+    uint64_t bits;
 
     memcpy(&bits, &value, sizeof(bits));
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-static double value_of(uint32_t order)
+/* The value of an order whose lower `left` bits of the value are 0. */
+static double value_of(uint64_t order, int left)
 {
-    const uint32_t bits =
-        order & 0x80000000u ? order & 0x7fffffffu : ~order;
-    float value;
+    uint64_t bits = order >> 63 ? order & ~((uint64_t)1 << 63) : ~order;
+    double value;
 
+    bits &= ~(((uint64_t)1 << left) - 1);
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
 
 /* The class of the `*rank`-th (from 1), which becomes its rank in there. */
-static uint32_t find_class(const int64_t counts[65536], int64_t *rank)
+static uint64_t find_class(const int64_t counts[65536], int64_t *rank)
 {
-    uint32_t k = 0;
+    uint64_t k = 0;
 
     while (*rank > counts[k])
         *rank -= counts[k++];
     return k;
 }
 
+/*
+ * Count by the 16 bits above the lower `left` those that have class[e]
+ * above these.  Returns all bits that are set in a value.
+ */
+static uint64_t count_values(struct counts *counts, int64_t *kept,
+                             const uint64_t class[2], int left,
+                             double (*value)(const void *, size_t),
+                             const void *from, size_t count)
+{
+    uint64_t all = 0;
+
+    memset(counts, 0, sizeof(*counts));
+    *kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double v = value(from, i);
+        const uint64_t order = order_of(v);
+        const uint64_t above = left < 48 ? order >> (left + 16) : 0;
+
+        if (v == 0 || !isfinite(v))
+            continue;
+        all |= order >> 63 ? order : ~order;
+        for (int e = 0; e < 2; e++)
+            if (above == class[e])
+                counts->of[e][order >> left & 0xffff]++;
+        (*kept)++;
+    }
+    return all;
+}
+
 static void find_percentiles(double *ends[2], struct counts *counts,
                              const struct medvl_window *window,
-                             float (*value)(const void *, size_t),
+                             double (*value)(const void *, size_t),
                              const void *from, size_t count)
 {
     const double share[2] = {window->a / 100, window->b / 100};
-    int64_t rank[2], kept = 0;
-    uint32_t class[2];
+    uint64_t class[2] = {0, 0}, all;
+    int64_t rank[2] = {0, 0}, kept;
+    int left = 64;
 
-    for (size_t i = 0; i < count; i++) {
-        const float v = value(from, i);
+    do {
+        left -= 16;
+        all = count_values(counts, &kept, class, left, value, from, count);
+        if (!kept)
+            return;
+        for (int e = 0; e < 2; e++) {
+            const double r = ceil(share[e] * (double)kept);
 
-        if (v != 0 && isfinite(v)) {
-            counts->upper[order_of(v) >> 16]++;
-            kept++;
+            if (left == 48)
+                rank[e] = r < 1 ? 1 : r > (double)kept ? kept
+                                                       : (int64_t)r;
+            class[e] = class[e] << 16 | find_class(counts->of[e], &rank[e]);
         }
-    }
-    if (!kept)
-        return;
-    for (int e = 0; e < 2; e++) {
-        const double r = ceil(share[e] * (double)kept);
-
-        rank[e] = r < 1 ? 1 : r > (double)kept ? kept
-                                               : (int64_t)r;
-        class[e] = find_class(counts->upper, &rank[e]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const float v = value(from, i);
-        const uint32_t order = order_of(v);
-
-        for (int e = 0; e < 2; e++)
-            if (order >> 16 == class[e] && v != 0)
-                counts->lower[e][order & 0xffff]++;
-    }
+    } while (all & (((uint64_t)1 << left) - 1));
     for (int e = 0; e < 2; e++)
-        *ends[e] = value_of(class[e] << 16 |
-                            find_class(counts->lower[e], &rank[e]));
+        *ends[e] = value_of(class[e] << left, left);
 }
 
 int medvl_window_range(double *low, double *high,
                        const struct medvl_window *window,
-                       float (*value)(const void *from, size_t index),
+                       double (*value)(const void *from, size_t index),
                        const void *from, size_t count,
                        struct medvl_error *err)
 {
@@ -916,7 +936,7 @@ uint8_t medvl_window_apply(double value, double low, double high)
     return (uint8_t)((value - low) / (high - low) * 255 + 0.5);
 }
 
-static float sample(const void *from, size_t index)
+static double sample(const void *from, size_t index)
 {
     const struct medvl_picture *picture = from;
 

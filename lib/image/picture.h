@@ -125,14 +125,14 @@ int medvl_window_parse(struct medvl_window *out, const char *text,
  * value at rank ceil(p / 100 * n), from 1, in rising order.
  *
  *   value   gives value number 0..count-1 of `from`, asked for percentiles
- *           only, each two times; zeros and what is not finite are passed
- *           over
+ *           only, each two to four times; zeros and what is not finite are
+ *           passed over; without any other, the range is 0 to 1
  *
- * Percentiles take 1.5 MiB, whatever the count.
+ * Percentiles take 1 MiB, whatever the count.
  */
 int medvl_window_range(double *low, double *high,
                        const struct medvl_window *window,
-                       float (*value)(const void *from, size_t index),
+                       double (*value)(const void *from, size_t index),
                        const void *from, size_t count,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 

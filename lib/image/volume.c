@@ -77,13 +77,20 @@ static double stored(const struct medvl_volume *volume, size_t at)
     return medvl_voxel_value(volume->data, volume->type, at);
 }
 
+static double shown(const void *from, size_t index)
+{
+    const struct medvl_volume *volume = from;
+
+    return stored(volume, index) * volume->slope + volume->offset;
+}
+
 double medvl_volume_value(const struct medvl_volume *volume, int64_t i,
                           int64_t j, int64_t k)
 {
     const size_t at = (size_t)(i + volume->size[0] *
                                        (j + volume->size[1] * k));
 
-    return stored(volume, at) * volume->slope + volume->offset;
+    return shown(volume, at);
 }
 
 bool medvl_volume_is_grey8(const struct medvl_volume *volume)
@@ -92,22 +99,29 @@ bool medvl_volume_is_grey8(const struct medvl_volume *volume)
            volume->offset == 0;
 }
 
-static float shown(const void *from, size_t index)
-{
-    const struct medvl_volume *volume = from;
-
-    return (float)(stored(volume, index) * volume->slope + volume->offset);
-}
-
 int medvl_volume_range(double *low, double *high,
                        const struct medvl_volume *volume,
                        const struct medvl_window *window,
                        struct medvl_error *err)
 {
-    return medvl_window_range(low, high, window, shown, volume,
-                              (size_t)(volume->size[0] * volume->size[1] *
-                                       volume->size[2]),
-                              err);
+    const size_t count =
+        (size_t)(volume->size[0] * volume->size[1] * volume->size[2]);
+    size_t i = 0;
+    int rc;
+
+    while (window->percentile && i < count &&
+           (shown(volume, i) == 0 || !isfinite(shown(volume, i))))
+        i++;
+    if (i == count)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "percentiles of nothing: all values are 0 or not "
+                          "finite");
+    rc = medvl_window_range(low, high, window, shown, volume, count, err);
+    if (rc == MEDVL_OK && !isfinite(*high - *low))
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "values of %g to %g are too far apart to be shown",
+                        *low, *high);
+    return rc;
 }
 
 bool medvl_volume_same_grid(const struct medvl_volume *a,
@@ -234,7 +248,7 @@ double medvl_slicing_position(const struct medvl_slicing *slicing,
     return sum;
 }
 
-void medvl_slice_values(float *out, const struct medvl_volume *volume,
+void medvl_slice_values(double *out, const struct medvl_volume *volume,
                         const struct medvl_slicing *slicing, int64_t index)
 {
     const int64_t step[3] = {1, volume->size[0],
@@ -272,7 +286,7 @@ bool medvl_slicing_content(int64_t low[3], int64_t high[3],
     for (at[2] = 0; at[2] < volume->size[2]; at[2]++)
         for (at[1] = 0; at[1] < volume->size[1]; at[1]++)
             for (at[0] = 0; at[0] < volume->size[0]; at[0]++, i++) {
-                if (stored(volume, i) * volume->slope + volume->offset == 0)
+                if (shown(volume, i) == 0)
                     continue;
                 for (int a = 0; a < 3; a++) {
                     first[a] = at[a] < first[a] ? at[a] : first[a];

@@ -29,7 +29,8 @@
 /*
  * The first index runs fastest.  A stored value v stands for
  * v * slope + offset.  `affine` maps voxel indices to millimetres, x to
- * the patient's right, y to the front, z up.
+ * the patient's right, y to the front, z up.  A header in metres or
+ * micrometres has been turned into them; one that names no unit has them.
  */
 struct medvl_volume {
     int64_t size[3];
@@ -65,7 +66,12 @@ double medvl_volume_value(const struct medvl_volume *volume, int64_t i,
 /* True where every value is a whole number of 0..255 as it is stored. */
 bool medvl_volume_is_grey8(const struct medvl_volume *volume);
 
-/* The values that window makes 0 and 255, over the whole volume. */
+/*
+ * The values that window makes 0 and 255, over the whole volume.
+ *
+ * MEDVL_EFORMAT: percentiles of a volume without a finite value that is not
+ * 0, or so far apart that their difference is not finite.
+ */
 int medvl_volume_range(double *low, double *high,
                        const struct medvl_volume *volume,
                        const struct medvl_window *window,
@@ -107,7 +113,7 @@ double medvl_slicing_position(const struct medvl_slicing *slicing,
                               int64_t index);
 
 /* Values of slice `index`, width * height of them, rows from the top. */
-void medvl_slice_values(float *out, const struct medvl_volume *volume,
+void medvl_slice_values(double *out, const struct medvl_volume *volume,
                         const struct medvl_slicing *slicing, int64_t index);
 
 /*

@@ -35,7 +35,7 @@ struct job {
     int64_t x, y;          /* of the slice on it */
     double spacing[3];
 
-    float *values;   /* of a slice */
+    double *values;  /* of a slice */
     int32_t *groups; /* its voxels' names, from 1 */
     int32_t *placed; /* the same on the picture */
     int64_t *areas;  /* pixels of each name */
@@ -167,6 +167,8 @@ static int read_window(struct job *job, struct medvl_error *err)
     if (rc == MEDVL_OK)
         rc = medvl_volume_range(&job->low, &job->high, &job->volume, &window,
                                 err);
+    if (rc < 0)
+        medvl_context(err, "%s", job->path);
     return rc;
 }
 

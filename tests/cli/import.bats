@@ -94,6 +94,19 @@ line() {
     run_code 1 "$@" --names names
 }
 
+@test "labels that a float does not tell apart are told apart" {
+    volumes
+    # scl_slope 1, scl_inter 2^24
+    printf '\0\0\200\77\0\0\200\113' |
+        dd of=lab.nii bs=1 seek=112 conv=notrunc status=none
+    printf '16777216 ground\n16777217 one\n16777218 two\n16777219 three\n' \
+        >names
+    run_ok medvl-import nifti t1.nii --labels lab.nii --names names --out px
+    line 0 '"label":"ground"' '"area":8' '"label":"one"' '"area":2' \
+        '"label":"two"' '"area":2'
+    line 1 '"label":"ground"' '"area":8' '"label":"three"' '"area":4'
+}
+
 @test "a canvas is square, in mm, with the content in its middle" {
     volumes
     run_ok medvl-import nifti t1.nii --labels lab.nii --axis coronal \

@@ -273,7 +273,7 @@ static void sixteen_bits_without_a_window_are_an_error(void **state)
     medvl_picture_release(&a);
 }
 
-static float item(const void *from, size_t index)
+static double item(const void *from, size_t index)
 {
     return ((const float *)from)[index];
 }
@@ -305,6 +305,35 @@ static void a_window_is_a_centre_and_a_width_or_two_percentiles(void **state)
     for (size_t i = 0; i < sizeof(BAD) / sizeof(*BAD); i++)
         CHECK_FAILS(medvl_window_parse(&window, BAD[i], &err), MEDVL_EARG,
                     &err, "window");
+}
+
+static double real(const void *from, size_t index)
+{
+    return ((const double *)from)[index];
+}
+
+/* Whole numbers that a float does not tell apart, fractions, far ones. */
+static void percentiles_are_exact_in_double(void **state)
+{
+    static const double KINDS[][4] = {
+        {16777217, 16777219, 16777218, 16777216},
+        {-16777217, -16777219, -16777218, -16777216},
+        {0.1, 0.3, 0.2, 0.05},
+        {1e300, 3e300, 2e300, -1e-300},
+    };
+    const struct medvl_window window = {
+        .given = true, .percentile = true, .a = 50, .b = 75};
+    double low, high;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof(KINDS) / sizeof(*KINDS); k++) {
+        const double *v = KINDS[k];
+
+        CHECK_OK(medvl_window_range(&low, &high, &window, real, v, 4, &err),
+                 &err);
+        assert_true(low == (k == 1 ? v[2] : v[0]));
+        assert_true(high == (k == 1 ? v[0] : v[2]));
+    }
 }
 
 static int by_value(const void *a, const void *b)
@@ -457,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_picture_that_cannot_be_written_leaves_nothing),
         cmocka_unit_test(sixteen_bits_without_a_window_are_an_error),
         cmocka_unit_test(a_window_is_a_centre_and_a_width_or_two_percentiles),
+        cmocka_unit_test(percentiles_are_exact_in_double),
         cmocka_unit_test(percentiles_of_many_values_are_those_of_the_sorted),
         cmocka_unit_test(real_pictures_come_out_as_from_pillow),
     };

@@ -61,7 +61,7 @@ static void slices_do_not_depend_on_how_the_volume_is_stored(void **state)
         {2, 1, 0},
     };
     struct medvl_slicing s;
-    float v[20];
+    double v[20];
 
     (void)state;
     for (int o = 0; o < 6; o++)
@@ -330,7 +330,7 @@ static void every_type_arrives_in_pieces(void **state)
         for (int64_t i = 0; i < COUNT; i++) {
             const int64_t n = i % 101;
             const float f = (float)n;
-            const double d = (double)n;
+            const double d = (double)n + 0.1;
             const void *from = TYPES[t].type == 16   ? (const void *)&f
                                : TYPES[t].type == 64 ? (const void *)&d
                                                      : (const void *)&n;
@@ -344,11 +344,79 @@ static void every_type_arrives_in_pieces(void **state)
         for (int64_t i = 0; i < COUNT; i += 997)
             CHECK_CLOSE(medvl_volume_value(&v, i % SIDE, i / SIDE % SIDE,
                                            i / SIDE / SIDE),
-                        (double)(i % 101), 0);
+                        (double)(i % 101) +
+                            (TYPES[t].type == 64 ? 0.1 : 0),
+                        0);
         medvl_volume_release(&v);
         medvl_text_release(&bytes);
     }
     medvl_free(path);
+}
+
+/* Metres and micrometres become mm; units of time do not matter. */
+static void lengths_become_millimetres(void **state)
+{
+    static const struct {
+        unsigned char units;
+        double mm;
+    } CASES[] = {{0, 1}, {2, 1}, {10, 1}, {1, 1000}, {9, 1000}, {3, 0.001}};
+    struct header h = make_header();
+    struct medvl_volume v;
+
+    (void)state;
+    put32(&h, 292, -90); /* srow_x[3] */
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        const double mm = CASES[i].mm;
+
+        h.bytes[123] = CASES[i].units;
+        CHECK_OK(read_file(&v, &h, 24), &err);
+        CHECK_CLOSE(v.spacing[0], mm, 1e-9);
+        CHECK_CLOSE(v.affine[2][2], mm, 1e-9);
+        CHECK_CLOSE(v.affine[0][3], -90 * mm, 1e-6);
+        medvl_volume_release(&v);
+    }
+    for (int i = 280; i < 328; i += 20)
+        put32(&h, i, 0.001F);
+    h.bytes[123] = 1;
+    CHECK_OK(read_file(&v, &h, 24), &err);
+    assert_true(v.spacing[0] == 1 && v.spacing[1] == 1 && v.spacing[2] == 1);
+    medvl_volume_release(&v);
+    h.bytes[123] = 4;
+    CHECK_FAILS(read_file(&v, &h, 24), MEDVL_EFORMAT, &err, "unit of length");
+}
+
+/* What a float cannot hold: large whole numbers, and doubles. */
+static void values_are_shown_as_they_are(void **state)
+{
+    static const double WANT[6] = {16777217, 16777216, -16777219,
+                                   1e300, 0.1, 2147483647};
+    const struct medvl_window window = {
+        .given = true, .percentile = true, .a = 50, .b = 75};
+    struct medvl_slicing s;
+    double data[6], v[6], low, high;
+    struct medvl_volume volume = {.size = {2, 3, 1},
+                                  .spacing = {1, 1, 1},
+                                  .affine = {{1}, {0, -1}, {0, 0, 1}},
+                                  .slope = 1,
+                                  .type = MEDVL_VOXEL_F64,
+                                  .data = data};
+
+    (void)state;
+    memcpy(data, WANT, sizeof(data));
+    medvl_slicing_init(&s, &volume, MEDVL_AXIS_AXIAL);
+    medvl_slice_values(v, &volume, &s, 0);
+    assert_memory_equal(v, WANT, sizeof(v));
+    CHECK_OK(medvl_volume_range(&low, &high, &volume, &window, &err), &err);
+    assert_true(low == 16777216 && high == 2147483647);
+    data[0] = data[1] = data[2] = -1e308;
+    data[3] = data[4] = data[5] = 1e308;
+    CHECK_FAILS(medvl_volume_range(&low, &high, &volume, &window, &err),
+                MEDVL_EFORMAT, &err, "too far apart");
+    for (int i = 0; i < 6; i++)
+        data[i] = i < 3 ? NAN : i < 5 ? 0
+                                      : INFINITY;
+    CHECK_FAILS(medvl_volume_range(&low, &high, &volume, &window, &err),
+                MEDVL_EFORMAT, &err, "percentiles of nothing");
 }
 
 static void any_changed_header_byte_is_survived(void **state)
@@ -401,6 +469,8 @@ int main(void)
         cmocka_unit_test(headers_that_lie_are_errors_of_their_file),
         cmocka_unit_test(floats_of_the_header_that_are_none_are_named),
         cmocka_unit_test(every_type_arrives_in_pieces),
+        cmocka_unit_test(lengths_become_millimetres),
+        cmocka_unit_test(values_are_shown_as_they_are),
         cmocka_unit_test(any_changed_header_byte_is_survived),
         cmocka_unit_test(a_helper_that_fails_or_hangs_is_an_error),
     };
