@@ -420,6 +420,57 @@ static int read_first(const char *folder)
     return rc;
 }
 
+static void the_hash_of_the_unpacked_bytes_is_checked_too(void **state)
+{
+    const struct medvl_mds_options options = {0};
+    struct medvl_text index = {0};
+    char *digit;
+
+    (void)state;
+    MUST(write_all(in_work("f"), &options));
+    MUST(medvl_file_read(&index, in_work("f/index.json"), 1 << 20, &err));
+    MUST(medvl_text_putc(&index, '\0', &err));
+    digit = strstr(strstr(index.data, "\"raw_data\""), "\"xxh64\": \"");
+    assert_non_null(digit);
+    digit += strlen("\"xxh64\": \"");
+    *digit = *digit == '0' ? '1' : '0';
+    MUST(medvl_file_write(in_work("f/index.json"), index.data,
+                          index.size - 1, &err));
+    assert_int_equal(read_first(in_work("f")), MEDVL_EFORMAT);
+    assert_non_null(strstr(err.text, "shard.00000.mds:"));
+    assert_non_null(strstr(err.text, "xxh64"));
+    medvl_text_release(&index);
+}
+
+/* A shard whose file is gone reads on only where it is still held. */
+static void no_more_shards_are_held_than_memory_allows(void **state)
+{
+    static const struct {
+        size_t memory;
+        bool held;
+    } CASES[] = {{1, false}, {1 << 20, true}};
+    const struct medvl_mds_options options = {.size_limit = 1};
+    struct medvl_span values[MEDVL_MDS_FIELDS];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        const char *folder = i ? "b" : "a";
+        struct medvl_mds *mds;
+        char file[64];
+
+        MUST(write_all(in_work(folder), &options));
+        MUST(medvl_mds_open_records(&mds, in_work(folder), CASES[i].memory,
+                                    &err));
+        compare(mds, 0);
+        compare(mds, 1);
+        snprintf(file, sizeof(file), "%s/shard.00000.mds.zstd", folder);
+        MUST(medvl_path_remove(in_work(file), &err));
+        assert_int_equal(medvl_mds_read(values, mds, 0, &err) == MEDVL_OK,
+                         CASES[i].held);
+        medvl_mds_free(mds);
+    }
+}
+
 static void a_changed_byte_is_found(void **state)
 {
     const struct medvl_mds_options options[] = {{0}, {.plain = true}};
@@ -688,6 +739,8 @@ int main(void)
         CASE(a_writer_that_gives_up_leaves_nothing),
         CASE(only_a_shard_folder_is_replaced_and_only_when_asked),
         CASE(bad_options_and_values_are_refused),
+        CASE(the_hash_of_the_unpacked_bytes_is_checked_too),
+        CASE(no_more_shards_are_held_than_memory_allows),
         CASE(a_changed_byte_is_found),
         CASE(a_lying_index_is_refused),
         CASE(offsets_and_lengths_outside_the_file_are_refused),

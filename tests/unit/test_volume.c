@@ -435,6 +435,35 @@ static void any_changed_header_byte_is_survived(void **state)
     assert_true(refused > 3);
 }
 
+static void whole_numbers_beyond_32_bits_are_refused(void **state)
+{
+    static const int64_t WIDE[] = {(int64_t)INT32_MAX + 1,
+                                   (int64_t)INT32_MIN - 1,
+                                   INT64_MIN};
+    char *path = check_temp("wide.nii");
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(WIDE) / sizeof(*WIDE); i++) {
+        struct header h = make_header();
+        struct medvl_text bytes = {0};
+        int64_t voxels[24] = {0};
+        struct medvl_volume v;
+
+        voxels[23] = WIDE[i];
+        put16(&h, 70, 1024);
+        put16(&h, 72, 64);
+        put32(&h, 112, 0);
+        CHECK_OK(medvl_text_append(&bytes, h.bytes, 352, &err), &err);
+        CHECK_OK(medvl_text_append(&bytes, voxels, sizeof(voxels), &err),
+                 &err);
+        CHECK_OK(medvl_file_write(path, bytes.data, bytes.size, &err), &err);
+        CHECK_FAILS(medvl_volume_read(&v, path, NULL, 20, &err),
+                    MEDVL_EUNSUPPORTED, &err, "beyond 32 bits");
+        medvl_text_release(&bytes);
+    }
+    medvl_free(path);
+}
+
 static void a_helper_that_fails_or_hangs_is_an_error(void **state)
 {
     char *path = check_temp("any.nii");
@@ -472,6 +501,7 @@ int main(void)
         cmocka_unit_test(lengths_become_millimetres),
         cmocka_unit_test(values_are_shown_as_they_are),
         cmocka_unit_test(any_changed_header_byte_is_survived),
+        cmocka_unit_test(whole_numbers_beyond_32_bits_are_refused),
         cmocka_unit_test(a_helper_that_fails_or_hangs_is_an_error),
     };
 
