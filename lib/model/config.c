@@ -336,6 +336,12 @@ static void read_arch(struct medvl_config *config, struct reader *r)
                            name);
         wrap(r);
     }
+    if (config->arch == MEDVL_ARCH_LLAVA && r->rc == MEDVL_OK && type[0] &&
+        strcmp(type, "llava") != 0)
+        r->rc = medvl_fail(r->err, MEDVL_EFORMAT,
+                           "\"model_type\" is \"%s\", and the architecture "
+                           "%s is of \"llava\"",
+                           type, name);
 }
 
 static void read_dtype(struct medvl_config *config, struct reader *r,

@@ -87,6 +87,17 @@ void medvl_completion_release(struct medvl_completion *completion)
     memset(completion, 0, sizeof(*completion));
 }
 
+int medvl_completion_check(const struct medvl_completion *completion,
+                           const struct medvl_prompt *prompt,
+                           struct medvl_error *err)
+{
+    if (completion->finish != MEDVL_FINISH_BROKEN)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "the logits after %lld tokens are not finite",
+                      (long long)(prompt->count + completion->count));
+}
+
 /* ---- tokens ---------------------------------------------------------- */
 
 static bool is_end(const struct medvl_config *config, int32_t token)
@@ -143,10 +154,11 @@ static int take_token(struct medvl_generator *g, struct slot *s,
     s->last = medvl_sample(&logprob, g->logits, g->vocab, &p->sampler,
                            s->seen, (int64_t)s->seen_count, &s->rng,
                            g->scratch);
-    if (!isfinite(logprob))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "the logits after %lld tokens are not finite",
-                          (long long)(p->count + c->count));
+    if (!isfinite(logprob)) {
+        c->finish = MEDVL_FINISH_BROKEN;
+        s->busy = false;
+        return MEDVL_OK;
+    }
     end = is_end(&g->model->config, s->last);
     rc = keep_token(s, s->last, logprob, end, err);
     if (rc < 0)

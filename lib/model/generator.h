@@ -33,6 +33,7 @@ void medvl_generator_free(struct medvl_generator *generator);
 enum medvl_finish {
     MEDVL_FINISH_STOP,   /* an end token, or the caller's stop */
     MEDVL_FINISH_LENGTH, /* max_tokens, or no room past `longest` */
+    MEDVL_FINISH_BROKEN, /* the next token's logits are not finite */
 };
 
 /* A prompt: ids after picture expansion (-1 at picture tokens). */
@@ -73,6 +74,11 @@ struct medvl_completion {
     enum medvl_finish finish;
 };
 void medvl_completion_release(struct medvl_completion *completion);
+
+/* MEDVL_EFORMAT when it is broken, saying after how many tokens. */
+int medvl_completion_check(const struct medvl_completion *completion,
+                           const struct medvl_prompt *prompt,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* out[i] is filled for prompts[i]; on error none is. */
 int medvl_generate(struct medvl_completion *out,

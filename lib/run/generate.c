@@ -7,6 +7,7 @@
  */
 #include "lib/run/generate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ struct job {
     float *logits;                        /* rows so far, with --logits */
     size_t logits_room, logits_count;
     struct medvl_text decoded; /* scratch of the stop check */
-    struct medvl_error fault;  /* of the stop check */
+    struct medvl_error fault;  /* of the stop check, or of a row */
 };
 
 /* ---- opening --------------------------------------------------------- */
@@ -200,6 +201,11 @@ static int keep_logits(void *arg, int64_t row, const float *logits,
 
     if (rc < 0)
         return rc;
+    for (int64_t i = 0; i < vocab && job->fault.code == MEDVL_OK; i++)
+        if (!isfinite(logits[i]))
+            medvl_fail(&job->fault, MEDVL_EFORMAT,
+                       "row %lld of the logits is not finite",
+                       (long long)row);
     memcpy(job->logits + at, logits, (size_t)vocab * sizeof(*logits));
     job->logits_count = (size_t)row + 1;
     return MEDVL_OK;
@@ -322,17 +328,31 @@ static int put_logits(struct job *job, struct medvl_error *err)
     return medvl_safetensors_writer_put(s->logits, job->id.data, &t, err);
 }
 
-static int write_answer(struct job *job, const struct medvl_completion *done,
-                        struct medvl_out *out, struct medvl_error *err)
+/* May the answers be kept?  The first fault of all samples. */
+static int check_answer(const struct job *job,
+                        const struct medvl_prompt *prompts,
+                        const struct medvl_completion *done,
+                        struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    for (int64_t i = 0; i < job->stage->o.samples && rc == MEDVL_OK; i++)
+        rc = medvl_completion_check(&done[i], &prompts[i], err);
+    if (rc < 0 || job->fault.code == MEDVL_OK)
+        return rc;
+    return medvl_fail(err, job->fault.code, "%s", job->fault.text);
+}
+
+static int set_answer(struct job *job, const struct medvl_prompt *prompts,
+                      const struct medvl_completion *done,
+                      struct medvl_error *err)
 {
     const struct stage *s = job->stage;
     const bool texts = s->reader.tok && s->o.max_tokens > 0;
-    int rc = put_logits(job, err);
+    int rc = check_answer(job, prompts, done, err);
 
-    if (rc == MEDVL_OK && job->fault.code < 0) {
-        *err = job->fault;
-        rc = err->code;
-    }
+    if (rc == MEDVL_OK)
+        rc = put_logits(job, err);
     if (rc == MEDVL_OK && texts)
         rc = medvl_answer_set_texts(job->record, &s->o, s->reader.tok, done,
                                     err);
@@ -340,7 +360,17 @@ static int write_answer(struct job *job, const struct medvl_completion *done,
         rc = name_who(job, err);
     if (rc == MEDVL_OK)
         rc = medvl_answer_set_numbers(job->record, &s->o, done, err);
-    return rc < 0 ? rc : medvl_out_write(out, job->record, err);
+    return rc;
+}
+
+/* A record's own fault sets it aside; no memory or no disk ends the run. */
+static int write_or_reject(struct job *job, int rc, struct medvl_out *out,
+                           struct medvl_error *err)
+{
+    if (rc == MEDVL_ENOMEM || rc == MEDVL_EIO)
+        return rc;
+    return rc < 0 ? medvl_out_reject(out, job->record, err)
+                  : medvl_out_write(out, job->record, err);
 }
 
 static int write_choice(struct job *job, struct medvl_out *out,
@@ -351,8 +381,7 @@ static int write_choice(struct job *job, struct medvl_out *out,
 
     if (rc == MEDVL_OK)
         rc = name_who(job, err);
-    return rc < 0 ? medvl_out_reject(out, job->record, err)
-                  : medvl_out_write(out, job->record, err);
+    return write_or_reject(job, rc, out, err);
 }
 
 /* ---- the window ------------------------------------------------------ */
@@ -371,8 +400,10 @@ static int generate(struct stage *s, struct job *jobs, int64_t count,
         prompts[i] = prompt_of(&jobs[i / n], i % n);
     if (rc == MEDVL_OK)
         rc = medvl_generate(done, s->generator, prompts, count * n, err);
-    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++)
-        rc = write_answer(&jobs[i], &done[i * n], out, err);
+    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        rc = set_answer(&jobs[i], &prompts[i * n], &done[i * n], err);
+        rc = write_or_reject(&jobs[i], rc, out, err);
+    }
     for (int64_t i = 0; done && i < count * n; i++)
         medvl_completion_release(&done[i]);
     medvl_free(prompts);

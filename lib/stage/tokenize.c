@@ -163,8 +163,11 @@ static int encode_messages(struct worker *worker,
 
     if (!stage->chat) {
         *err = stage->no_chat;
-        return medvl_context(err, "\"messages\" need a model's folder, as "
-                                  "medvl-merge makes it");
+        return medvl_context(err, "%s",
+                             err->code == MEDVL_EARG
+                                 ? "\"messages\" need a model's folder, as "
+                                   "medvl-merge makes it"
+                                 : "\"messages\"");
     }
     if (!worker->chat)
         rc = medvl_chat_worker_new(&worker->chat, stage->chat, err);
@@ -364,13 +367,11 @@ static int train_record(void *stage, struct medvl_record *record,
                                        medvl_text_span(&train->text), err);
 }
 
-static int train_finish(void *stage, struct medvl_out *out,
-                        struct medvl_error *err)
+static int train_publish(void *stage, struct medvl_error *err)
 {
     struct train *train = stage;
     const struct medvl_tokenize_train_options *opt = train->options;
 
-    (void)out;
     return medvl_tokenizer_trainer_write(train->trainer, opt->output,
                                          (int32_t)opt->size, err);
 }
@@ -378,7 +379,7 @@ static int train_finish(void *stage, struct medvl_out *out,
 const struct medvl_sink medvl_tokenize_train_sink = {
     .open = train_open,
     .record = train_record,
-    .finish = train_finish,
+    .publish = train_publish,
     .free = train_free,
     .refuse_empty = true,
 };

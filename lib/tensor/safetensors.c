@@ -480,6 +480,9 @@ static int check_dense(size_t *bytes, const char *name,
 {
     int rc = medvl_tensor_bytes(bytes, t->dtype, t->rank, t->size, err);
 
+    if (rc == MEDVL_OK && !strcmp(name, "__metadata__"))
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the format keeps this name, no tensor can have it");
     if (rc == MEDVL_OK && !type_name(t->dtype))
         rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "type %s is not written",
                         medvl_dtype_name(t->dtype));

@@ -55,6 +55,7 @@ struct medvl_safetensors_entry {
 /*
  * Write PATH whole or not at all: header first (names in the order given,
  * padded with spaces so data is 8-byte aligned), then the bytes.
+ * MEDVL_EARG for a tensor named "__metadata__", which the format keeps.
  *
  *   metadata   pairs key, value, ..., NULL; or NULL
  */

@@ -10,6 +10,7 @@
 #include "lib/text/chat.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
@@ -531,9 +532,10 @@ void medvl_chat_worker_free(struct medvl_chat_worker *worker)
     medvl_free(worker);
 }
 
-#define PROBE "xyzzy"
+/* The same backwards: a template may turn it round, or change its case. */
+#define PROBE "xyzzyx"
 
-/* How often `text` stands in bytes of the template (of a record). */
+/* How often `text` is in bytes of the template; of a record, in any case. */
 static int count_text(const struct medvl_marked *m, const char *text,
                       bool from_record)
 {
@@ -543,10 +545,14 @@ static int count_text(const struct medvl_marked *m, const char *text,
     for (size_t i = 0; i < m->run_count; at += m->runs[i++].size) {
         const char *p = m->text.data + at, *end = p + m->runs[i].size;
 
-        while (m->runs[i].from_record == from_record &&
-               (p = memmem(p, (size_t)(end - p), text, size)) != NULL) {
-            p += size;
-            count++;
+        if (m->runs[i].from_record != from_record)
+            continue;
+        while ((size_t)(end - p) >= size) {
+            const bool here = from_record ? !strncasecmp(p, text, size)
+                                          : !memcmp(p, text, size);
+
+            count += here;
+            p += here ? size : 1;
         }
     }
     return count;
@@ -582,7 +588,8 @@ static int probe_all(struct medvl_chat *chat, struct medvl_error *err)
 
     if (rc < 0)
         return rc;
-    medvl_fail(err, MEDVL_EFORMAT, "it shows nothing of a message");
+    medvl_fail(err, MEDVL_EFORMAT,
+               "chat template: it shows nothing of a message");
     chat->strings = chat->parts = chat->pictures = true;
     rc = probe(w, "[{\"role\":\"user\",\"content\":\"" PROBE "\"}]", 0,
                &strings, err);
@@ -599,7 +606,7 @@ static int probe_all(struct medvl_chat *chat, struct medvl_error *err)
     chat->parts = parts;
     chat->pictures = pictures;
     if (rc == MEDVL_OK && !strings && !parts)
-        return medvl_context(err, "chat template");
+        return err ? (int)err->code : MEDVL_EFORMAT;
     if (rc == MEDVL_OK && err)
         *err = (struct medvl_error){0};
     return rc;

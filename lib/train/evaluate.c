@@ -125,6 +125,8 @@ static int sample_answers(struct sampler *sampler,
         sampler->left--;
         rc = medvl_generate(&done, sampler->generator, &prompt, 1, err);
         if (rc == MEDVL_OK)
+            rc = medvl_completion_check(&done, &prompt, err);
+        if (rc == MEDVL_OK)
             rc = put_sample(sampler->out, sampler->tok, sample, &done, err);
         if (rc < 0)
             medvl_context(err, "sample answer to %s", sample->id);

@@ -284,6 +284,45 @@ questions() {
     gen <(head -4 "$IN") | cmp - out
 }
 
+# Make one weight of a model not finite: MODEL TENSOR NUMBER
+spoil() {
+    local file=$1/model.safetensors header from
+
+    header=$(od -An -tu8 -N8 "$file")
+    from=$(tail -c +9 "$file" | head -c "$header" |
+        jq -r --arg name "$2" '.[$name].data_offsets[0]')
+    printf '\377\377\377\177' | dd of="$file" bs=1 conv=notrunc status=none \
+        seek=$((8 + header + from + 4 * $3))
+}
+
+@test "logits that are not finite: the record is named, or set aside" {
+    cp -r "$MODEL" broken
+    token=$(medvl-tokenize -m broken <<<'{"text":"%"}' | jq '.tokens[-1]')
+    spoil broken model.embed_tokens.weight $((token * 32))
+    {
+        head -2 "$IN"
+        echo '{"id":"bad","prompt":"no %"}'
+        sed -n 3,4p "$IN"
+    } >mixed
+    bad='mixed:3: bad: the logits after'
+    for how in --samples=1 --samples=2; do
+        run_code 1 gen -m broken "$how" mixed
+        [[ $stderr == *"$bad "*' tokens are not finite'* ]]
+        run_code 3 gen -m broken "$how" -k --rejects aside -o out mixed
+        [[ $stderr == *"$bad"* ]]
+        gen "$how" <(head -4 "$IN") | jq -c 'del(.provenance)' |
+            cmp - <(jq -c 'del(.provenance)' out)
+    done
+    for tokens in 0 3; do
+        run_code 1 gen -m broken --max-tokens $tokens --logits l mixed
+        [[ $stderr == *'mixed:3: bad: '*'finite'* ]]
+        [ ! -e l ]
+    done
+    run_code 3 gen -m broken -k --max-tokens 0 --logits l mixed
+    [ "$(tail -c +9 l | head -c "$(od -An -tu8 -N8 l)" |
+        jq -c 'keys_unsorted')" = '["r1","r2","r3","r4"]' ]
+}
+
 @test "a first stage that fails leaves no file and exit 1" {
     {
         head -20 "$IN"
@@ -300,6 +339,10 @@ questions() {
     run_code 1 gen --logits m.safetensors <<<'{"prompt":"no"}'
     [ ! -e m.safetensors ]
     run_code 1 gen --logits m.safetensors < <(head -1 "$IN"; head -1 "$IN")
+    [ ! -e m.safetensors ]
+    echo '{"id":"__metadata__","prompt":"no"}' >kept
+    run_code 1 gen --logits m.safetensors kept
+    [[ $stderr == *'kept:1: __metadata__: '*'no tensor can have it'* ]]
     [ ! -e m.safetensors ]
     run_code 2 gen --logits m.safetensors --samples 2 "$IN"
     run_code 2 gen --logits m.safetensors --choices "$IN"

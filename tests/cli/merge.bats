@@ -135,6 +135,10 @@ EOF
     llava '' '"architectures":["QwenForCausalLM"]' >config.json
     run_code 1 init --chat llama3 -o other
     [[ $stderr == *'"QwenForCausalLM" is not built in (LlamaForCausalLM'* ]]
+    llava '"vocab_size":300' '"image_token_index":299,"model_type":"qwen2_vl",
+        "architectures":["LlavaForConditionalGeneration"]' >config.json
+    run_code 1 medvl-merge --init config.json -o other
+    [[ $stderr == *'config.json: "model_type" is "qwen2_vl", and the '* ]]
     echo '{' >config.json
     run_code 1 init --chat llama3 -o other
     [[ $stderr == 'medvl-merge: config.json: byte '* ]]

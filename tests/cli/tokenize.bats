@@ -213,3 +213,15 @@ learned() {
     run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" <<<'{"question":"?"}'
     [[ "$stderr" == *'neither "messages" nor "text" (medvl-prompt sets'* ]]
 }
+
+@test "a chat template that fails is said to, once" {
+    printf '{"text":"no effusion"}\n' | medvl-tokenize --train 260 -o t.json
+    mkdir folder
+    cp t.json folder/tokenizer.json
+    echo '{"messages":[{"role":"user","content":"no"}]}' >in.jsonl
+    run_code 1 medvl-tokenize -m folder in.jsonl
+    [[ $stderr == *"\"messages\" need a model's folder"* ]]
+    echo '{{ 1 + [] }}' >folder/chat_template.jinja
+    run_code 1 medvl-tokenize -m folder in.jsonl
+    [[ $stderr == *': "messages": folder: chat template: line 1, '* ]]
+}

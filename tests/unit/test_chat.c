@@ -421,10 +421,42 @@ static void templates_are_found_where_folders_keep_them(void **state)
                 MEDVL_EFORMAT, &f.err, "chat template: line 1");
     write_file(&f, "chat_template.json", "{\"chat_template\":\"nothing\"}");
     CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err),
-                MEDVL_EFORMAT, &f.err, "it shows nothing of a message");
+                MEDVL_EFORMAT, &f.err,
+                "chat template: it shows nothing of a message");
+    write_file(&f, "chat_template.json",
+               "{\"chat_template\":\"{{ 1 + [] }}\"}");
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err),
+                MEDVL_EFORMAT, &f.err, "chat template: line 1");
+    assert_null(strstr(strstr(f.err.text, "template: ") + 1, "template: "));
     assert_null(chat);
     medvl_free(path);
     teardown(&f);
+}
+
+static void a_template_may_change_what_it_shows(void **state)
+{
+    static const char *const SHOWN[][2] = {
+        {"content|upper", "XY ZZY"},
+        {"content.upper()", "XY ZZY"},
+        {"content|title", "Xy Zzy"},
+        {"content|capitalize", "Xy zzy"},
+        {"content|reverse", "yZz YX"},
+        {"content[0].text|upper", "XY ZZY"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(SHOWN) / sizeof(*SHOWN); i++) {
+        struct fixture f;
+        char template[80];
+
+        snprintf(template, sizeof(template), "{%% for m in messages %%}"
+                                             "{{ m.%s }}{%% endfor %%}",
+                 SHOWN[i][0]);
+        setup(&f, "chatml", template);
+        check_text(&f, "[{\"role\":\"user\",\"content\":\"XY zZy\"}]", 0,
+                   SHOWN[i][1]);
+        teardown(&f);
+    }
 }
 
 static void there_is_no_other_layout(void **state)
@@ -448,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_turn_that_cannot_be_found_is_an_error),
         cmocka_unit_test(messages_of_the_wrong_shape_are_errors),
         cmocka_unit_test(templates_are_found_where_folders_keep_them),
+        cmocka_unit_test(a_template_may_change_what_it_shows),
         cmocka_unit_test(there_is_no_other_layout),
     };
 

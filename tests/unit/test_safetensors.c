@@ -88,6 +88,9 @@ static void pieces_give_the_same_file_as_the_whole(void **state)
     assert_false(medvl_file_exists(rest));
     /* A writer that is given up leaves what was there. */
     CHECK_OK(medvl_safetensors_writer_open(&writer, path, &err), &err);
+    CHECK_FAILS(medvl_safetensors_writer_put(writer, "__metadata__",
+                                             &entries[0].tensor, &err),
+                MEDVL_EARG, &err, "__metadata__: the format keeps");
     medvl_safetensors_writer_free(writer);
     assert_false(medvl_file_exists(rest));
     assert_true(medvl_file_exists(path));
