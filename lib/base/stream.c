@@ -464,7 +464,7 @@ int medvl_reader_open(struct medvl_reader **out, const char *path,
 struct medvl_writer {
     char *path, *temp; /* temp is NULL where nothing is renamed */
     int fd;
-    bool owned, keep, ready;
+    bool owned, keep, ready, ended;
     ZSTD_CStream *zstd;
     struct medvl_text buffer; /* at most CHUNK */
     struct medvl_text packed; /* room for a compressed piece */
@@ -548,12 +548,17 @@ int medvl_writer_put(struct medvl_writer *writer, const void *data,
  * not depend on when somebody flushed. */
 int medvl_writer_flush(struct medvl_writer *writer, struct medvl_error *err)
 {
-    return drain(writer, err);
+    return writer->ended ? MEDVL_OK : drain(writer, err);
 }
 
-static int finish(struct medvl_writer *w, struct medvl_error *err)
+int medvl_writer_end(struct medvl_writer *writer, struct medvl_error *err)
 {
-    return w->zstd ? pack(w, true, err) : drain(w, err);
+    int rc = MEDVL_OK;
+
+    if (!writer->ended)
+        rc = writer->zstd ? pack(writer, true, err) : drain(writer, err);
+    writer->ended = rc == MEDVL_OK;
+    return rc;
 }
 
 static void release(struct medvl_writer *w)
@@ -568,7 +573,7 @@ static void release(struct medvl_writer *w)
 
 int medvl_writer_close(struct medvl_writer *writer, struct medvl_error *err)
 {
-    int rc = finish(writer, err);
+    int rc = medvl_writer_end(writer, err);
 
     if (writer->owned && close(writer->fd) < 0 && rc == MEDVL_OK)
         rc = medvl_fail_output(err, writer->path);
@@ -584,7 +589,7 @@ void medvl_writer_free(struct medvl_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->keep && writer->ready && finish(writer, NULL) < 0)
+    if (writer->keep && writer->ready && medvl_writer_end(writer, NULL) < 0)
         writer->ready = false; /* it kept what it could */
     if (writer->owned && writer->fd >= 0)
         close(writer->fd);

@@ -64,7 +64,12 @@ int medvl_writer_put(struct medvl_writer *writer, const void *data,
 int medvl_writer_flush(struct medvl_writer *writer,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Flush, sync, rename, free.  The writer is gone whatever is returned. */
+/* All bytes are out, also those that a compressor keeps: what may fail for
+ * want of room has been done.  Nothing can be put after that. */
+int medvl_writer_end(struct medvl_writer *writer,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* End, sync, rename, free.  The writer is gone whatever is returned. */
 int medvl_writer_close(struct medvl_writer *writer,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 

@@ -329,7 +329,13 @@ static int close_output(struct medvl_import *im, int rc,
         medvl_writer_free(rejects);
         return rc;
     }
-    if (rejects)
+    /* All is written before anything gets its name. */
+    rc = medvl_writer_end(writer, err);
+    if (rc == MEDVL_OK && rejects)
+        rc = medvl_writer_end(rejects, err);
+    if (rc < 0)
+        medvl_writer_free(rejects);
+    else if (rejects)
         rc = medvl_writer_close(rejects, err);
     if (rc < 0)
         medvl_writer_free(writer);

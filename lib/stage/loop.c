@@ -415,6 +415,16 @@ static void run_progress(struct run *run)
                         run->count.read);
 }
 
+/* All records and rejects are written; what is left is their names. */
+static int run_end(struct run *run, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (run->rejects)
+        rc = medvl_writer_end(run->rejects, err);
+    return rc < 0 ? rc : medvl_writer_end(run->writer, err);
+}
+
 /*
  * Finish: with success, publish; else leave whole lines on standard output
  * and no file.
@@ -424,6 +434,8 @@ static int run_close(struct run *run, int rc, struct medvl_loop_count *count,
 {
     struct medvl_error ignored = {0};
 
+    if (rc == MEDVL_OK)
+        rc = run_end(run, err);
     if (rc == MEDVL_OK && run->rejects) {
         rc = medvl_writer_close(run->rejects, err);
         run->rejects = NULL;
@@ -1146,6 +1158,11 @@ static int batch_all(struct batch_run *b, struct medvl_error *err)
         rc = b->batch->finish(b->stage, &b->out, err);
     if (rc == MEDVL_OK)
         rc = run_emit(&b->run, &b->out, err);
+    if (rc == MEDVL_OK && b->batch->publish) {
+        rc = run_end(&b->run, err);
+        if (rc == MEDVL_OK)
+            rc = b->batch->publish(b->stage, err);
+    }
     return rc;
 }
 
@@ -1261,6 +1278,11 @@ static int sink_all(struct sink_run *k, struct medvl_error *err)
         rc = k->sink->finish(k->stage, &k->out, err);
     if (rc == MEDVL_OK)
         rc = run_emit(&k->run, &k->out, err);
+    if (rc == MEDVL_OK && k->sink->publish) {
+        rc = run_end(&k->run, err);
+        if (rc == MEDVL_OK)
+            rc = k->sink->publish(k->stage, err);
+    }
     return rc;
 }
 

@@ -90,6 +90,10 @@ int medvl_out_reject(struct medvl_out *out, const struct medvl_record *record,
  * `worker` hands `stage` to every thread.  Workers are made one at a time.
  * What open or worker has put out is freed by the loop, also where they
  * failed.
+ *
+ * A batch and a sink write their last records in finish.  What else they
+ * leave gets its name in publish, which is called when all records and
+ * rejects are written: a run that fails finishes no output.
  */
 struct medvl_map {
     int (*open)(void **stage, const void *options, struct medvl_error *err);
@@ -107,6 +111,7 @@ struct medvl_batch {
     int (*records)(void *stage, struct medvl_record *records, int64_t count,
                    struct medvl_out *out, struct medvl_error *err);
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);
+    int (*publish)(void *stage, struct medvl_error *err);
     void (*free)(void *stage);
     bool keeps_part; /* OUTPUT.part stays when the run fails or is killed */
 };
@@ -117,6 +122,7 @@ struct medvl_sink {
     int (*record)(void *stage, struct medvl_record *record,
                   struct medvl_out *out, struct medvl_error *err);
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);
+    int (*publish)(void *stage, struct medvl_error *err);
     void (*free)(void *stage);
     bool refuse_empty; /* a stream without records is an error */
     bool need_id;      /* every record has an id, none twice (checked) */

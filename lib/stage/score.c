@@ -434,15 +434,18 @@ static int conclude(struct medvl_score *s, struct medvl_error *err)
                                   s->by.count > 0,
                                   resamples < 0 ? 0 : resamples,
                                   (uint64_t)s->o->seed, err);
-    if (rc == MEDVL_OK && s->per_record) {
-        struct medvl_writer *writer = s->per_record;
-
-        s->per_record = NULL;
-        rc = medvl_writer_close(writer, err);
-    }
     if (rc == MEDVL_OK)
         complain_rest(s);
     return rc;
+}
+
+static int publish(void *arg, struct medvl_error *err)
+{
+    struct medvl_score *s = arg;
+    struct medvl_writer *writer = s->per_record;
+
+    s->per_record = NULL;
+    return writer ? medvl_writer_close(writer, err) : MEDVL_OK;
 }
 
 static int print_result(struct medvl_text *out, const struct medvl_score *s,
@@ -515,6 +518,7 @@ const struct medvl_sink medvl_score_sink = {
     .open = sink_open,
     .record = sink_record,
     .finish = sink_finish,
+    .publish = publish,
     .free = sink_free,
     .refuse_empty = true,
 };
@@ -542,6 +546,8 @@ int medvl_score_file(struct medvl_score **out, const char *file,
         rc = medvl_fail(err, MEDVL_EFORMAT, "%s: no records", file);
     if (rc == MEDVL_OK)
         rc = conclude(s, err);
+    if (rc == MEDVL_OK)
+        rc = publish(s, err);
     if (rc < 0) {
         medvl_score_free(s);
         return rc;

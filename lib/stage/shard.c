@@ -363,15 +363,15 @@ static int shard_finish(void *arg, struct medvl_out *out,
                         struct medvl_error *err)
 {
     struct shard *s = arg;
-    struct medvl_mds_writer *writer;
 
-    if (s->options.shuffle) {
-        int rc = put_shuffled(s, out, err);
+    return s->options.shuffle ? put_shuffled(s, out, err) : MEDVL_OK;
+}
 
-        if (rc < 0)
-            return rc;
-    }
-    writer = s->writer;
+static int shard_publish(void *arg, struct medvl_error *err)
+{
+    struct shard *s = arg;
+    struct medvl_mds_writer *writer = s->writer;
+
     s->writer = NULL;
     return medvl_mds_writer_close(writer, err);
 }
@@ -380,6 +380,7 @@ const struct medvl_sink medvl_shard_sink = {
     .open = shard_open,
     .record = shard_record,
     .finish = shard_finish,
+    .publish = shard_publish,
     .free = shard_free,
     .refuse_empty = true,
     .need_id = true,

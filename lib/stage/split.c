@@ -686,10 +686,8 @@ static int write_parts(struct split *s, struct medvl_error *err)
             rc = medvl_writer_put(part->writer, s->text.data, s->text.size,
                                   err);
     }
-    for (int i = 0; i < s->part_count && rc == MEDVL_OK; i++) {
-        rc = medvl_writer_close(s->parts[i].writer, err);
-        s->parts[i].writer = NULL;
-    }
+    for (int i = 0; i < s->part_count && rc == MEDVL_OK; i++)
+        rc = medvl_writer_end(s->parts[i].writer, err);
     medvl_record_release(&record);
     return rc;
 }
@@ -904,6 +902,19 @@ static int all_finish(void *stage, struct medvl_out *out,
     return write_order(s, out, err);
 }
 
+static int all_publish(void *stage, struct medvl_error *err)
+{
+    struct split *s = stage;
+    int rc = MEDVL_OK;
+
+    for (int i = 0; i < s->part_count && rc == MEDVL_OK; i++)
+        if (s->parts[i].writer) {
+            rc = medvl_writer_close(s->parts[i].writer, err);
+            s->parts[i].writer = NULL;
+        }
+    return rc;
+}
+
 static void all_free(void *stage)
 {
     struct split *s = stage;
@@ -926,6 +937,7 @@ const struct medvl_sink medvl_split_all = {
     .open = all_open,
     .record = all_record,
     .finish = all_finish,
+    .publish = all_publish,
     .free = all_free,
     .need_id = true,
 };

@@ -157,3 +157,44 @@ one_file_for_both_is_refused() {
 @test "one file cannot take the output and the rejects" {
     each one_file_for_both_is_refused
 }
+
+# unfinished COMMAND...: exit 1, and what was said to come is not there.
+unfinished() {
+    local code=0
+    bash -c "$1" >/dev/null 2>err || code=$?
+    [ "$code" -eq 1 ]
+    grep -q 'No space left' err
+    shift
+    while [ $# -gt 0 ]; do
+        if [ -e "$1" ]; then
+            echo "$1 is there"
+            return 1
+        fi
+        shift
+    done
+}
+
+@test "a command that ends with 1 finishes no output" {
+    for id in a b c d; do
+        printf '{"id":"%s","text":"a b","tokens":[1],"answer":"x",' "$id"
+        printf '"prediction":"x"}\n'
+    done >in
+    cp in bad
+    echo '{"id":"bad"' >>bad
+    unfinished 'medvl-shard -k --rejects /dev/full -o sh bad' sh/index.json
+    unfinished 'medvl-score --per-record pr in >/dev/full' pr
+    unfinished 'medvl-score -k --rejects /dev/full --per-record pr -o sc bad' \
+        pr sc
+    unfinished 'medvl-split --parts a=0.5,b=0.5 -k --rejects /dev/full \
+        -o sp bad' sp/a.jsonl sp/b.jsonl
+    unfinished 'medvl-tokenize --train 258 -k --rejects /dev/full -o tok bad' \
+        tok
+    # zstd keeps what it has to the end
+    ln -s /dev/full full.zst
+    unfinished 'medvl-shard -k --rejects full.zst -o sh bad' sh/index.json
+    unfinished 'medvl-split --where id=a -k --rejects /dev/full -o out bad' \
+        out
+    medvl-shard -k --rejects rej -o sh bad || [ $? -eq 3 ]
+    [ -e sh/index.json ]
+    [ "$(wc -l <rej)" -eq 1 ]
+}
