@@ -598,7 +598,8 @@ int medvl_picture_to_rgb(struct medvl_picture *picture,
 
     if (picture->depth != 8)
         return medvl_fail(err, MEDVL_EARG,
-                          "grey of %d bits needs a window (--window)",
+                          "grey of %d bits needs a window: --window C,W or "
+                          "--window pLO,pHI",
                           picture->depth);
     if (picture->channels == 3)
         return MEDVL_OK;
@@ -962,7 +963,8 @@ int medvl_picture_window(struct medvl_picture *picture,
                           picture->depth);
     if (!window->given)
         return medvl_fail(err, MEDVL_EARG,
-                          "grey of %d bits needs a window (--window)",
+                          "grey of %d bits needs a window: --window C,W or "
+                          "--window pLO,pHI",
                           picture->depth);
     if (picture->channels != 1)
         return medvl_fail(err, MEDVL_EARG,

@@ -160,8 +160,8 @@ static int read_window(struct job *job, struct medvl_error *err)
         return MEDVL_OK;
     if (!text)
         return medvl_fail(err, MEDVL_EARG,
-                          "%s: values of more than 8 bits need a window "
-                          "(--window)",
+                          "%s: values of more than 8 bits need a window: "
+                          "--window C,W or --window pLO,pHI",
                           job->path);
     rc = medvl_window_parse(&window, text, err);
     if (rc == MEDVL_OK)
@@ -336,8 +336,10 @@ static int find_groups(struct job *job, int64_t index,
                 k++;
             if (k == im->name_count)
                 return medvl_fail(err, MEDVL_EFORMAT,
-                                  "%s: label %.9g is not in %s",
-                                  im->options->labels, v, im->options->names);
+                                  "%s: label %.9g is not in %s (the line "
+                                  "'%.9g -' leaves it out)",
+                                  im->options->labels, v, im->options->names,
+                                  v);
             group = v != 0 ? (int32_t)im->names[k].same + 1 : 0;
             if (group && medvl_span_is(im->names[k].label, "-"))
                 group = 0;
