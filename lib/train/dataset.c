@@ -32,7 +32,7 @@ struct set {
     char *path;
     double weight;
     int64_t count;
-    int64_t first_chunk;
+    int64_t next_shard;    /* the first that no chunk stands for */
     struct medvl_mds *mds; /* NULL: lines */
     struct line *lines;
     size_t line_room;
@@ -241,7 +241,19 @@ static int check_ids(const struct medvl_dataset *d,
     return MEDVL_OK;
 }
 
-/* The entry's length; a record that fits no micro-batch is an error. */
+/* Tokens that are predicted from those before them. */
+static int64_t count_learned(const struct medvl_dataset *d,
+                             const struct medvl_dataset_item *item)
+{
+    int64_t learned = 0;
+
+    for (size_t i = 1; i < item->count; i++)
+        learned += item->mask[i] &&
+                   item->tokens[i] != d->options.image_token;
+    return learned;
+}
+
+/* The entry's lengths; a record that fits no micro-batch is an error. */
 static int measure(struct medvl_dataset *d, struct medvl_dataset_entry *e,
                    const struct medvl_dataset_item *item,
                    struct medvl_error *err)
@@ -265,6 +277,12 @@ static int measure(struct medvl_dataset *d, struct medvl_dataset_entry *e,
         return rc;
     e->length = o->dense ? sum.patches
                          : (int64_t)item->count - n + sum.tokens;
+    e->learned = o->dense ? 0 : count_learned(d, item);
+    if (!o->dense && o->positions && e->length > o->positions)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%lld tokens; the model has room for %lld "
+                          "(max_position_embeddings): leave the record out",
+                          (long long)e->length, (long long)o->positions);
     if (e->length > o->limit)
         return medvl_fail(err, MEDVL_EARG,
                           "%lld tokens, above the limit of %lld: raise "
@@ -394,15 +412,19 @@ static int open_set(struct medvl_dataset *d, struct set *set,
     return rc;
 }
 
-/* Does the record begin a chunk of its set? */
-static bool begins_chunk(const struct medvl_dataset *d,
+/* Does the record begin a chunk of its set?  Empty shards are none. */
+static bool begins_chunk(struct medvl_dataset *d,
                          const struct medvl_dataset_entry *e)
 {
-    const struct set *set = &d->sets[e->set];
-    const int64_t next = (int64_t)d->chunk_count - set->first_chunk;
+    struct set *set = &d->sets[e->set];
+    bool begins = e->index == 0;
 
-    return e->index == 0 ||
-           (set->mds && medvl_mds_shard_first(set->mds, next) <= e->index);
+    while (set->mds &&
+           medvl_mds_shard_first(set->mds, set->next_shard) <= e->index) {
+        set->next_shard++;
+        begins = true;
+    }
+    return begins;
 }
 
 /* The entry's chunk, and what the record takes of it. */
@@ -437,7 +459,6 @@ static int add_entries(struct medvl_dataset *d, int64_t s,
     int rc = medvl_grow(&d->entries, &d->room, d->count + (size_t)count,
                         sizeof(*d->entries), err);
 
-    d->sets[s].first_chunk = (int64_t)d->chunk_count;
     for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
         struct medvl_dataset_entry *e = &d->entries[d->count];
         struct medvl_dataset_item item;

@@ -22,6 +22,8 @@ struct medvl_dataset_options {
     const char *root; /* pictures of JSON Lines are below it; NULL: here */
     bool dense;       /* records need pictures; tokens are not read */
     int64_t limit;    /* tokens (dense: patches) of one record */
+    /* Tokens that the model has room for; 0: any.  Dense: not looked at. */
+    int64_t positions;
     int32_t vocab;    /* ids must be below */
     int32_t image_token;
 
@@ -39,6 +41,7 @@ struct medvl_dataset_options {
 struct medvl_dataset_entry {
     int64_t set, index; /* which data, which record in it */
     int64_t length;     /* tokens after expansion; patches when dense */
+    int64_t learned;    /* tokens that are predicted; 0 when dense */
     float weight;       /* of its learned tokens: the balance */
     int32_t chunk;
     double repeat; /* the set's WEIGHT */

@@ -127,6 +127,19 @@ int medvl_dense_open(struct medvl_dense **out,
     return rc;
 }
 
+int medvl_dense_labels(bool *out, const struct medvl_dense *dense,
+                       struct medvl_dataset *data, struct medvl_error *err)
+{
+    struct medvl_dense_heads seen = {.count = MEDVL_DENSE_FIRST};
+    const int rc = medvl_dense_collect(&seen, data, err);
+
+    /* "none" is always among them. */
+    *out = in_use(&dense->heads.items[MEDVL_DENSE_LABEL]) &&
+           seen.items[MEDVL_DENSE_LABEL].classes.count > 1;
+    medvl_dense_heads_release(&seen);
+    return rc;
+}
+
 void medvl_dense_free(struct medvl_dense *dense)
 {
     if (!dense)

@@ -46,6 +46,11 @@ int medvl_dense_open(struct medvl_dense **out,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_dense_free(struct medvl_dense *dense);
 
+/* Has the data regions with labels, and is there a head for them? */
+int medvl_dense_labels(bool *out, const struct medvl_dense *dense,
+                       struct medvl_dataset *data,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The heads' parameters, to be trained beside the tower's. */
 struct medvl_param *medvl_dense_params(struct medvl_dense *dense,
                                        int64_t *count);

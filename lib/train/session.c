@@ -67,8 +67,8 @@ static int open_loader(struct medvl_loader **out,
                  .data_count = eval ? o->eval_count : o->data_count,
                  .root = o->root,
                  .dense = is_dense(s),
-                 .limit = o->max_tokens ? o->max_tokens
-                                        : config->decoder.max_positions,
+                 .limit = o->max_tokens,
+                 .positions = config->decoder.max_positions,
                  .vocab = (int32_t)config->decoder.vocab_size,
                  .image_token = config->image_token,
                  .balance = eval ? NULL : o->balance},
@@ -205,6 +205,49 @@ static int count_steps(struct medvl_session *s, struct medvl_error *err)
     return MEDVL_OK;
 }
 
+/* Of all records that are taken. */
+static int64_t count_learned(const struct medvl_loader *loader)
+{
+    const struct medvl_dataset *data = medvl_loader_data(loader);
+    int64_t learned = 0;
+
+    for (int64_t i = 0; i < medvl_dataset_count(data); i++)
+        if (medvl_dataset_entry(data, i)->repeat > 0)
+            learned += medvl_dataset_entry(data, i)->learned;
+    return learned;
+}
+
+/* Is there what the objective learns, and --best measures? */
+static int check_targets(const struct medvl_session *s,
+                         struct medvl_error *err)
+{
+    const char *best = s->options.best;
+    bool labels = true;
+    int rc = MEDVL_OK;
+
+    if (s->dense && best && !strcmp(best, "eval_accuracy"))
+        rc = medvl_dense_labels(&labels, s->dense, medvl_loader_data(s->eval),
+                                err);
+    if (rc < 0)
+        return rc;
+    if (!labels)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--best %s: the evaluation data has no labelled "
+                          "regions to measure it by",
+                          best);
+    if (!s->dense && !count_learned(s->data))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--data: no record has a token to learn: a 1 in "
+                          "\"loss_mask\" marks one, and medvl-tokenize "
+                          "marks the turns of the assistant");
+    if (!s->dense && best && !count_learned(s->eval))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--best %s: the evaluation data has no token to "
+                          "measure it by: a 1 in \"loss_mask\" marks one",
+                          best);
+    return MEDVL_OK;
+}
+
 int medvl_session_open(struct medvl_session *session, const char *folder,
                        struct medvl_error *err)
 {
@@ -225,6 +268,8 @@ int medvl_session_open(struct medvl_session *session, const char *folder,
         rc = open_optim(s, rates, err);
     if (rc == MEDVL_OK)
         rc = count_steps(s, err);
+    if (rc == MEDVL_OK)
+        rc = check_targets(s, err);
     if (rc == MEDVL_OK)
         rc = medvl_session_settle(s, err);
     return rc;
@@ -348,6 +393,7 @@ double medvl_session_loss(const struct medvl_session *session,
 
 /* ---- a step ---------------------------------------------------------- */
 
+/* Without a target: 1, and a gradient of zeros. */
 static double share_of(const struct medvl_session *s,
                        const struct medvl_step *step)
 {

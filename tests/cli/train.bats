@@ -170,6 +170,42 @@ load train
     [ ! -e run ]
 }
 
+@test "data without a token to learn is refused before anything is run" {
+    tiny_text
+    jq -c '.loss_mask = [.tokens[] | 0]' tokens.jsonl >zeros.jsonl
+    # The first token follows none, so it cannot be learned.
+    jq -c '.loss_mask[0] = 1' zeros.jsonl >first.jsonl
+    for data in zeros first; do
+        run_code 1 medvl-train -m model --data $data.jsonl -o run
+        [[ $stderr = *'no record has a token to learn'*'"loss_mask"'* ]]
+        run_code 1 medvl-train -m model --data zeros.jsonl=0 \
+            --data $data.jsonl --data tokens.jsonl=0 -o run
+        [[ $stderr = *'no record has a token to learn'* ]]
+        for best in eval_loss eval_accuracy; do
+            run_code 1 "${train[@]}" --eval $data.jsonl --best $best -o run
+            [[ $stderr = *"--best $best: "*'no token'* ]]
+        done
+    done
+    [ ! -e run ]
+    # Beside others, records and steps may have none.
+    run_ok medvl-train -q -m model --data zeros.jsonl --data held.jsonl \
+        --batch-tokens 20 -o run
+    jq -se 'map(select(.loss == null)) | length > 0 and
+        all(.grad_norm == 0 and .tokens > 0)' run/train.jsonl
+    jq -se 'map(select(.loss != null)) | length > 0' run/train.jsonl
+}
+
+@test "a record longer than the model's positions is refused" {
+    tiny_text
+    jq '.max_position_embeddings = 8' model/config.json >config.json
+    cp config.json model/config.json
+    for most in --max-tokens=8000 --epochs=1; do
+        run_code 1 medvl-train -m model --data tokens.jsonl $most -o run
+        [[ $stderr = *effusion*'room for 8 (max_position_embeddings)'* ]]
+    done
+    [ ! -e run ]
+}
+
 # Put four bytes into model.safetensors, OFFSET from its end.
 poke() { # OFFSET BYTES
     local size
@@ -515,6 +551,11 @@ kill_before_a_step() { # RUN OPTION...
     jq -c 'del(.images[].regions)' pictures.jsonl >plain.jsonl
     run_code 1 medvl-train -m model --data plain.jsonl --objective dense -o x
     [[ $stderr = *'no labelled'* ]]
+    run_code 1 "${dense[@]}" --eval plain.jsonl --best eval_accuracy -o x
+    [[ $stderr = *'--best eval_accuracy: '*'no labelled regions'* ]]
+    run_code 1 "${dense[@]}" --dense-label 0 --eval pictures.jsonl \
+        --best eval_accuracy -o x
+    [[ $stderr = *'--best eval_accuracy: '*'no labelled regions'* ]]
     sed 's/"at 0 0"/"elsewhere"/' pictures.jsonl >other.jsonl
     run_code 1 "${dense[@]}" --eval other.jsonl -o run
     [[ $stderr = *evaluation*elsewhere* ]]
