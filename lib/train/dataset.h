@@ -24,7 +24,7 @@ struct medvl_dataset_options {
     int64_t limit;    /* tokens (dense: patches) of one record */
     /* Tokens that the model has room for; 0: any.  Dense: not looked at. */
     int64_t positions;
-    int32_t vocab;    /* ids must be below */
+    int32_t vocab; /* ids must be below */
     int32_t image_token;
 
     /* Weight records by the inverse frequency of this field's values, so

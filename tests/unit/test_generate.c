@@ -5,7 +5,7 @@
 #include "tests/unit/check.h"
 
 #include "lib/model/sampler.h"
-#include "lib/run/generate.h"
+#include "lib/run/generate_answer.h"
 #include "lib/run/merge.h"
 #include "lib/stage/tokenize.h"
 #include "lib/tensor/safetensors.h"
@@ -219,11 +219,44 @@ static void choices_of_a_chat_are_sums_of_the_turns_tokens(void **state)
     CHECK_CLOSE(got.b, turn_sum("no"), 1e-4);
 }
 
+static void an_answer_ends_before_the_earliest_stop_text(void **state)
+{
+    static const char *const STOPS[][3] = {
+        {"seen", "sio", "lungs"}, {"sio", "seen", "is"}, {"is", "sio", "no!"}};
+    struct medvl_tokenizer *tok;
+    struct medvl_encoder *encoder;
+    struct medvl_tokens ids = {0};
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_tokenizer_open(&tok, model, &err), &err);
+    CHECK_OK(medvl_encoder_new(&encoder, tok, &err), &err);
+    CHECK_OK(medvl_encoder_encode(encoder, &ids,
+                                  medvl_span("no effusion is seen"), NULL, 0,
+                                  0, &err),
+             &err);
+    for (size_t i = 0; i < sizeof(STOPS) / sizeof(*STOPS); i++) {
+        const struct medvl_generate_options options = {.stop = STOPS[i],
+                                                       .stop_count = 3};
+
+        assert_int_equal(medvl_answer_text(&text, &options, tok, ids.ids,
+                                           (int64_t)ids.count, &err),
+                         1);
+        assert_string_equal(text.data, "no effu");
+    }
+    medvl_text_release(&text);
+    medvl_tokens_release(&ids);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices_after_a_prompt_are_sums_of_their_tokens),
         cmocka_unit_test(choices_of_a_chat_are_sums_of_the_turns_tokens),
+        cmocka_unit_test(an_answer_ends_before_the_earliest_stop_text),
     };
 
     return cmocka_run_group_tests(tests, make_model, remove_model);

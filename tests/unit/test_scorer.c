@@ -288,9 +288,53 @@ static void many_choices_take_several_passes(void **state)
         choices[c] = pair;
         counts[c] = 3;
     }
-    subject_open(&s, 16);
+    /* Few prompts: pages bound a pass; many: its 256 slots of choices. */
+    for (int prompts = 16; prompts <= 256; prompts += 240) {
+        subject_open(&s, prompts);
+        passes_watch(s.dev);
+        CHECK_OK(medvl_scorer_run(s.scorer, &question, 1, &s.err), &s.err);
+        assert_int_equal(passes_taken(s.model), prompts == 16 ? 10 : 4);
+        for (int c = 1; c < MANY; c++)
+            assert_memory_equal(&sums[c], &sums[0], sizeof(sums[0]));
+        subject_release(&s);
+    }
+}
+
+/* The prompt leaves one place on its page, so two more tokens of a choice
+ * are on a copy of it and on the next. */
+static void a_choice_across_a_page_takes_two_pages(void **state)
+{
+    enum { FEW = 9,
+           PROMPT = MEDVL_KV_PAGE - 1 };
+    static int32_t ids[PROMPT];
+    static const int32_t own[] = {5, 6, 7};
+    const int32_t *choices[FEW];
+    int64_t counts[FEW];
+    double sums[FEW];
+    const struct medvl_question question = {
+        .ids = ids,
+        .count = PROMPT,
+        .choices = choices,
+        .choice_counts = counts,
+        .choice_count = FEW,
+        .sums = sums,
+    };
+    struct subject s;
+
+    (void)state;
+    for (int c = 0; c < FEW; c++) {
+        choices[c] = own;
+        counts[c] = 3;
+    }
+    subject_open(&s, 1);
+    s.model->config.decoder.max_positions = 2 * MEDVL_KV_PAGE;
+    medvl_scorer_free(s.scorer);
+    CHECK_OK(medvl_scorer_open(&s.scorer, s.model, s.dev, 1, &s.err), &s.err);
+    passes_watch(s.dev);
     CHECK_OK(medvl_scorer_run(s.scorer, &question, 1, &s.err), &s.err);
-    for (int c = 1; c < MANY; c++)
+    /* Six pages: the prompt's, and two choices' at a time in the others. */
+    assert_int_equal(passes_taken(s.model), 1 + (FEW + 1) / 2);
+    for (int c = 1; c < FEW; c++)
         assert_memory_equal(&sums[c], &sums[0], sizeof(sums[0]));
     subject_release(&s);
 }
@@ -370,6 +414,7 @@ int main(void)
         cmocka_unit_test(prompts_share_a_pass_and_choices_another),
         cmocka_unit_test(choices_wait_for_pages_and_tokens),
         cmocka_unit_test(many_choices_take_several_passes),
+        cmocka_unit_test(a_choice_across_a_page_takes_two_pages),
         cmocka_unit_test(a_bad_question_is_an_error_that_says_why),
         cmocka_unit_test(there_are_scores_or_no_memory),
     };
