@@ -3,6 +3,7 @@
  *
  * See man/medvl-generate.1.  All the work is in lib/run/generate.c.
  */
+#include <math.h>
 #include <string.h>
 
 #include "cmd/cli.h"
@@ -36,6 +37,41 @@ static const struct cli_option OPTIONS[] = {
     CLI_END,
 };
 
+/* What shapes a generated answer says nothing of a choice. */
+static void check_choices(struct cli *cli)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } rows[] = {
+        {"temperature", opt.temperature >= 0},
+        {"top-k", opt.top_k != 0},
+        {"top-p", opt.top_p >= 0},
+        {"repetition-penalty", opt.repetition >= 0},
+        {"max-tokens", opt.max_tokens >= 0},
+        {"samples", opt.samples != 0},
+        {"stop", stop.count != 0},
+        {"logprobs", opt.logprobs},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (opt.choices && rows[i].given)
+            cli_misuse(cli, "--%s does not go with --choices", rows[i].name);
+}
+
+static void check_files(struct cli *cli)
+{
+    const struct medvl_loop_file logits = {"logits", opt.logits, ".tmp"};
+    const struct medvl_loop_file output = {
+        "output", cli->output ? cli->output : "-", ".part"};
+    const struct medvl_loop_file rejects = {"rejects", cli->rejects, ".tmp"};
+    struct medvl_error err = {0};
+
+    if (medvl_loop_files_apart(&output, &logits, &err) < 0 ||
+        medvl_loop_files_apart(&rejects, &logits, &err) < 0)
+        cli_misuse(cli, "%s", err.text);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
@@ -47,8 +83,15 @@ int main(int argc, char **argv)
                CLI_HAS_PART | CLI_HAS_OUTPUT,
     };
 
-    opt.max_tokens = 256;
+    /* Below 0: not given. */
+    opt.max_tokens = -1;
+    opt.temperature = opt.top_p = opt.repetition = -1;
     cli_parse(&cli, argc, argv);
+    check_choices(&cli);
+    opt.max_tokens = opt.max_tokens < 0 ? 256 : opt.max_tokens;
+    opt.temperature = fmax(opt.temperature, 0);
+    opt.top_p = fmax(opt.top_p, 0);
+    opt.repetition = fmax(opt.repetition, 0);
     if (opt.normalize && !opt.choices)
         cli_misuse(&cli, "--normalize goes with --choices");
     if (opt.logits && (opt.choices || opt.samples > 1))
@@ -57,6 +100,7 @@ int main(int argc, char **argv)
         cli_misuse(&cli, "--resume goes with -o FILE");
     if (resume && opt.logits)
         cli_misuse(&cli, "--resume does not go with --logits");
+    check_files(&cli);
     cli.resume = resume;
     opt.stop = stop.items;
     opt.stop_count = stop.count;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cmd/cli.h"
-#include "lib/base/file.h"
 #include "lib/stage/baseline.h"
 #include "lib/stage/score.h"
 
@@ -84,6 +83,43 @@ static int print_table(struct cli *cli)
     return rc;
 }
 
+/* What measures says nothing of a prediction that is made. */
+static void check_predict(struct cli *cli)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } rows[] = {
+        {"metrics", opt.metrics != NULL},
+        {"normalize", opt.normalize != NULL},
+        {"positive", opt.positive != NULL},
+        {"reference", opt.reference != NULL},
+        {"per-record", opt.per_record != NULL},
+        {"table", table},
+        {"group", opt.group != NULL},
+        {"resamples", opt.resamples != 0},
+        {"box-scale", opt.box_scale != 0},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].given)
+            cli_misuse(cli, "--%s does not go with --predict", rows[i].name);
+}
+
+static void check_files(struct cli *cli)
+{
+    const struct medvl_loop_file scored = {"records of --per-record",
+                                           opt.per_record, ".tmp"};
+    const struct medvl_loop_file output = {
+        "output", cli->output ? cli->output : "-", ".tmp"};
+    const struct medvl_loop_file rejects = {"rejects", cli->rejects, ".tmp"};
+    struct medvl_error err = {0};
+
+    if (medvl_loop_files_apart(&output, &scored, &err) < 0 ||
+        medvl_loop_files_apart(&rejects, &scored, &err) < 0)
+        cli_misuse(cli, "%s", err.text);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
@@ -99,6 +135,10 @@ int main(int argc, char **argv)
     opt.wants = &cli.wants;
     opt.warn = warn;
     opt.arg = &cli;
+    if (from && !predict)
+        cli_misuse(&cli, "--from goes with --predict");
+    if (predict)
+        check_predict(&cli);
     if (predict && !from)
         cli_misuse(&cli, "--predict: what to learn from? (--from FILE)");
     if (predict)
@@ -107,9 +147,7 @@ int main(int argc, char **argv)
         cli_misuse(&cli, "--table: which files? (NAME=FILE ...)");
     if (table && opt.per_record)
         cli_misuse(&cli, "--per-record: not with --table");
-    if (opt.per_record && cli.output &&
-        medvl_path_same(opt.per_record, cli.output))
-        cli_misuse(&cli, "--per-record and --output name one file");
+    check_files(&cli);
     if (table)
         return print_table(&cli);
     return cli_sink(&cli, &medvl_score_sink, &opt);

@@ -171,6 +171,62 @@ static int stage_open(void **stage, const void *options,
     return MEDVL_OK;
 }
 
+static bool says_texts(const struct stage *s)
+{
+    return s->reader.tok && s->o.max_tokens > 0;
+}
+
+/* Who said what stands in the part: this model, with these options? */
+static int check_author(const struct stage *s, struct medvl_span entry,
+                        struct medvl_error *err)
+{
+    struct medvl_json_view view = {0};
+    struct medvl_text author = {0}, options = {0};
+    int rc = medvl_json_view_object(&view, entry, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_json_unescape(&author, medvl_json_view_get(&view, "author"),
+                                 err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_unescape(
+            &options, medvl_json_view_get(&view, "options"), err);
+    if (rc == MEDVL_OK &&
+        !medvl_span_is(medvl_text_span(&author), s->author))
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the model %.*s said this: %s cannot go on with it",
+                        author.size > 200 ? 200 : (int)author.size,
+                        author.data, s->author);
+    if (rc == MEDVL_OK && !medvl_span_is(medvl_text_span(&options), s->hash))
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the options or the seed differ from this run's, "
+                        "which cannot go on with it");
+    medvl_text_release(&author);
+    medvl_text_release(&options);
+    medvl_json_view_release(&view);
+    return rc;
+}
+
+/* Without texts there is no author; what stands there is another's. */
+static int stage_resume(void *stage, const struct medvl_record *done,
+                        struct medvl_error *err)
+{
+    const struct stage *s = stage;
+    const struct medvl_span provenance =
+        medvl_record_get(done, "provenance");
+    struct medvl_json_view view = {0};
+    int rc;
+
+    if (!says_texts(s) && !s->o.choices)
+        return MEDVL_OK;
+    rc = provenance.size
+             ? medvl_json_view_object(&view, provenance, err)
+             : medvl_fail(err, MEDVL_EFORMAT, "missing");
+    if (rc == MEDVL_OK)
+        rc = check_author(s, medvl_json_view_get(&view, "prediction"), err);
+    medvl_json_view_release(&view);
+    return rc == MEDVL_EFORMAT ? medvl_context(err, "\"provenance\"") : rc;
+}
+
 static int64_t stage_window(void *stage)
 {
     const struct stage *s = stage;
@@ -348,7 +404,7 @@ static int set_answer(struct job *job, const struct medvl_prompt *prompts,
                       struct medvl_error *err)
 {
     const struct stage *s = job->stage;
-    const bool texts = s->reader.tok && s->o.max_tokens > 0;
+    const bool texts = says_texts(s);
     int rc = check_answer(job, prompts, done, err);
 
     if (rc == MEDVL_OK)
@@ -455,13 +511,11 @@ static int stage_records(void *stage, struct medvl_record *records,
     return rc;
 }
 
-static int stage_finish(void *stage, struct medvl_out *out,
-                        struct medvl_error *err)
+static int stage_publish(void *stage, struct medvl_error *err)
 {
     struct stage *s = stage;
     int rc = MEDVL_OK;
 
-    (void)out;
     if (s->logits) {
         rc = medvl_safetensors_writer_close(s->logits, err);
         s->logits = NULL;
@@ -471,9 +525,10 @@ static int stage_finish(void *stage, struct medvl_out *out,
 
 const struct medvl_batch medvl_generate_batch = {
     .open = stage_open,
+    .resume = stage_resume,
     .window = stage_window,
     .records = stage_records,
-    .finish = stage_finish,
+    .publish = stage_publish,
     .free = stage_free,
     .keeps_part = true,
 };

@@ -31,6 +31,7 @@
 #define CHUNKS       8           /* per thread and round */
 #define MAX_RECORD   (64 << 20)
 #define WINDOW_USUAL 64
+#define WINDOW_BYTES (64 << 20) /* no line more once it has these */
 
 /* ---- messages and rejects -------------------------------------------- */
 
@@ -327,32 +328,45 @@ static int is_temporary_of(bool *is, const char *name, const char *tail,
     return rc;
 }
 
+static bool is_stdout(const struct medvl_loop_file *file)
+{
+    return strcmp(file->path, "-") == 0;
+}
+
+int medvl_loop_files_apart(const struct medvl_loop_file *a,
+                           const struct medvl_loop_file *b,
+                           struct medvl_error *err)
+{
+    bool same, named;
+    int rc = MEDVL_OK;
+
+    if (!a->path || !b->path)
+        return MEDVL_OK;
+    named = !is_stdout(a) && !is_stdout(b);
+    same = (is_stdout(a) && is_stdout(b)) ||
+           medvl_path_same(is_stdout(a) ? "/dev/stdout" : a->path,
+                           is_stdout(b) ? "/dev/stdout" : b->path);
+    if (!same && named)
+        rc = is_temporary_of(&same, a->path, a->suffix, b->path, err);
+    if (rc == MEDVL_OK && !same && named)
+        rc = is_temporary_of(&same, b->path, b->suffix, a->path, err);
+    if (rc == MEDVL_OK && same)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the %s (%s) and the %s (%s) would be one file",
+                        a->what, is_stdout(a) ? "stdout" : a->path, b->what,
+                        is_stdout(b) ? "stdout" : b->path);
+    return rc;
+}
+
 int medvl_loop_apart(const char *output, const char *suffix,
                      const char *rejects, struct medvl_error *err)
 {
-    const char *const names[2] = {output && strcmp(output, "-") ? output
-                                                                : NULL,
-                                  rejects && strcmp(rejects, "-") ? rejects
-                                                                  : NULL};
-    bool same;
-    int rc = MEDVL_OK;
+    const struct medvl_loop_file files[2] = {
+        {"output", output ? output : "-", suffix},
+        {"rejects", rejects, ".tmp"},
+    };
 
-    if (!rejects)
-        return MEDVL_OK;
-    same = (!names[0] && !names[1]) ||
-           medvl_path_same(names[0] ? names[0] : "/dev/stdout",
-                           names[1] ? names[1] : "/dev/stdout");
-    if (!same && names[0] && names[1])
-        rc = is_temporary_of(&same, names[0], suffix, names[1], err);
-    if (rc == MEDVL_OK && !same && names[0] && names[1])
-        rc = is_temporary_of(&same, names[1], ".tmp", names[0], err);
-    if (rc == MEDVL_OK && same)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "the output (%s) and the rejects (%s) would be one "
-                        "file",
-                        names[0] ? names[0] : "stdout",
-                        names[1] ? names[1] : "stdout");
-    return rc;
+    return medvl_loop_files_apart(&files[0], &files[1], err);
 }
 
 static int run_open(struct run *run, const struct medvl_loop_options *loop,
@@ -866,6 +880,8 @@ static int id_find(struct id_slot **out, struct id_set *set,
 
 /* The records that FILE.part holds and the input has yet to show. */
 struct done {
+    const struct medvl_batch *batch;
+    void *stage;
     struct id_set ids;
     struct medvl_text id; /* scratch */
     int64_t left;
@@ -903,10 +919,13 @@ static int keep_done(void *arg, struct medvl_record *record,
         return medvl_context(err, "what is done is known by its id");
     slot->count++;
     done->left++;
-    return MEDVL_OK;
+    return done->batch->resume
+               ? done->batch->resume(done->stage, record, err)
+               : MEDVL_OK;
 }
 
-static int done_open(struct done *done, const struct medvl_batch *batch,
+static int done_open(struct done *done, void *stage,
+                     const struct medvl_batch *batch,
                      const struct medvl_loop_options *loop,
                      struct medvl_error *err)
 {
@@ -915,6 +934,8 @@ static int done_open(struct done *done, const struct medvl_batch *batch,
     struct medvl_text part = {0};
     int rc;
 
+    done->batch = batch;
+    done->stage = stage;
     if (!loop->resume)
         return MEDVL_OK;
     if (!batch->keeps_part || !output || !strcmp(output, "-"))
@@ -1015,8 +1036,9 @@ static int window_room(struct window *w, struct medvl_error *err)
 }
 
 /*
- * Take up to `want` lines: 1 when there may be more, 0 at the end, or an
- * error; what was taken before that is in the window all the same.
+ * Take up to `want` lines, fewer where they are long: 1 when there may be
+ * more, 0 at the end, or an error; what was taken before that is in the
+ * window all the same.
  */
 static int window_fill(struct window *w, struct run *run, struct lines *lines,
                        int64_t want, struct medvl_error *err)
@@ -1026,7 +1048,8 @@ static int window_fill(struct window *w, struct run *run, struct lines *lines,
 
     w->count = 0;
     medvl_text_clear(&w->bytes);
-    while (rc > 0 && (int64_t)w->count < want) {
+    while (rc > 0 && (int64_t)w->count < want &&
+           w->bytes.size < WINDOW_BYTES) {
         struct medvl_record *record;
         struct medvl_span line;
 
@@ -1178,10 +1201,10 @@ int medvl_loop_batch(const struct medvl_batch *batch, const void *options,
     b.out.keep_going = loop->keep_going;
     if (batch->open)
         b.stage = NULL;
-    rc = done_open(&b.done, batch, loop, &own);
-    if (rc == MEDVL_OK && batch->open) {
+    if (batch->open)
         rc = batch->open(&b.stage, options, loop->pool, &own);
-    }
+    if (rc == MEDVL_OK)
+        rc = done_open(&b.done, b.stage, batch, loop, &own);
     if (rc == MEDVL_OK)
         rc = run_open(&b.run, loop, batch->keeps_part ? ".part" : ".tmp",
                       &own);

@@ -53,9 +53,20 @@ struct medvl_loop_options {
 };
 
 /*
- * MEDVL_EARG, naming both, when records and rejects would end up in one
- * file: by two names, through links, or because one is the other's
- * temporary name.
+ * MEDVL_EARG, naming both, when two outputs would end up in one file: by
+ * two names, through links, or because one is the other's temporary name.
+ */
+struct medvl_loop_file {
+    const char *what;   /* "output" */
+    const char *path;   /* "-": standard output; NULL: there is none */
+    const char *suffix; /* of its temporary name: ".tmp" or ".part" */
+};
+int medvl_loop_files_apart(const struct medvl_loop_file *a,
+                           const struct medvl_loop_file *b,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The same for a loop's records and rejects.
  *
  *   output    NULL or "-": standard output
  *   suffix    of its temporary name: ".tmp" or ".part"
@@ -107,7 +118,12 @@ struct medvl_map {
 struct medvl_batch {
     int (*open)(void **stage, const void *options, struct medvl_pool *pool,
                 struct medvl_error *err);
-    int64_t (*window)(void *stage); /* records wanted a call; NULL: 64 */
+    /* A record of a part that is gone on with: may it stay? */
+    int (*resume)(void *stage, const struct medvl_record *done,
+                  struct medvl_error *err);
+    /* Records wanted a call; NULL: 64.  Fewer come where their lines reach
+     * 64 MiB, so what a record gets must not hang on it. */
+    int64_t (*window)(void *stage);
     int (*records)(void *stage, struct medvl_record *records, int64_t count,
                    struct medvl_out *out, struct medvl_error *err);
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);

@@ -26,7 +26,8 @@ setup_file() {
 }
 
 gen() {
-    medvl-generate -m "$MODEL" --max-tokens 6 "$@"
+    [[ $* == *--choices* ]] || set -- --max-tokens 6 "$@"
+    medvl-generate -m "$MODEL" "$@"
 }
 
 @test "prediction, tokens, log-probability and author are added" {
@@ -409,6 +410,47 @@ cut_short() {
     run_code 1 gen -o out.zst --resume "$IN"
     run_code 2 gen --resume "$IN"
     run_code 2 gen --resume -o out --logits l.safetensors "$IN"
+}
+
+@test "--resume refuses a part of other options, seed or model" {
+    gen --temperature 0.9 -o whole "$IN"
+    head -5 whole >part
+    for other in '--temperature 0.8' '--temperature 0.9 --seed 1' \
+        '--temperature 0.9 --max-tokens 4'; do
+        cp part out.part
+        # shellcheck disable=SC2086 # options
+        run_code 1 gen $other -o out --resume "$IN"
+        [[ $stderr == *'out.part:1: r1: the options or the seed differ'* ]]
+        cmp part out.part
+    done
+    cp -r "$MODEL" another
+    run_code 1 gen -m another --temperature 0.9 -o out --resume "$IN"
+    [[ $stderr == *'out.part:1: r1: the model '*': another cannot go on'* ]]
+    jq -c 'del(.provenance)' part >out.part
+    run_code 1 gen --temperature 0.9 -o out --resume "$IN"
+    [[ $stderr == *'out.part:1: r1: "provenance": missing'* ]]
+    cp part out.part
+    gen --temperature 0.9 -o out --resume "$IN"
+    cmp whole out
+}
+
+@test "two outputs cannot be one file" {
+    for files in '--logits same -o same' '--logits o.part -o o' \
+        '--logits rj -k --rejects ./rj' '--logits /dev/stdout'; do
+        # shellcheck disable=SC2086 # options
+        run_code 2 gen --max-tokens 0 $files "$IN"
+        [[ $stderr == *' and the logits ('*') would be one file'* ]]
+    done
+    [ ! -e same ] && [ ! -e o.part ] && [ ! -e rj ]
+}
+
+@test "--choices goes alone" {
+    for other in '--temperature 0' '--top-k 3' '--top-p 0.5' '--samples 1' \
+        '--repetition-penalty 1' '--max-tokens 256' '--stop x' --logprobs; do
+        # shellcheck disable=SC2086 # options
+        run_code 2 medvl-generate -m "$MODEL" --choices $other "$IN"
+        [[ $stderr == *": ${other%% *} does not go with --choices"* ]]
+    done
 }
 
 @test "a failed run keeps its part, and --resume goes on with it" {

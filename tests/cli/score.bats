@@ -293,6 +293,32 @@ exact   kind=a b  3/2  1.000  0.500" ]
     [ -z "$stderr" ]
 }
 
+@test "two outputs cannot be one file" {
+    echo '{"id":"a","answer":"x","prediction":"x"}' >in
+    for files in '--per-record pp -k --rejects pp' '--per-record pp -o ./pp' \
+        '--per-record pp -o pp.tmp'; do
+        # shellcheck disable=SC2086 # options
+        run_code 2 medvl-score $files in
+        [[ $stderr == *'(pp'*') would be one file'* ||
+            $stderr == *'(./pp) and '*'(pp) would be one file'* ]]
+    done
+    [ ! -e pp ]
+}
+
+@test "options that do not go together are named" {
+    echo '{"id":"a","answer":"x","prediction":"x"}' >in
+    run_code 2 medvl-score --from in in
+    [[ $stderr == *'--from goes with --predict'* ]]
+    for other in '-m exact' '--normalize vqa' '--positive A' '--reference in' \
+        '--per-record pr' --table '--group a' '--resamples 5' \
+        '--box-scale 1'; do
+        # shellcheck disable=SC2086 # options
+        run_code 2 medvl-score --predict commonest --from in $other in
+        [[ $stderr == *' does not go with --predict'* ]]
+    done
+    [ ! -e pr ]
+}
+
 @test "bad input says where it is" {
     run_code 1 medvl-score </dev/null
     for bad in '{"id":"b","prediction":"x"}' '{"answer":"x","prediction":"x"}' \

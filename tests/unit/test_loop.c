@@ -412,6 +412,44 @@ static int take(void *stage, struct medvl_record *record,
     return medvl_out_reject(out, record, err);
 }
 
+static int add_window(void *stage, struct medvl_record *records,
+                      int64_t count, struct medvl_out *out,
+                      struct medvl_error *err)
+{
+    (void)records;
+    (void)out;
+    return medvl_text_printf((struct medvl_text *)stage, err, "%d ",
+                             (int)count);
+}
+
+/* Lines of 24 MiB: three reach the limit; short ones come 64 at once. */
+static void a_window_is_bounded_by_its_bytes(void **state)
+{
+    enum { LINE = 24 << 20 };
+    static const struct medvl_batch COUNT = {.records = add_window};
+    struct medvl_loop_options loop = options();
+    struct medvl_error err = {0};
+    struct medvl_text lines = {0}, counts = {0};
+
+    (void)state;
+    for (int i = 0; i < 70; i++) {
+        const size_t end = lines.size + LINE;
+
+        CHECK_OK(medvl_text_puts(&lines, "{\"a\":1", &err), &err);
+        if (i < 4) {
+            CHECK_OK(medvl_text_reserve(&lines, end, &err), &err);
+            memset(lines.data + lines.size, ' ', end - lines.size);
+            lines.size = end;
+        }
+        CHECK_OK(medvl_text_puts(&lines, "}\n", &err), &err);
+    }
+    write_input(lines.data);
+    CHECK_OK(medvl_loop_batch(&COUNT, &counts, &loop, NULL, &err), &err);
+    assert_string_equal(counts.data, "3 64 3 ");
+    medvl_text_release(&lines);
+    medvl_text_release(&counts);
+}
+
 static const struct medvl_sink SINK = {
     .record = take,
     .finish = say_end,
@@ -535,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup(a_batch_gets_windows_and_keeps_order, clean),
         cmocka_unit_test_setup(a_worker_that_was_half_made_is_freed, clean),
         cmocka_unit_test_setup(a_sink_wants_every_id_once, clean),
+        cmocka_unit_test_setup(a_window_is_bounded_by_its_bytes, clean),
         cmocka_unit_test_setup(a_sink_that_needs_records_refuses_none,
                                clean),
         cmocka_unit_test_setup(records_are_read_outside_a_loop_too, clean),
