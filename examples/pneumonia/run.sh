@@ -28,10 +28,10 @@ for split in train val test; do
     medvl-split --where split=$split asked.jsonl >$split.jsonl
 done
 
-# Fifteen versions of each training picture: shifted, turned, other contrast.
+# Thirty versions of each training picture: shifted, turned, other contrast.
 changes=shift=0.05,scale=0.05,rotate=5
 changes+=,contrast=0.15,brightness=0.1,gamma=0.1,noise=0.01
-medvl-image --augment "$changes" --copies 15 --seed "$seed" \
+medvl-image --augment "$changes" --copies 30 --seed "$seed" \
     --out augmented train.jsonl >many.jsonl
 
 # A vocabulary, and a fresh model that holds it.
