@@ -39,6 +39,7 @@ struct medvl_score {
     struct medvl_text text;
 
     const char *path;        /* of the first prediction */
+    const char *base;        /* the file whose ids are looked for */
     bool paths;              /* they come from several files */
     struct medvl_intern ids; /* seen */
     struct medvl_score_rows rows;
@@ -86,7 +87,7 @@ static const char *predictions(const struct medvl_score *s)
     return s->paths || !s->path ? "the predictions" : s->path;
 }
 
-/* `record` is the prediction; NULL: it is missing. */
+/* `record` is the prediction, NULL where there is none at hand. */
 static void complain(struct medvl_score *s, enum medvl_score_trouble kind,
                      const struct medvl_record *record, struct medvl_span id)
 {
@@ -97,11 +98,14 @@ static void complain(struct medvl_score *s, enum medvl_score_trouble kind,
         return;
     if (kind == MEDVL_SCORE_MISSING)
         snprintf(text, sizeof(text), "%s: %.*s: missing from %s",
-                 s->o->reference, size, id.data, predictions(s));
+                 s->base, size, id.data, predictions(s));
+    else if (kind == MEDVL_SCORE_EXTRA && !record)
+        snprintf(text, sizeof(text), "%s: %.*s: extra, %s lacks it",
+                 predictions(s), size, id.data, s->base);
     else if (kind == MEDVL_SCORE_EXTRA)
         snprintf(text, sizeof(text),
                  "%s:%" PRId64 ": %.*s: extra, %s lacks it", record->path,
-                 record->line, size, id.data, s->o->reference);
+                 record->line, size, id.data, s->base);
     else
         snprintf(text, sizeof(text),
                  "%s:%" PRId64 ": %.*s: another record has this id",
@@ -109,9 +113,11 @@ static void complain(struct medvl_score *s, enum medvl_score_trouble kind,
     s->o->warn(s->o->arg, text);
 }
 
-static void complain_rest(const struct medvl_score *s)
+/* Of the kinds before `end`. */
+static void complain_rest(const struct medvl_score *s,
+                          enum medvl_score_trouble end)
 {
-    for (int k = 0; k < MEDVL_SCORE_TROUBLES && s->o->warn; k++) {
+    for (int k = 0; k < (int)end && s->o->warn; k++) {
         const int64_t count = s->summary.trouble[k];
         char text[64];
 
@@ -402,6 +408,7 @@ static int score_new(struct medvl_score **out,
     if (!s)
         return medvl_no_memory(err);
     s->o = options;
+    s->base = options->reference;
     rc = medvl_score_metrics_parse(&s->metrics, options, err);
     if (rc == MEDVL_OK)
         rc = medvl_fields_parse(&s->by, options->by, err);
@@ -435,7 +442,7 @@ static int conclude(struct medvl_score *s, struct medvl_error *err)
                                   resamples < 0 ? 0 : resamples,
                                   (uint64_t)s->o->seed, err);
     if (rc == MEDVL_OK)
-        complain_rest(s);
+        complain_rest(s, MEDVL_SCORE_TROUBLES);
     return rc;
 }
 
@@ -560,4 +567,23 @@ const struct medvl_score_summary *
 medvl_score_summary(const struct medvl_score *score)
 {
     return &score->summary;
+}
+
+void medvl_score_compare(struct medvl_score *score,
+                         const struct medvl_score *first)
+{
+    score->base = predictions(first);
+    for (int64_t i = 0; i < first->ids.count; i++) {
+        const struct medvl_span id = medvl_intern_text(&first->ids, i);
+
+        if (medvl_intern_find(&score->ids, id) < 0)
+            complain(score, MEDVL_SCORE_MISSING, NULL, id);
+    }
+    for (int64_t i = 0; i < score->ids.count; i++) {
+        const struct medvl_span id = medvl_intern_text(&score->ids, i);
+
+        if (medvl_intern_find(&first->ids, id) < 0)
+            complain(score, MEDVL_SCORE_EXTRA, NULL, id);
+    }
+    complain_rest(score, MEDVL_SCORE_DOUBLE);
 }

@@ -119,8 +119,16 @@ const struct medvl_score_summary *
 medvl_score_summary(const struct medvl_score *score);
 
 /*
+ * Count and report the ids that `first` has and `score` lacks as missing,
+ * and the other way round as extra.  For scores without a reference.
+ */
+void medvl_score_compare(struct medvl_score *score,
+                         const struct medvl_score *first);
+
+/*
  * Score several files alike and lay the metrics side by side as a table
- * for people, appended to `out`.
+ * for people, appended to `out`.  Without a reference the ids of each file
+ * are compared with the first's.
  *
  *   names   heads of the columns, one a file
  */

@@ -254,6 +254,8 @@ int medvl_score_table(struct medvl_text *out, const char *const *names,
         return medvl_no_memory(err);
     for (int i = 0; i < count && rc == MEDVL_OK; i++)
         rc = medvl_score_file(&scores[i], files[i], options, err);
+    for (int i = 1; i < count && rc == MEDVL_OK && !options->reference; i++)
+        medvl_score_compare(scores[i], scores[0]);
     if (rc == MEDVL_OK && count)
         rc = make_table(out, scores, names, count, err);
     for (int i = 0; i < count; i++)

@@ -268,7 +268,18 @@ END
         model=a.jsonl b=b.jsonl
     [ "$output" = "metric  records   n    model  b
 exact   all       3/2  1.000  0.500
-exact   kind=a b  3/2  1.000  0.500" ]
+exact   kind=a b  3/2  1.000  0.500
+b: 1 missing" ]
+    [ "$stderr" = \
+        'medvl-score: warning: a.jsonl: 3: missing from b.jsonl' ]
+    run_ok medvl-score -m exact --resamples -1 --table b=b.jsonl a=a.jsonl
+    [[ $output == *$'\na: 1 extra' ]]
+    [[ $stderr == *'a.jsonl: 3: extra, b.jsonl lacks it' ]]
+    seq 30 | sed 's/.*/{"id":"x&","answer":"x","prediction":"x"}/' >c.jsonl
+    run_ok medvl-score -m exact --resamples -1 --table a=a.jsonl c=c.jsonl
+    [[ $output == *$'\nc: 3 missing\nc: 30 extra' ]]
+    [[ $stderr == *'extra: 10 more' ]]
+    [ "$(wc -l <<<"$stderr")" -eq 24 ]
     run_ok medvl-score -m iou --reference a.jsonl --table b=b.jsonl
     [[ $output == *'iou     all      0  -'*'b: 1 missing'* ]]
     run_code 1 medvl-score --table x=none
