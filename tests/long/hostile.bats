@@ -215,10 +215,11 @@ volume_refused() {
 }
 
 @test "NIfTI: the largest volume that is taken" {
-    { nifti 512 512 768 4 16 && zeros $((400 << 20)); } |
+    { nifti 512 512 768 4 16 && printf abcdefgh && zeros $((400 << 20)); } |
         head -c $((352 + 2 * 512 * 512 * 768)) >large.nii
     small 0 medvl-import --window p1,p99 --slices 0-1 --out px nifti large.nii
-    { nifti 768 512 512 256 8 && zeros $((768 * 512 * 512)); } >signed.nii
+    { nifti 768 512 512 256 8 && printf abcdefgh &&
+        zeros $((768 * 512 * 512 - 8)); } >signed.nii
     small 0 medvl-import --window p1,p99 --slices 0-1 --out px nifti signed.nii
 }
 
