@@ -132,20 +132,28 @@ static int order_labels(const char ***out, struct medvl_import *im,
     return labels ? MEDVL_OK : medvl_no_memory(err);
 }
 
+/* What readers of layouts are told, and where their records go. */
+static struct medvl_layout_job layout_job(struct medvl_import *im)
+{
+    const struct medvl_import_options *o = im->options;
+
+    return (struct medvl_layout_job){.images = o->images,
+                                     .out = o->out,
+                                     .root = o->root,
+                                     .split = o->split,
+                                     .source = o->source,
+                                     .license = o->license,
+                                     .put = medvl_import_put,
+                                     .bad = medvl_import_set_aside,
+                                     .arg = im};
+}
+
 static int run_layout(struct medvl_import *im,
                       const struct medvl_layout *layout,
                       struct medvl_error *err)
 {
     const struct medvl_import_options *o = im->options;
-    struct medvl_layout_job job = {.images = o->images,
-                                   .out = o->out,
-                                   .root = o->root,
-                                   .split = o->split,
-                                   .source = o->source,
-                                   .license = o->license,
-                                   .put = medvl_import_put,
-                                   .bad = medvl_import_set_aside,
-                                   .arg = im};
+    struct medvl_layout_job job = layout_job(im);
     const char **labels = NULL;
     int rc = order_labels(&labels, im, err);
 
@@ -197,13 +205,7 @@ static int report_passed(const struct medvl_import *im, int64_t passed,
 static int run_dicom(struct medvl_import *im, struct medvl_error *err)
 {
     const struct medvl_import_options *o = im->options;
-    const struct medvl_layout_job layout = {.root = o->root,
-                                            .split = o->split,
-                                            .source = o->source,
-                                            .license = o->license,
-                                            .put = medvl_import_put,
-                                            .bad = medvl_import_set_aside,
-                                            .arg = im};
+    const struct medvl_layout_job layout = layout_job(im);
     struct medvl_series_job job = {.paths = o->paths,
                                    .path_count = o->path_count,
                                    .ask = o->ask,
