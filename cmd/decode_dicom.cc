@@ -156,7 +156,6 @@ const DcmTagKey keys[] = {
     DCM_VOILUTFunction,
     DCM_RescaleSlope,
     DCM_RescaleIntercept,
-    DCM_RescaleType,
     DCM_PresentationLUTShape,
     DCM_Units,
     DCM_ScanningSequence,
@@ -181,23 +180,10 @@ const DcmTagKey palette_keys[] = {
 
 const DcmTagKey lut_keys[] = {DCM_LUTDescriptor, DCM_LUTData};
 
-const DcmTagKey code_keys[] = {DCM_CodeValue, DCM_CodingSchemeDesignator,
-                               DCM_CodeMeaning};
-
-struct sequence {
-    DcmTagKey key;
-    const DcmTagKey *keys;
-    size_t count;
-};
-
 #define KEYS(list) list, sizeof(list) / sizeof(list[0])
 
-const struct sequence sequences[] = {
-    {DCM_ModalityLUTSequence, KEYS(lut_keys)},
-    {DCM_VOILUTSequence, KEYS(lut_keys)},
-    {DCM_AnatomicRegionSequence, KEYS(code_keys)},
-    {DCM_ViewCodeSequence, KEYS(code_keys)},
-};
+const DcmTagKey table_keys[] = {DCM_ModalityLUTSequence,
+                                DCM_VOILUTSequence};
 
 /* Of shared and per-frame groups of enhanced images. */
 const DcmTagKey group_keys[] = {
@@ -211,7 +197,6 @@ const DcmTagKey group_keys[] = {
     DCM_VOILUTFunction,
     DCM_RescaleSlope,
     DCM_RescaleIntercept,
-    DCM_RescaleType,
     DCM_FrameLaterality,
 };
 
@@ -281,8 +266,21 @@ void put_text(struct medvl_json_writer *w, const char *name,
     medvl_json_put_string(w, name, medvl_span(clean.c_str()));
 }
 
+/*
+ * May the text leave?  A code is 16 capitals, digits, spaces and lines at
+ * most, whatever a file puts in its place; UIDs and PatientID go as they are
+ * to where they become pseudonyms.
+ */
+bool may_leave(const OFString &text, DcmEVR vr)
+{
+    return (vr != EVR_CS && vr != EVR_AS) ||
+           (text.length() <= 16 &&
+            strspn(text.c_str(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") ==
+                text.length());
+}
+
 void put_values(struct medvl_json_writer *w, const char *name,
-                DcmElement *element, DcmEVR vr)
+                DcmElement *element, DcmEVR vr, DcmEVR proper)
 {
     const unsigned long count = element->getVM();
     OFString text;
@@ -295,7 +293,10 @@ void put_values(struct medvl_json_writer *w, const char *name,
                                   number_of(element, i, vr));
         } else {
             (void)element->getOFString(text, i);
-            put_text(w, count > 1 ? nullptr : name, text);
+            if (may_leave(text, proper))
+                put_text(w, count > 1 ? nullptr : name, text);
+            else
+                medvl_json_put_null(w, count > 1 ? nullptr : name);
         }
     if (count > 1)
         medvl_json_end(w);
@@ -316,22 +317,22 @@ void put_tags(struct medvl_json_writer *w, DcmItem *item,
         if (vr == EVR_OW || vr == EVR_OB || vr == EVR_lt)
             put_words(w, tag.getTagName(), element);
         else
-            put_values(w, tag.getTagName(), element, vr);
+            put_values(w, tag.getTagName(), element, vr, tag.getEVR());
     }
 }
 
-void put_sequence(struct medvl_json_writer *w, DcmItem *item,
-                  const struct sequence &s)
+void put_tables(struct medvl_json_writer *w, DcmItem *item,
+                const DcmTagKey &key)
 {
     DcmSequenceOfItems *items = nullptr;
 
-    if (item->findAndGetSequence(s.key, items).bad() || !items ||
+    if (item->findAndGetSequence(key, items).bad() || !items ||
         items->card() == 0)
         return;
-    medvl_json_begin(w, DcmTag(s.key).getTagName(), '[');
+    medvl_json_begin(w, DcmTag(key).getTagName(), '[');
     for (unsigned long i = 0; i < items->card() && i < value_most; i++) {
         medvl_json_begin(w, nullptr, '{');
-        put_tags(w, items->getItem(i), s.keys, s.count);
+        put_tags(w, items->getItem(i), KEYS(lut_keys));
         medvl_json_end(w);
     }
     medvl_json_end(w);
@@ -812,8 +813,8 @@ void write_tags(struct medvl_text *tags, dicom *d)
     put_tags(&w, d->data, KEYS(keys));
     if (whole(d->data, DCM_SamplesPerPixel, 1) == 1)
         put_tags(&w, d->data, KEYS(palette_keys));
-    for (const auto &s : sequences)
-        put_sequence(&w, d->data, s);
+    for (const auto &key : table_keys)
+        put_tables(&w, d->data, key);
     put_functional_groups(&w, d->data);
     medvl_json_end(&w);
     if (medvl_json_write_end(&w, &err) < 0)

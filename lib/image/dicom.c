@@ -88,6 +88,16 @@ static bool identifies(const char *keyword)
     return false;
 }
 
+/* Of the classes only those of the standard are printed as they are. */
+static bool is_foreign_class(const char *keyword,
+                             const struct medvl_json *value)
+{
+    const char *uid = medvl_json_string(value);
+
+    return strcmp(keyword, "SOPClassUID") == 0 &&
+           (!uid || strncmp(uid, "1.2.840.10008.", 14) != 0);
+}
+
 static bool is_bulk(const char *keyword, const struct medvl_json *value)
 {
     return medvl_json_type(value) == MEDVL_JSON_OBJECT ||
@@ -104,7 +114,7 @@ void medvl_dicom_put_tags(struct medvl_json_writer *w,
          tag = medvl_json_next(tag)) {
         const char *keyword = medvl_json_name(tag);
 
-        if (identifies(keyword))
+        if (identifies(keyword) || is_foreign_class(keyword, tag))
             continue;
         medvl_text_clear(&text);
         if (is_bulk(keyword, tag))

@@ -78,6 +78,7 @@ static void put_names(struct medvl_text *out)
     word(out, 0x0008, 0x0090, "PN", HIDDEN);
     word(out, 0x0008, 0x1030, "LO", HIDDEN);
     element(out, 0x0008, 0x1140, "SQ", sequence.data, sequence.size);
+    element(out, 0x0008, 0x2218, "SQ", sequence.data, sequence.size);
     medvl_text_release(&item);
     medvl_text_release(&sequence);
 }
@@ -126,6 +127,8 @@ static void make(const struct made *m)
     small(&out, 0x0028, 0x0102, 15);
     small(&out, 0x0028, 0x0103, 0);
     word(&out, 0x0028, 0x0301, "CS", m->burned);
+    word(&out, 0x0028, 0x1054, "LO", HIDDEN);
+    word(&out, 0x0028, 0x1056, "LO", HIDDEN);
     word(&out, 0x6000, 0x0022, "LO", HIDDEN);
     element(&out, 0x7fe0, 0x0010, "OW", pixels, sizeof(pixels));
     snprintf(path, sizeof(path), "%s/%s", folder, m->name);
@@ -327,6 +330,40 @@ static void nothing_that_identifies_gets_out(void **state)
     release(&g);
 }
 
+/* Where a code belongs, and in the tags that medvl-inspect prints. */
+static void names_in_the_place_of_codes_stay_inside(void **state)
+{
+    static const struct made ONE = {
+        "x", HIDDEN, "4711", "1.2.276.1", "1.2.276.2", "1", "1", NULL, NULL,
+        HIDDEN, HIDDEN, HIDDEN, HIDDEN};
+    struct medvl_text text = {0};
+    struct medvl_json_writer w = {.out = &text};
+    struct medvl_dicom dicom;
+    char path[600];
+    struct found f;
+
+    (void)state;
+    make(&ONE);
+    read_all(&f, NULL);
+    assert_null(strstr(f.records.data, "Muster"));
+    snprintf(path, sizeof(path), "%s/x", folder);
+    CHECK_OK(medvl_dicom_file(&dicom, decoder, path, &err), &err);
+    assert_non_null(medvl_dicom_tag(&dicom, 0, "Modality"));
+    assert_null(memmem(dicom.file.tags.data, dicom.file.tags.size, "Muster",
+                       6));
+    medvl_json_begin(&w, NULL, '{');
+    medvl_dicom_put_tags(&w, &dicom);
+    medvl_json_end(&w);
+    CHECK_OK(medvl_json_write_end(&w, &err), &err);
+    CHECK_OK(medvl_text_putc(&text, '\0', &err), &err);
+    assert_null(strstr(text.data, "1.2.276"));
+    assert_null(strstr(text.data, "4711"));
+    assert_non_null(strstr(text.data, "1.2.840.10008.5.1.4.1.1.2"));
+    medvl_text_release(&text);
+    medvl_dicom_release(&dicom);
+    release(&f);
+}
+
 static void questions_have_the_tags_as_answers(void **state)
 {
     static const struct made ONE = {"x", "DX", "p", "1.1", "1.2", "1", "1",
@@ -405,6 +442,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(slices_are_ordered_by_their_place, clear),
         cmocka_unit_test_setup(nothing_that_identifies_gets_out, clear),
+        cmocka_unit_test_setup(names_in_the_place_of_codes_stay_inside,
+                               clear),
         cmocka_unit_test_setup(questions_have_the_tags_as_answers, clear),
         cmocka_unit_test_setup(burned_words_are_reported, clear),
         cmocka_unit_test_setup(what_is_no_picture_is_passed_over_or_set_aside,
