@@ -373,10 +373,19 @@ MEDVL_TF(do_unique)
 
 /* ---- in rows ---------------------------------------------------------- */
 
+/* What stands on the stack from `base` on becomes one list on it. */
+static int push_row(struct medvl_tv_heap *h, size_t base)
+{
+    struct medvl_tv row;
+    const int rc = medvl_tv_take(h, &row, TV_LIST, base);
+
+    return rc < 0 ? rc : medvl_tv_push(h, row);
+}
+
 MEDVL_TF(do_batch)
 {
     const size_t base = h->stack_size;
-    struct medvl_tv items, row;
+    struct medvl_tv items;
     int64_t width = 0;
     size_t inner;
     int rc = medvl_tf_int(h, &width, a->at[0], "batch: the count");
@@ -395,9 +404,7 @@ MEDVL_TF(do_batch)
                h->stack_size - inner < (size_t)width && rc == MEDVL_OK)
             rc = medvl_tv_push(h, *a->at[1]);
         if (rc == MEDVL_OK)
-            rc = medvl_tv_take(h, &row, TV_LIST, inner);
-        if (rc == MEDVL_OK)
-            rc = medvl_tv_push(h, row);
+            rc = push_row(h, inner);
     }
     return rc < 0 ? rc : medvl_tv_take(h, out, TV_LIST, base);
 }
@@ -405,7 +412,7 @@ MEDVL_TF(do_batch)
 MEDVL_TF(do_slice)
 {
     const size_t base = h->stack_size;
-    struct medvl_tv items, row;
+    struct medvl_tv items;
     int64_t rows = 0;
     size_t at = 0, each, more, inner;
     int rc = medvl_tf_int(h, &rows, a->at[0], "slice: the count");
@@ -428,9 +435,7 @@ MEDVL_TF(do_slice)
             more && r >= more)
             rc = medvl_tv_push(h, *a->at[1]);
         if (rc == MEDVL_OK)
-            rc = medvl_tv_take(h, &row, TV_LIST, inner);
-        if (rc == MEDVL_OK)
-            rc = medvl_tv_push(h, row);
+            rc = push_row(h, inner);
     }
     return rc < 0 ? rc : medvl_tv_take(h, out, TV_LIST, base);
 }
