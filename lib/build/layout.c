@@ -27,7 +27,7 @@
 /* ---- shared ----------------------------------------------------------- */
 
 /* The part of `path` below `root`, or all of it without a root. */
-static const char *below(const char *path, const char *root)
+const char *medvl_layout_below(const char *path, const char *root)
 {
     size_t size = root ? strlen(root) : 0;
 
@@ -83,7 +83,8 @@ int medvl_layout_image(struct medvl_json_writer *w, const char *path,
     if (rc == MEDVL_OK) {
         medvl_hash128_hex(hash, bytes.data, bytes.size);
         medvl_json_begin(w, NULL, '{');
-        medvl_json_put_string(w, "path", medvl_span(below(path, root)));
+        medvl_json_put_string(w, "path",
+                              medvl_span(medvl_layout_below(path, root)));
         medvl_json_put_int(w, "width", width);
         medvl_json_put_int(w, "height", height);
         medvl_json_put_string(w, "hash", medvl_span(hash));
@@ -821,7 +822,8 @@ static int one_picture(const struct medvl_layout_job *job, const char *path,
 
     medvl_text_clear(json);
     medvl_json_begin(&w, NULL, '{');
-    medvl_json_put_string(&w, "id", medvl_span(below(path, job->root)));
+    medvl_json_put_string(&w, "id",
+                          medvl_span(medvl_layout_below(path, job->root)));
     medvl_json_begin(&w, "images", '[');
     rc = medvl_layout_image(&w, path, job->root, err);
     if (rc < 0)

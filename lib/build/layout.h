@@ -62,6 +62,9 @@ struct medvl_npy {
 int medvl_npy_parse(struct medvl_npy *out, struct medvl_span bytes,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* `path` as records have it: without the folder `root` (or NULL). */
+const char *medvl_layout_below(const char *path, const char *root);
+
 /*
  * Append {"path", "width", "height", "hash"} for a picture file, without
  * the closing brace so that more can follow.

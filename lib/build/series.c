@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -285,14 +284,6 @@ static int read_dicom(struct reading *r, const char *path,
     return rc;
 }
 
-static bool has_name(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-
-    return dot && (strcasecmp(dot, ".dcm") == 0 ||
-                   strcasecmp(dot, ".dicom") == 0);
-}
-
 /* A file; one in a folder that is not DICOM is passed over. */
 static int read_file(struct reading *r, const char *path, bool named,
                      struct medvl_error *err)
@@ -301,7 +292,7 @@ static int read_file(struct reading *r, const char *path, bool named,
 
     medvl_text_clear(&r->file);
     rc = medvl_file_read(&r->file, path, MEDVL_SOURCE_MAX, err);
-    if (rc == MEDVL_OK && !named && !has_name(path) &&
+    if (rc == MEDVL_OK && !named && !medvl_dicom_is_name(path) &&
         !medvl_dicom_is(r->file.data, r->file.size)) {
         r->passed++;
         return MEDVL_OK;
@@ -456,15 +447,6 @@ static void put_text(struct medvl_json_writer *w, const char *name,
         medvl_json_put_string(w, name, medvl_span(value));
 }
 
-static const char *below(const char *path, const char *root)
-{
-    const size_t size = root ? strlen(root) : 0;
-
-    if (size && strncmp(path, root, size) == 0 && path[size] == '/')
-        return path + size + 1;
-    return path;
-}
-
 /* Where a picture stands. */
 struct place {
     int64_t number;  /* in the series, from 0 */
@@ -478,7 +460,7 @@ static void put_image(struct medvl_json_writer *w, const struct reading *r,
 {
     medvl_json_begin(w, "images", '[');
     medvl_json_begin(w, NULL, '{');
-    put_text(w, "path", below(s->path, r->job->layout->root));
+    put_text(w, "path", medvl_layout_below(s->path, r->job->layout->root));
     if (at->frame >= 0)
         medvl_json_put_int(w, "frame", at->frame);
     medvl_json_put_int(w, "width", s->width);

@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/mem.h"
 
@@ -19,6 +20,14 @@ bool medvl_dicom_is(const void *data, size_t size)
 {
     return size >= MAGIC_AT + 4 &&
            memcmp((const char *)data + MAGIC_AT, "DICM", 4) == 0;
+}
+
+bool medvl_dicom_is_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot && (strcasecmp(dot, ".dcm") == 0 ||
+                   strcasecmp(dot, ".dicom") == 0);
 }
 
 static int read_tags(struct medvl_dicom *out, struct medvl_error *err)

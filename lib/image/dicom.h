@@ -28,8 +28,9 @@ struct medvl_dicom {
     struct medvl_json *tags;
 };
 
-/* Has it the mark of a DICOM file? */
+/* Has it the mark of a DICOM file; has its name an end of DICOM's? */
 bool medvl_dicom_is(const void *data, size_t size);
+bool medvl_dicom_is_name(const char *path);
 
 /* As medvl_decoder_file and _bytes; the decoder holds the pixels. */
 int medvl_dicom_file(struct medvl_dicom *out, struct medvl_decoder *decoder,

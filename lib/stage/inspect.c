@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -174,15 +173,13 @@ int medvl_inspect_shards(const char *path, medvl_inspect_put *put, void *arg,
 
 bool medvl_inspect_is_dicom(const char *path)
 {
-    const char *dot = strrchr(path, '.');
     char head[132];
     FILE *file;
     size_t size;
 
     if (!medvl_file_exists(path) || medvl_folder_exists(path))
         return false;
-    if (dot && (strcasecmp(dot, ".dcm") == 0 ||
-                strcasecmp(dot, ".dicom") == 0))
+    if (medvl_dicom_is_name(path))
         return true;
     file = fopen(path, "rb");
     size = file ? fread(head, 1, sizeof(head), file) : 0;
