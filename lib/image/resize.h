@@ -2,7 +2,7 @@
  * Resizing that gives Pillow's bytes, and crop, pad and stretch as the
  * processors of transformers do them.  Pictures of 8 bits, 1 or 3 channels.
  *
- * Read next: region.h.
+ * Read next: blur.h.
  */
 #ifndef MEDVL_IMAGE_RESIZE_H
 #define MEDVL_IMAGE_RESIZE_H
