@@ -6,7 +6,7 @@
  * always applied.  Alpha is dropped, as Pillow's convert("RGB") and so the
  * processors of transformers do; it is never blended with a background.
  *
- * Read next: decode.h.
+ * Read next: glyph.h.
  */
 #ifndef MEDVL_IMAGE_PICTURE_H
 #define MEDVL_IMAGE_PICTURE_H
