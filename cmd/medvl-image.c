@@ -17,6 +17,8 @@ static const struct cli_option OPTIONS[] = {
              "R,G,B, a name or mean, behind pictures [black]"),
     CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI|file|name",
              "values of grey that become 0..255"),
+    CLI_RARE_TEXT(0, "rescale", &opt.rescale, "S,I",
+                  "values of wide grey mean S * value + I (1,-32768)"),
     CLI_TEXT(0, "crop", &opt.crop, "box|field",
              "cut out X0,Y0,X1,Y1, or the region whose field is true"),
     CLI_REAL(0, "margin", &opt.margin, 0, 100,

@@ -79,6 +79,18 @@ int medvl_json_view_set(struct medvl_json_view *view, const char *name,
                         struct medvl_span value,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The same for a number, a text (quoted here), an array of numbers. */
+int medvl_json_view_set_number(struct medvl_json_view *view, const char *name,
+                               double value,
+                               struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_json_view_set_text(struct medvl_json_view *view, const char *name,
+                             struct medvl_span value,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_json_view_set_numbers(struct medvl_json_view *view,
+                                const char *name, const double *values,
+                                size_t count,
+                                struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Replace element `index` of an array view. */
 int medvl_json_view_set_at(struct medvl_json_view *view, size_t index,
                            struct medvl_span value,

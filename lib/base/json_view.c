@@ -269,6 +269,47 @@ int medvl_json_view_set(struct medvl_json_view *view, const char *name,
     return MEDVL_OK;
 }
 
+int medvl_json_view_set_number(struct medvl_json_view *view, const char *name,
+                               double value, struct medvl_error *err)
+{
+    char text[32];
+    const int size = medvl_format_double(text, value);
+
+    return medvl_json_view_set(view, name,
+                               (struct medvl_span){text, (size_t)size}, err);
+}
+
+int medvl_json_view_set_text(struct medvl_json_view *view, const char *name,
+                             struct medvl_span value, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    int rc = medvl_json_quote(&text, value, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_set(view, name, medvl_text_span(&text), err);
+    medvl_text_release(&text);
+    return rc;
+}
+
+int medvl_json_view_set_numbers(struct medvl_json_view *view,
+                                const char *name, const double *values,
+                                size_t count, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    struct medvl_json_writer w = {.out = &text};
+    int rc;
+
+    medvl_json_begin(&w, NULL, '[');
+    for (size_t i = 0; i < count; i++)
+        medvl_json_put_number(&w, NULL, values[i]);
+    medvl_json_end(&w);
+    rc = medvl_json_write_end(&w, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_set(view, name, medvl_text_span(&text), err);
+    medvl_text_release(&text);
+    return rc;
+}
+
 int medvl_json_view_set_at(struct medvl_json_view *view, size_t index,
                            struct medvl_span value, struct medvl_error *err)
 {

@@ -4,7 +4,7 @@
  * Grey of 8 and 16 stored bits goes through a table of all stored values,
  * made once a frame; wider values are mapped one by one.
  *
- * Read next: volume.c.
+ * Read next: load.c.
  */
 #include "lib/image/dicom.h"
 

@@ -5,7 +5,7 @@
  * stored, the modality's rescaling or table, the window or VOI table,
  * inversion where black means much (MONOCHROME1).  Colours become RGB.
  *
- * Read next: volume.h.
+ * Read next: load.h.
  */
 #ifndef MEDVL_IMAGE_DICOM_H
 #define MEDVL_IMAGE_DICOM_H

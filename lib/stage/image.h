@@ -6,7 +6,7 @@
  * The order is fixed: window, crop, augmentation, resize, drawing.  Boxes,
  * masks and points of "regions" and "spacing" follow the geometry.
  *
- * Read next: prompt.h.
+ * Read next: image_part.h.
  */
 #ifndef MEDVL_STAGE_IMAGE_H
 #define MEDVL_STAGE_IMAGE_H
@@ -18,7 +18,8 @@
 struct medvl_image_options {
     const char *out;        /* folder for the pictures; needed */
     const char *root;       /* paths in records are below it */
-    const char *window;     /* "C,W" or "pLO,pHI" */
+    const char *window;     /* see medvl_window_parse */
+    const char *rescale;    /* "SLOPE,INTERCEPT" of wide grey without it */
     const char *crop;       /* "X0,Y0,X1,Y1", or a region's true field */
     double margin;          /* around a cropped region, of its longer side */
     const char *augment;    /* see medvl_augment_parse */
@@ -46,8 +47,8 @@ int medvl_image_check(const struct medvl_image_options *options,
  *
  * Reads "images" and, when augmenting, "id".  Sets in each image "path",
  * "width", "height", "hash", and where they apply "window", "spacing" and
- * "regions"; takes out "data", "shard" and "index".  A record without
- * "images" passes through.
+ * "regions"; takes out "data", "shard", "index", "frame" and "rescale".  A
+ * record without "images" passes through.
  *
  * MEDVL_EARG besides what decoding says: grey of more than 8 bits without a
  * window; a change of geometry on a record whose "messages" hold boxes; a

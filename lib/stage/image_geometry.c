@@ -1,0 +1,148 @@
+/*
+ * Crop, augmentation and resizing of a picture, with the map of where its
+ * pixels went.
+ *
+ * Read next: image_region.c.
+ */
+#include "lib/stage/image_part.h"
+
+#include <math.h>
+
+/* Replace the picture by what was made of it. */
+static void take(struct medvl_image_worker *worker, struct medvl_picture *made,
+                 const struct medvl_affine *map)
+{
+    medvl_picture_release(&worker->picture);
+    worker->picture = *made;
+    *made = (struct medvl_picture){0};
+    worker->map = medvl_affine_after(map, &worker->map);
+}
+
+/* The box of the first chosen region, with its margin. */
+static int find_crop(struct medvl_image_worker *worker, struct medvl_box *box,
+                     const struct medvl_json_view *image,
+                     struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    const struct medvl_span span = medvl_json_view_get(image, "regions");
+    struct medvl_json *regions = NULL;
+    int rc = MEDVL_OK;
+    bool found = false;
+
+    if (stage->crop_box) {
+        *box = stage->crop;
+        return MEDVL_OK;
+    }
+    if (span.data)
+        rc = medvl_json_parse(&regions, span, err);
+    for (const struct medvl_json *r = medvl_json_first(regions);
+         rc == MEDVL_OK && r && !found; r = medvl_json_next(r))
+        found = medvl_image_is_chosen(r, stage->options.crop) &&
+                medvl_image_read_box(box, medvl_json_get(r, "box"));
+    medvl_json_free(regions);
+    if (rc == MEDVL_OK && !found)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "no region with a box and \"%s\" true to crop to",
+                        stage->options.crop);
+    if (rc == MEDVL_OK) {
+        const double more = stage->options.margin *
+                            fmax(box->x1 - box->x0, box->y1 - box->y0);
+
+        box->x0 -= more;
+        box->y0 -= more;
+        box->x1 += more;
+        box->y1 += more;
+    }
+    return rc;
+}
+
+static int crop(struct medvl_image_worker *worker,
+                const struct medvl_json_view *image,
+                struct medvl_error *err)
+{
+    const struct medvl_picture *p = &worker->picture;
+    struct medvl_affine map = {{1, 0, 0, 0, 1, 0}};
+    struct medvl_picture out = {0};
+    struct medvl_box box = {0};
+    int64_t x, y, w, h;
+    int rc = find_crop(worker, &box, image, err);
+
+    if (rc < 0)
+        return rc;
+    if (!medvl_box_clip(&box, p->width, p->height))
+        return medvl_fail(err, MEDVL_EARG,
+                          "the crop lies outside the picture");
+    x = (int64_t)floor(box.x0);
+    y = (int64_t)floor(box.y0);
+    w = (int64_t)ceil(box.x1) - x;
+    h = (int64_t)ceil(box.y1) - y;
+    rc = medvl_picture_crop(&out, p, x, y, w, h, err);
+    if (rc < 0)
+        return rc;
+    map.m[2] = (double)-x;
+    map.m[5] = (double)-y;
+    take(worker, &out, &map);
+    return MEDVL_OK;
+}
+
+static bool is_grey(const uint8_t color[3])
+{
+    return color[0] == color[1] && color[1] == color[2];
+}
+
+static int augment(struct medvl_image_worker *worker, struct medvl_rng *rng,
+                   struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    struct medvl_picture out = {0};
+    int rc = MEDVL_OK;
+
+    medvl_augment_draw(&worker->draw, rng, &stage->augment,
+                       worker->picture.width, worker->picture.height);
+    if (!medvl_affine_is_identity(&worker->draw.map) &&
+        !is_grey(stage->background))
+        rc = medvl_picture_to_rgb(&worker->picture, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_augment_apply(&out, &worker->picture, &worker->draw, rng,
+                                 stage->background, err);
+    if (rc == MEDVL_OK)
+        take(worker, &out, &worker->draw.map);
+    return rc;
+}
+
+static int resize(struct medvl_image_worker *worker, struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    struct medvl_placement placed = {0};
+    struct medvl_picture out = {0};
+    struct medvl_affine map = {{0}};
+    const int rc = medvl_picture_fit(
+        &out, &worker->picture, stage->width, stage->height, stage->fit,
+        stage->filter, stage->background, stage->options.pixels, &placed,
+        err);
+
+    if (rc < 0)
+        return rc;
+    map.m[0] = placed.scale_x;
+    map.m[2] = placed.x0;
+    map.m[4] = placed.scale_y;
+    map.m[5] = placed.y0;
+    take(worker, &out, &map);
+    return MEDVL_OK;
+}
+
+int medvl_image_geometry(struct medvl_image_worker *worker,
+                         const struct medvl_json_view *image,
+                         struct medvl_rng *rng, struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    int rc = MEDVL_OK;
+
+    if (stage->options.crop)
+        rc = crop(worker, image, err);
+    if (rc == MEDVL_OK && stage->options.augment)
+        rc = augment(worker, rng, err);
+    if (rc == MEDVL_OK && stage->width)
+        rc = resize(worker, err);
+    return rc;
+}

@@ -1,0 +1,74 @@
+/*
+ * What the parts of the image preprocessor share: a stage's options as they
+ * were understood, and the picture on its way.  Only lib/stage/image*.c
+ * include this.
+ *
+ * All that happens to a picture's geometry ends up in one affine map from
+ * old to new pixels; regions and spacing are computed from that map alone.
+ *
+ * Read next: prompt.h.
+ */
+#ifndef MEDVL_STAGE_IMAGE_PART_H
+#define MEDVL_STAGE_IMAGE_PART_H
+
+#include "lib/base/json.h"
+#include "lib/data/source.h"
+#include "lib/image/augment.h"
+#include "lib/image/load.h"
+#include "lib/image/resize.h"
+#include "lib/stage/image.h"
+
+struct medvl_image_stage {
+    struct medvl_image_options options;
+    struct medvl_load_options load;
+    struct medvl_augment augment;
+    struct medvl_box crop;
+    bool crop_box; /* numbers, not a region's field */
+    int64_t width, height;
+    enum medvl_fit fit;
+    enum medvl_filter filter;
+    uint8_t background[3], color[3];
+    char *folder; /* root and out */
+    struct medvl_want *pictures, *drawn;
+};
+
+/* A picture on its way; `loaded` stays for the next copy. */
+struct medvl_image_worker {
+    const struct medvl_image_stage *stage;
+    struct medvl_source *source;
+    struct medvl_loader *loader;
+    struct medvl_loaded loaded;
+    struct medvl_picture picture;
+    int64_t width, height; /* as loaded */
+    char source_hash[33];  /* of the bytes, and the frame */
+    double window[2];      /* applied; width 0: none */
+    struct medvl_affine map;
+    struct medvl_draw draw;
+    bool chose;    /* a region of the record, to draw */
+    uint64_t item; /* of the random stream */
+    struct medvl_text name, buffer, regions, images;
+};
+
+/* Is every pixel where it was? */
+bool medvl_image_is_still(const struct medvl_image_worker *worker);
+
+/* Is the region chosen by --draw or --crop?  "all" chooses every one. */
+bool medvl_image_is_chosen(const struct medvl_json *region,
+                           const char *field);
+
+/* False where `array` is not [x0, y0, x1, y1]. */
+bool medvl_image_read_box(struct medvl_box *box,
+                          const struct medvl_json *array);
+
+/* Crop, augment and resize worker->picture, which the map follows. */
+int medvl_image_geometry(struct medvl_image_worker *worker,
+                         const struct medvl_json_view *image,
+                         struct medvl_rng *rng,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Move the regions by the map, draw the chosen ones, and set "regions". */
+int medvl_image_regions(struct medvl_image_worker *worker,
+                        struct medvl_json_view *image,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+#endif
