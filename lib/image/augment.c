@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/image/blur.h"
 
 /* ---- options ----------------------------------------------------------- */
 
@@ -24,6 +25,9 @@ static const struct {
     {"brightness", offsetof(struct medvl_augment, brightness), 1},
     {"gamma", offsetof(struct medvl_augment, gamma), 2},
     {"noise", offsetof(struct medvl_augment, noise), 1},
+    {"hflip", offsetof(struct medvl_augment, hflip), 1},
+    {"vflip", offsetof(struct medvl_augment, vflip), 1},
+    {"blur", offsetof(struct medvl_augment, blur), MEDVL_BLUR_SIGMA},
 };
 #define NAME_COUNT (sizeof(NAMES) / sizeof(*NAMES))
 
@@ -72,7 +76,7 @@ static int parse_one(struct medvl_augment *out, unsigned *seen,
     if (i == NAME_COUNT)
         return medvl_fail(err, MEDVL_EARG,
                           "'%.*s' is none of shift, scale, rotate, contrast, "
-                          "brightness, gamma, noise",
+                          "brightness, gamma, noise, hflip, vflip, blur",
                           (int)name.size, name.data);
     if (*seen & 1u << i)
         return medvl_fail(err, MEDVL_EARG, "%s twice", NAMES[i].name);
@@ -193,10 +197,24 @@ static double around(struct medvl_rng *rng, double reach)
     return (2 * medvl_rng_unit(rng) - 1) * reach;
 }
 
+/* Blocks of the stream from here on are asked for by their number. */
+#define ASIDE ((uint64_t)1 << 48)
+
+static struct medvl_rng aside(const struct medvl_rng *rng, uint64_t block)
+{
+    struct medvl_rng out;
+
+    medvl_rng_init(&out, rng->seed, (enum medvl_purpose)rng->purpose,
+                   rng->item);
+    out.index = ASIDE + block;
+    return out;
+}
+
 void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
                         const struct medvl_augment *augment,
                         int64_t width, int64_t height)
 {
+    struct medvl_rng own = aside(rng, 1 + rng->index);
     const double cx = (double)width / 2, cy = (double)height / 2;
     const double dx = around(rng, augment->shift) * (double)width;
     const double dy = around(rng, augment->shift) * (double)height;
@@ -210,10 +228,37 @@ void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
     out->brightness = around(rng, augment->brightness);
     out->gamma = exp(around(rng, augment->gamma));
     out->noise = augment->noise;
+    out->blur = medvl_rng_unit(&own) * augment->blur;
     out->map = (struct medvl_affine){{c, -s, cx + dx - c * cx + s * cy, s, c,
                                       cy + dy - s * cx - c * cy}};
     if (augment->shift == 0 && augment->rotate == 0 && scale == 1)
         out->map = (struct medvl_affine){{1, 0, 0, 0, 1, 0}};
+}
+
+struct medvl_flip medvl_augment_flip(const struct medvl_rng *rng,
+                                     const struct medvl_augment *augment)
+{
+    struct medvl_rng own = aside(rng, 0);
+    const bool across = medvl_rng_unit(&own) < augment->hflip;
+    const bool down = medvl_rng_unit(&own) < augment->vflip;
+
+    return (struct medvl_flip){across, down};
+}
+
+void medvl_draw_flip(struct medvl_draw *draw, struct medvl_flip flip,
+                     int64_t width, int64_t height)
+{
+    struct medvl_affine mirror = {{1, 0, 0, 0, 1, 0}};
+
+    if (flip.across) {
+        mirror.m[0] = -1;
+        mirror.m[2] = (double)width;
+    }
+    if (flip.down) {
+        mirror.m[4] = -1;
+        mirror.m[5] = (double)height;
+    }
+    draw->map = medvl_affine_after(&draw->map, &mirror);
 }
 
 /* ---- applying ---------------------------------------------------------- */
@@ -289,6 +334,56 @@ static void move_picture(struct medvl_picture *out,
     }
 }
 
+static void mirror_row(uint8_t *to, const uint8_t *from, size_t width,
+                       size_t channels)
+{
+    size_t left = width;
+
+    if (channels == 3) {
+        for (const uint8_t *p = from + 3 * width; left > 0; left--, to += 3) {
+            p -= 3;
+            to[0] = p[0];
+            to[1] = p[1];
+            to[2] = p[2];
+        }
+        return;
+    }
+    for (; left >= 8; left -= 8, to += 8) {
+        uint64_t eight;
+
+        memcpy(&eight, from + left - 8, 8);
+        eight = __builtin_bswap64(eight);
+        memcpy(to, &eight, 8);
+    }
+    while (left > 0)
+        *to++ = from[--left];
+}
+
+/* Copy the picture, flipped as the map does; false when it does more. */
+static bool flip_picture(struct medvl_picture *out,
+                         const struct medvl_picture *in,
+                         const struct medvl_affine *map)
+{
+    const double *m = map->m, w = (double)in->width, h = (double)in->height;
+    const bool across = m[0] == -1 && m[2] == w;
+    const bool down = m[4] == -1 && m[5] == h;
+    const size_t row = medvl_picture_row(in), rows = (size_t)in->height;
+
+    if (m[1] != 0 || m[3] != 0 || (!across && (m[0] != 1 || m[2] != 0)) ||
+        (!down && (m[4] != 1 || m[5] != 0)))
+        return false;
+    for (size_t y = 0; y < rows; y++) {
+        const uint8_t *from = (const uint8_t *)in->data + y * row;
+        uint8_t *to = (uint8_t *)out->data + (down ? rows - 1 - y : y) * row;
+
+        if (across)
+            mirror_row(to, from, (size_t)in->width, (size_t)in->channels);
+        else
+            memcpy(to, from, row);
+    }
+    return true;
+}
+
 static uint8_t to_byte(double v)
 {
     return (uint8_t)(v <= 0 ? 0 : v >= 1 ? 255
@@ -344,10 +439,13 @@ int medvl_augment_apply(struct medvl_picture *out,
     rc = medvl_picture_make(out, in->width, in->height, in->channels, 8, err);
     if (rc < 0)
         return rc;
-    if (medvl_affine_is_identity(&draw->map))
-        memcpy(out->data, in->data, medvl_picture_bytes(in));
-    else
+    if (!flip_picture(out, in, &draw->map))
         move_picture(out, in, &draw->map, color);
+    rc = medvl_picture_blur(out, draw->blur, err);
+    if (rc < 0) {
+        medvl_picture_release(out);
+        return rc;
+    }
     if (draw->contrast != 1 || draw->brightness != 0 || draw->gamma != 1 ||
         draw->noise > 0)
         change_levels(out, draw, rng);

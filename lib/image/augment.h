@@ -1,6 +1,6 @@
 /*
- * Augmentation: a random shift, scale and rotation about the picture's
- * centre, and random intensities; boxes and masks follow.
+ * Augmentation: flips, a random shift, scale and rotation about the
+ * picture's centre, blur, and random intensities; boxes and masks follow.
  *
  * Read next: ../text/unicode.h.
  */
@@ -21,11 +21,15 @@ struct medvl_augment {
     double brightness; /* of full range, either way: 0..1 */
     double gamma;      /* natural log of the exponent, either way: 0..2 */
     double noise;      /* standard deviation, of full range: 0..1 */
+    double hflip;      /* probability of left for right: 0..1 */
+    double vflip;      /* probability of top for bottom: 0..1 */
+    double blur;       /* largest deviation, pixels: 0..MEDVL_BLUR_SIGMA */
 };
 
 /*
  * Parse "shift=0.05,scale=0.05,rotate=5,contrast=0.15,brightness=0.1,
- * gamma=0.1,noise=0.01", without spaces.  scale=S is 1-S..1+S,
+ * gamma=0.1,noise=0.01,hflip=0.5,vflip=0.5,blur=1", without spaces.
+ * scale=S is 1-S..1+S,
  * scale=LO..HI is that range.  Each name at most once, at least one.
  */
 int medvl_augment_parse(struct medvl_augment *out, const char *text,
@@ -43,20 +47,37 @@ struct medvl_draw {
     struct medvl_affine map;            /* old place to new place */
     double contrast, brightness, gamma; /* factor, sum, exponent */
     double noise;
+    double blur; /* standard deviation in pixels */
 };
 
 /*
  * Draw for a picture of width x height.  Takes seven numbers from the stream
  * whatever is switched off, so that switching one off leaves the others as
- * they were.
+ * they were; the blur's number comes from a place of its own, far on.
  */
 void medvl_augment_draw(struct medvl_draw *out, struct medvl_rng *rng,
                         const struct medvl_augment *augment,
                         int64_t width, int64_t height);
 
 /*
- * Apply: out(x') = in(x), bilinear; what comes from outside has the
- * colour.  Then for each sample v in 0..1: v^gamma, (v - 0.5) * contrast +
+ * Flips are drawn apart: once for a record's copy, because all its pictures
+ * and its text go together.  The two numbers come from a place of their own
+ * too; rng stays as it is.
+ */
+struct medvl_flip {
+    bool across, down; /* left for right, top for bottom */
+};
+struct medvl_flip medvl_augment_flip(const struct medvl_rng *rng,
+                                     const struct medvl_augment *augment);
+
+/* Have the flip come before what was drawn for a picture of this size. */
+void medvl_draw_flip(struct medvl_draw *draw, struct medvl_flip flip,
+                     int64_t width, int64_t height);
+
+/*
+ * Apply: out(x') = in(x), bilinear, and where the map only flips the very
+ * pixels; what comes from outside has the colour.  Then the blur, and for
+ * each sample v in 0..1: v^gamma, (v - 0.5) * contrast +
  * 0.5 + brightness, plus noise, cut to 0..1 and rounded to 0..255.  One
  * noise value a pixel, the same for its channels, nearly normal (the sum of
  * four bytes).
