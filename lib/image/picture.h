@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "lib/base/text.h"
+#include "lib/image/window.h"
 
 /* Decoding and turning a picture of so many pixels stays below 512 MB. */
 #define MEDVL_PICTURE_SIDE   65535
@@ -43,6 +44,23 @@ void medvl_picture_release(struct medvl_picture *picture);
 size_t medvl_picture_row(const struct medvl_picture *picture);
 size_t medvl_picture_bytes(const struct medvl_picture *picture);
 
+/* How to decode; a zeroed struct asks for nothing. */
+struct medvl_picture_options {
+    int64_t pixels;   /* limit on width * height of the file's picture; 0:
+                         MEDVL_PICTURE_PIXELS */
+    int64_t cover[2]; /* a JPEG may be shrunk while it is decoded, as long
+                         as its width and height (after orientation) stay at
+                         least these; 0: it may not */
+};
+
+/* What a file holds; `shrink` is what decoding made of it. */
+struct medvl_picture_file {
+    int64_t width, height; /* orientation applied, before shrinking */
+    int shrink;            /* 1, 2, 4 or 8: a pixel of the decoded picture
+                              covers so many of the file's each way; those of
+                              the last column and row may reach outside */
+};
+
 /*
  * Decode a whole PNG or JPEG file, told apart by its first bytes.
  *
@@ -50,12 +68,20 @@ size_t medvl_picture_bytes(const struct medvl_picture *picture);
  *            become RGB); 16 bits for grey PNG of 16 bits, else 8 (RGB of
  *            16 bits keeps the high byte, as Pillow does; grey of 1, 2 and
  *            4 bits is stretched to 0..255)
- *   pixels   limit on width * height; 0: MEDVL_PICTURE_PIXELS
+ *   file     filled, also where memory is short; may be NULL
+ *   options  NULL: as zeroed
  *
  * MEDVL_EFORMAT: neither format, damaged, or cut short (any missing byte
  * of the picture is an error, never a grey area).  MEDVL_EARG: above the
  * limit.  MEDVL_EUNSUPPORTED: CMYK, or JPEG of more than 8 bits.
  */
+int medvl_picture_decode_with(struct medvl_picture *out,
+                              struct medvl_picture_file *file,
+                              const void *data, size_t size,
+                              const struct medvl_picture_options *options,
+                              struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The same, whole, with the limit alone. */
 int medvl_picture_decode(struct medvl_picture *out, const void *data,
                          size_t size, int64_t pixels,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -71,6 +97,16 @@ int medvl_picture_probe(int64_t *width, int64_t *height, const void *data,
 /* Decode the file at `path`; errors name it. */
 int medvl_picture_read(struct medvl_picture *out, const char *path,
                        int64_t pixels,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The orientation, 1..8, that EXIF data say, from the TIFF header on; 1
+ * where they say none.
+ */
+int medvl_picture_orientation(const unsigned char *exif, size_t size);
+
+/* Set a picture of that orientation upright, in place. */
+int medvl_picture_turn(struct medvl_picture *picture, int orientation,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
@@ -99,45 +135,6 @@ int medvl_picture_encode(struct medvl_text *out,
 int medvl_picture_write(const struct medvl_picture *picture, const char *path,
                         char hash[33],
                         struct medvl_error *err) MEDVL_MUST_CHECK;
-
-/*
- * How values become 0..255: a centre and a width in stored values, two
- * percentiles of the values that are not zero, or what the file itself says
- * (DICOM alone says something).
- */
-struct medvl_window {
-    bool given;
-    bool percentile, file;
-    double a, b; /* centre and width, or low and high percentile */
-};
-
-/*
- * Parse "C,W" (W above 0), "pLO,pHI" (0 <= LO < HI <= 100), "file", or the
- * name of a usual window of CT in Hounsfield units: brain (40,80), subdural
- * (75,215), bone (400,1800), lung (-600,1500), mediastinum (50,350),
- * abdomen (50,400), liver (30,150).
- */
-int medvl_window_parse(struct medvl_window *out, const char *text,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
-
-/*
- * The values that become 0 and 255.  A percentile p of n values is the
- * value at rank ceil(p / 100 * n), from 1, in rising order.
- *
- *   value   gives value number 0..count-1 of `from`, asked for percentiles
- *           only, each two to four times; zeros and what is not finite are
- *           passed over; without any other, the range is 0 to 1
- *
- * Percentiles take 1 MiB, whatever the count.
- */
-int medvl_window_range(double *low, double *high,
-                       const struct medvl_window *window,
-                       double (*value)(const void *from, size_t index),
-                       const void *from, size_t count,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
-
-/* 0..255 for one value, rounded to nearest; not a number gives 0. */
-uint8_t medvl_window_apply(double value, double low, double high);
 
 /*
  * Grey of any depth to grey of 8 bits through the window, in place.  RGB

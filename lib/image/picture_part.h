@@ -1,0 +1,36 @@
+/*
+ * What the files of the picture module share.  Only lib/image/picture*.c
+ * include this.
+ *
+ * Read next: picture.c.
+ */
+#ifndef MEDVL_IMAGE_PICTURE_PART_H
+#define MEDVL_IMAGE_PICTURE_PART_H
+
+#include "lib/image/picture.h"
+
+/* As medvl_picture_make, but what the samples are is not defined. */
+int medvl_picture_room(struct medvl_picture *out, int64_t width,
+                       int64_t height, int channels, int depth,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Is a file's picture within the limits?  pixels 0: the usual one. */
+int medvl_picture_check_size(int64_t width, int64_t height, int64_t pixels,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
+
+uint32_t medvl_picture_number(const unsigned char *at, int bytes,
+                              bool little);
+
+/* A file that is told to be of the format; `file` is filled. */
+typedef int medvl_picture_decode_fn(
+    struct medvl_picture *out, struct medvl_picture_file *file,
+    const unsigned char *data, size_t size,
+    const struct medvl_picture_options *options, struct medvl_error *err);
+medvl_picture_decode_fn medvl_picture_decode_png, medvl_picture_decode_jpeg;
+
+typedef int medvl_picture_probe_fn(int64_t *width, int64_t *height,
+                                   const unsigned char *data, size_t size,
+                                   int64_t pixels, struct medvl_error *err);
+medvl_picture_probe_fn medvl_picture_probe_png, medvl_picture_probe_jpeg;
+
+#endif
