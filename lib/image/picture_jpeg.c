@@ -135,8 +135,8 @@ static int read_jpeg_header(struct jpeg_job *job)
                           "JPEG: %d components (CMYK?); grey and RGB are "
                           "read",
                           jpeg->num_components);
-    return medvl_picture_check_size(job->width, job->height, job->options->pixels,
-                                    job->err);
+    return medvl_picture_check_size(job->width, job->height,
+                                    job->options->pixels, job->err);
 }
 
 static int read_jpeg(struct jpeg_job *job)
