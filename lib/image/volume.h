@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/pool.h"
 #include "lib/image/decode.h"
 #include "lib/image/picture.h"
 
@@ -92,7 +93,7 @@ int medvl_axis_parse(enum medvl_axis *out, const char *name,
 /*
  * How slices along an axis lie in the volume.  Each of the patient's axes
  * is given the volume's axis that runs closest to it; a tilted volume is
- * not resampled.
+ * cut along its own (medvl_volume_cubes straightens it).
  */
 struct medvl_slicing {
     int axis, column, row; /* volume axes: across, and in the picture */
@@ -124,5 +125,46 @@ void medvl_slice_values(double *out, const struct medvl_volume *volume,
 bool medvl_slicing_content(int64_t low[3], int64_t high[3],
                            const struct medvl_volume *volume,
                            const struct medvl_slicing *slicing);
+
+/* ---- other grids -------------------------------------------------------- */
+
+enum medvl_sampling {
+    /* The voxel that the place is in; on a border that of higher index. */
+    MEDVL_SAMPLING_NEAREST,
+    /* Between the centres of the eight voxels around, in each axis linear;
+     * beyond the outer centres as at them.  Whole numbers are rounded. */
+    MEDVL_SAMPLING_LINEAR,
+};
+
+/*
+ * The grid of cubes of `mm` along the patient's axes that has the volume's
+ * box in its middle and, to half a cube, its size: a volume without data.
+ *
+ * MEDVL_EARG: over the limits of a volume.
+ */
+int medvl_volume_cubes(struct medvl_volume *out,
+                       const struct medvl_volume *volume, double mm,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The volume at the voxel centres of another grid in the same patient, its
+ * type, slope and offset as they were.  A voxel reaches half a step to each
+ * side; outside the volume is 0, of linear sampling the least value where
+ * that is below 0 (air, for a CT).
+ *
+ *   grid     size, spacing and affine; its data is not looked at
+ *   inside   added to: voxels of the grid that lie in the volume; or NULL
+ *   pool     may be NULL
+ *
+ * MEDVL_EARG: over the limits of a volume.  MEDVL_EFORMAT: the volume's
+ * axes lie in one plane.  MEDVL_EUNSUPPORTED: nearest, and the voxels' scale
+ * has no 0.
+ */
+int medvl_volume_resample(struct medvl_volume *out,
+                          const struct medvl_volume *volume,
+                          const struct medvl_volume *grid,
+                          enum medvl_sampling sampling, int64_t *inside,
+                          struct medvl_pool *pool,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/pool.h"
 #include "lib/image/volume.h"
 
 static struct medvl_error err;
@@ -136,6 +137,155 @@ static void grids_are_the_same_to_a_hundredth_of_a_voxel(void **state)
     assert_false(medvl_volume_same_grid(&a, &b));
     medvl_volume_release(&a);
     medvl_volume_release(&b);
+}
+
+/* ---- other grids --------------------------------------------------------- */
+
+static void read_numbers(double *out, size_t count, FILE *file)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(fscanf(file, "%lf", &out[i]), 1);
+}
+
+static struct medvl_volume read_grid(const int64_t size[3], FILE *file)
+{
+    struct medvl_volume out = {.slope = 1, .type = MEDVL_VOXEL_F64};
+
+    memcpy(out.size, size, sizeof(out.size));
+    read_numbers(&out.affine[0][0], 12, file);
+    return out;
+}
+
+/* tests/golden/volume.py: SciPy's values on odd affines, one or two threads,
+ * as doubles and as labels of two bytes. */
+static void other_grids_have_the_values_of_scipy(void **state)
+{
+    FILE *file = fopen("tests/golden/volume.txt", "r");
+    struct medvl_pool *pool;
+    int cases = 0;
+    char how[8];
+    int64_t a[3], b[3];
+
+    (void)state;
+    assert_non_null(file);
+    CHECK_OK(medvl_pool_open(&pool, 2, &err), &err);
+    while (fscanf(file, "%7s %ld %ld %ld %ld %ld %ld", how, &a[0], &a[1],
+                  &a[2], &b[0], &b[1], &b[2]) == 7) {
+        const bool linear = strcmp(how, "linear") == 0;
+        struct medvl_volume v = read_grid(a, file), grid = read_grid(b, file);
+        double values[200], want[300];
+        uint16_t labels[200];
+        struct medvl_volume out;
+        int64_t count = b[0] * b[1] * b[2], inside = 0, filled = 0;
+
+        v.data = values;
+        read_numbers(values, (size_t)(a[0] * a[1] * a[2]), file);
+        read_numbers(want, (size_t)count, file);
+        CHECK_OK(medvl_volume_resample(&out, &v, &grid,
+                                       linear ? MEDVL_SAMPLING_LINEAR
+                                              : MEDVL_SAMPLING_NEAREST,
+                                       &inside, cases % 3 ? pool : NULL,
+                                       &err),
+                 &err);
+        for (int64_t i = 0; i < count; i++) {
+            CHECK_CLOSE(((double *)out.data)[i], want[i], 1e-5);
+            filled += want[i] != 0;
+        }
+        assert_true(inside >= filled && inside <= filled + 3);
+        medvl_volume_release(&out);
+        for (int64_t i = 0; i < a[0] * a[1] * a[2]; i++)
+            labels[i] = (uint16_t)values[i];
+        v.data = labels;
+        v.type = MEDVL_VOXEL_U16;
+        CHECK_OK(medvl_volume_resample(&out, &v, &grid,
+                                       linear ? MEDVL_SAMPLING_LINEAR
+                                              : MEDVL_SAMPLING_NEAREST,
+                                       NULL, NULL, &err),
+                 &err);
+        for (int64_t i = 0; i < count; i++)
+            CHECK_CLOSE(((uint16_t *)out.data)[i], want[i],
+                        linear ? 0.5 + 1e-5 : 0);
+        medvl_volume_release(&out);
+        cases++;
+    }
+    assert_int_equal(cases, 36);
+    medvl_pool_free(pool);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Cubes of a volume's own size are the volume, however it is stored. */
+static void cubes_straighten_what_is_stored_askew(void **state)
+{
+    const int order[3] = {2, 0, 1};
+    const bool flip[3] = {true, false, true};
+    struct medvl_volume v, grid, out;
+
+    (void)state;
+    fill(&v, order, flip);
+    CHECK_OK(medvl_volume_cubes(&grid, &v, 1, &err), &err);
+    assert_true(grid.size[0] == NX && grid.size[1] == 2 * NY &&
+                grid.size[2] == 3 * NZ && !grid.data);
+    CHECK_CLOSE(grid.affine[1][3], -0.5, 1e-12);
+    CHECK_CLOSE(grid.affine[2][3], -1, 1e-12);
+    CHECK_OK(medvl_volume_resample(&out, &v, &grid, MEDVL_SAMPLING_LINEAR,
+                                   NULL, NULL, &err),
+             &err);
+    for (int64_t z = 0; z < 3 * NZ; z++)
+        for (int64_t y = 0; y < 2 * NY; y++)
+            for (int64_t x = 0; x < NX; x++) {
+                const double py = fmin(fmax(((double)y - 0.5) / 2, 0), NY - 1);
+                const double pz = fmin(fmax(((double)z - 1) / 3, 0), NZ - 1);
+
+                CHECK_CLOSE(medvl_volume_value(&out, x, y, z),
+                            (double)(100 * x) + 10 * py + pz, 0.5 + 1e-9);
+            }
+    medvl_volume_release(&out);
+    CHECK_FAILS(medvl_volume_cubes(&grid, &v, 1e-4, &err), MEDVL_EARG, &err,
+                "cubes of 0.0001 mm");
+    CHECK_FAILS(medvl_volume_cubes(&grid, &v, 0.01, &err), MEDVL_EARG, &err,
+                "limit");
+    CHECK_OK(medvl_volume_cubes(&grid, &v, 1e6, &err), &err);
+    assert_true(grid.size[0] == 1 && grid.size[1] == 1 && grid.size[2] == 1);
+    memset(v.affine[1], 0, sizeof(v.affine[1]));
+    CHECK_FAILS(medvl_volume_resample(&out, &v, &grid, MEDVL_SAMPLING_LINEAR,
+                                      NULL, NULL, &err),
+                MEDVL_EFORMAT, &err, "one plane");
+    medvl_volume_release(&v);
+}
+
+/* Air around a CT, nothing around what has no values below 0. */
+static void outside_is_black(void **state)
+{
+    int16_t data[2] = {24, 1024};
+    struct medvl_volume v = {.size = {2, 1, 1},
+                             .affine = {{1}, {0, 1}, {0, 0, 1}},
+                             .slope = 1,
+                             .offset = -1024,
+                             .type = MEDVL_VOXEL_I16,
+                             .data = data};
+    struct medvl_volume grid = {.size = {4, 1, 1},
+                                .affine = {{1, 0, 0, -1}, {0, 1}, {0, 0, 1}}};
+    struct medvl_volume out;
+    int64_t inside = 0;
+
+    (void)state;
+    CHECK_OK(medvl_volume_resample(&out, &v, &grid, MEDVL_SAMPLING_LINEAR,
+                                   &inside, NULL, &err),
+             &err);
+    assert_true(medvl_volume_value(&out, 0, 0, 0) == -1000 &&
+                medvl_volume_value(&out, 1, 0, 0) == -1000 &&
+                medvl_volume_value(&out, 2, 0, 0) == 0 && inside == 2);
+    medvl_volume_release(&out);
+    data[0] = 1025;
+    CHECK_OK(medvl_volume_resample(&out, &v, &grid, MEDVL_SAMPLING_LINEAR,
+                                   NULL, NULL, &err),
+             &err);
+    assert_true(medvl_volume_value(&out, 3, 0, 0) == 0);
+    medvl_volume_release(&out);
+    v.offset = -0.5;
+    CHECK_FAILS(medvl_volume_resample(&out, &v, &grid, MEDVL_SAMPLING_NEAREST,
+                                      NULL, NULL, &err),
+                MEDVL_EUNSUPPORTED, &err, "no 0");
 }
 
 /* ---- files --------------------------------------------------------------- */
@@ -494,6 +644,9 @@ int main(void)
         cmocka_unit_test(slices_do_not_depend_on_how_the_volume_is_stored),
         cmocka_unit_test(the_content_is_what_is_not_zero),
         cmocka_unit_test(grids_are_the_same_to_a_hundredth_of_a_voxel),
+        cmocka_unit_test(other_grids_have_the_values_of_scipy),
+        cmocka_unit_test(cubes_straighten_what_is_stored_askew),
+        cmocka_unit_test(outside_is_black),
         cmocka_unit_test(a_volume_comes_from_the_helper_with_its_scale),
         cmocka_unit_test(headers_that_lie_are_errors_of_their_file),
         cmocka_unit_test(floats_of_the_header_that_are_none_are_named),
