@@ -612,18 +612,96 @@ static int put_series(struct reading *r, struct slice *s, size_t count,
     return rc;
 }
 
+/* ---- whole series ------------------------------------------------------- */
+
+/* What all slices say; `at` is where a slice has the text. */
+static const char *common(const struct slice *s, size_t count, size_t at)
+{
+    const char *first = (const char *)s + at;
+
+    for (size_t i = 1; i < count; i++)
+        if (strcmp((const char *)&s[i] + at, first) != 0)
+            return NULL;
+    return *first ? first : NULL;
+}
+
+static void describe(struct medvl_series *out, const struct slice *s,
+                     size_t count)
+{
+    enum burned burned = BURNED_NO;
+
+    out->count = count;
+    out->modality = s->modality;
+    for (size_t i = 0; i < count; i++) {
+        if (s[i].modality != s->modality)
+            out->modality = NULL;
+        burned = s[i].burned > burned ? s[i].burned : burned;
+    }
+    out->view = common(s, count, offsetof(struct slice, view));
+    out->laterality = common(s, count, offsetof(struct slice, laterality));
+    out->body_part = common(s, count, offsetof(struct slice, body_part));
+    out->series = s->series;
+    out->study = s->study[0] ? s->study : NULL;
+    out->group = common(s, count, offsetof(struct slice, patient));
+    out->group = out->group ? out->group : out->study;
+    out->burned_in = burned == BURNED_YES     ? "yes"
+                     : burned == BURNED_MAYBE ? "maybe"
+                                              : NULL;
+}
+
+static int give_series(struct reading *r, const struct slice *s, size_t count,
+                       const struct medvl_series *place,
+                       struct medvl_error *err)
+{
+    struct medvl_series series = *place;
+    struct medvl_hash *hash = NULL;
+    const char **paths = medvl_alloc(count, sizeof(*paths));
+    int rc = paths ? medvl_hash_new(&hash, err) : medvl_no_memory(err);
+
+    for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        paths[i] = s[i].path;
+        medvl_hash_add(hash, s[i].hash, sizeof(s[i].hash));
+    }
+    if (rc == MEDVL_OK) {
+        medvl_hash_hex(series.hash, hash);
+        describe(&series, s, count);
+        series.paths = paths;
+        rc = r->job->whole(r->job->layout->arg, &series, err);
+    }
+    medvl_hash_free(hash);
+    medvl_free(paths);
+    return rc;
+}
+
+/* ---- all ---------------------------------------------------------------- */
+
+/* One after the last slice of the series that begins there. */
+static size_t series_end(const struct reading *r, size_t from)
+{
+    size_t end = from + 1;
+
+    while (end < r->count &&
+           by_series(&r->slices[from], &r->slices[end]) == 0)
+        end++;
+    return end;
+}
+
 static int put_all(struct reading *r, struct medvl_error *err)
 {
+    struct medvl_series place = {0};
     size_t next;
     int rc = MEDVL_OK;
 
     if (r->count)
         qsort(r->slices, r->count, sizeof(*r->slices), by_instance);
+    for (size_t i = 0; i < r->count; i = series_end(r, i))
+        place.all++;
     for (size_t i = 0; i < r->count && rc == MEDVL_OK; i = next) {
-        for (next = i + 1; next < r->count &&
-                           by_series(&r->slices[i], &r->slices[next]) == 0;)
-            next++;
-        rc = put_series(r, &r->slices[i], next - i, err);
+        next = series_end(r, i);
+        rc = r->job->whole ? give_series(r, &r->slices[i], next - i, &place,
+                                         err)
+                           : put_series(r, &r->slices[i], next - i, err);
+        place.number++;
     }
     return rc;
 }

@@ -24,6 +24,20 @@
 /* What a question can be about: fields above that short answers fit. */
 #define MEDVL_SERIES_ASK "modality,plane,view,laterality,body_part"
 
+/*
+ * The files of a series, in the order of their instance numbers, and what
+ * records say; NULL where files do not say it, or not the same.
+ */
+struct medvl_series {
+    const char *const *paths;
+    size_t count;
+    size_t number, all; /* of the series found; from 0 */
+    char hash[33];      /* of the files' hashes, in order */
+    const char *modality, *view, *laterality, *body_part;
+    const char *series, *study, *group; /* pseudonyms */
+    const char *burned_in;              /* "yes", "maybe", or NULL */
+};
+
 struct medvl_series_job {
     const char *const *paths; /* files, and folders with all below them */
     int path_count;
@@ -38,6 +52,13 @@ struct medvl_series_job {
     const char *ask;
 
     const struct medvl_layout_job *layout; /* root, source ..., put, bad */
+
+    /*
+     * Called for each series, in place of records of its pictures; what it
+     * returns below 0 ends the reading.  NULL: records.
+     */
+    int (*whole)(void *arg, const struct medvl_series *series,
+                 struct medvl_error *err);
 
     /*
      * Called for a picture in which words may be burned: the header says
