@@ -588,6 +588,12 @@ static int colour_picture(struct medvl_picture *out,
 
 /* ---- a frame ------------------------------------------------------------ */
 
+static bool is_colour(const struct medvl_dicom *d)
+{
+    return d->file.size[0] > 1 ||
+           is_text(d, "PhotometricInterpretation", "PALETTE COLOR");
+}
+
 static int fill(struct medvl_picture *out, const struct medvl_dicom *d,
                 int64_t frame, const void *data,
                 const struct medvl_window *window, double used[2],
@@ -607,9 +613,7 @@ int medvl_dicom_picture(struct medvl_picture *out,
                         double used[2], struct medvl_error *err)
 {
     const int64_t width = dicom->file.size[1], height = dicom->file.size[2];
-    const bool colour =
-        dicom->file.size[0] > 1 ||
-        is_text(dicom, "PhotometricInterpretation", "PALETTE COLOR");
+    const bool colour = is_colour(dicom);
     void *data;
     int rc;
 
@@ -633,6 +637,34 @@ int medvl_dicom_picture(struct medvl_picture *out,
         rc = fill(out, dicom, frame, data, window, used, err);
     if (rc < 0)
         medvl_picture_release(out);
+    medvl_free(data);
+    return rc;
+}
+
+int medvl_dicom_values(double *out, const struct medvl_dicom *dicom,
+                       struct medvl_decoder *decoder, int64_t frame,
+                       struct medvl_error *err)
+{
+    const size_t count = (size_t)(dicom->file.size[1] * dicom->file.size[2]);
+    struct grey g = {.slope = 1};
+    struct values values = {&g, &dicom->file, NULL};
+    void *data;
+    int rc;
+
+    if (is_colour(dicom))
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "colours");
+    data = medvl_alloc(dicom->file.bytes, 1);
+    if (!data)
+        return medvl_no_memory(err);
+    values.data = data;
+    read_bits(&g, dicom);
+    read_padding(&g, dicom);
+    rc = table_of(&g.modality, dicom, "ModalityLUTSequence", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_decoder_frame(data, decoder, frame, err);
+    for (size_t i = 0; i < count && rc == MEDVL_OK; i++)
+        out[i] = value_of(&values, i);
+    table_release(&g.modality);
     medvl_free(data);
     return rc;
 }

@@ -74,4 +74,17 @@ int medvl_dicom_picture(struct medvl_picture *out,
                         double used[2],
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * The stored values of a frame of grey, rows from the top; where there is a
+ * modality table (ModalityLUTSequence) what it makes of them.  Padding is
+ * NaN.
+ *
+ *   out   as many as a frame has pixels
+ *
+ * MEDVL_EUNSUPPORTED: colours.
+ */
+int medvl_dicom_values(double *out, const struct medvl_dicom *dicom,
+                       struct medvl_decoder *decoder, int64_t frame,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
 #endif
