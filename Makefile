@@ -92,6 +92,8 @@ PAGES   := $(wildcard man/*.[1-8])
 # A main that includes a header of these layers is linked to libmedvl-nn.
 NN_USERS := $(shell grep -lE '"(kernels|lib/(tensor|model|train|run))/' \
 	cmd/*.c tests/*/*.c 2>/dev/null)
+# One that includes cmd/decode.h is linked to what medvl-decode reads with.
+DECODE_USERS := $(shell grep -l '"cmd/decode.h"' tests/fuzz/*.c 2>/dev/null)
 
 object = $(patsubst %,$B/%.o,$(1))
 LIB_OBJ := $(call object,$(LIB_SRC))
@@ -118,7 +120,7 @@ NN_PKG   := openblas
 DEPS_MAKE := gcc libc6-dev make pkg-config libcjson-dev libpng-dev \
 	libjpeg-dev libzstd-dev libxxhash-dev libutf8proc-dev libpcre2-dev \
 	libopenblas-dev libnifti-dev zlib1g-dev g++ libdcmtk-dev \
-	libopenjp2-7-dev libcharls-dev libsodium-dev
+	libopenjp2-7-dev libcharls-dev libsodium-dev libtiff-dev libwebp-dev
 DEPS_CHECK := libcmocka-dev bats jq zstd mandoc groff-base man-db mricron-data
 DEPS_LINT  := clang-format shellcheck universal-ctags
 DEPS_LONG  := clang libclang-rt-dev time
@@ -150,6 +152,8 @@ DEPS_CPPFLAGS := $(shell pkg-config --cflags $(LIB_PKG) $(NN_PKG) libopenjp2)
 LIB_LIBS := $(shell pkg-config --libs $(LIB_PKG)) -ldl -lm
 NN_LIBS  := $(shell pkg-config --libs $(NN_PKG)) -lm
 endif
+DECODE_LIBS := -lniftiio -lznz -ldcmjpeg -ldcmdata -loflog -lofstd -lcharls \
+	-lopenjp2 -ltiff -lwebpdemux -lwebp -lz
 
 # ---- rules -----------------------------------------------------------------
 
@@ -205,6 +209,7 @@ $B/lib/medvl/libmedvl-cuda.so: $(CU_OBJ)
 # archives what they need, and no more.
 link = $(CC) $(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 nn   = $(if $(filter $(1),$(NN_USERS)),$(2))
+decode = $(if $(filter $(1),$(DECODE_USERS)),$(2))
 
 .SECONDEXPANSION:
 $B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c,$(NN)) $(LIB)
@@ -214,8 +219,7 @@ $B/bin/%: $B/cmd/%.c.o $(CLI_OBJ) $$(call nn,cmd/$$*.c,$(NN)) $(LIB)
 $B/libexec/%: $B/cmd/%.c.o $(DECODE_OBJ) $(LIB:.so=.a)
 	@mkdir -p $(@D)
 	$(call say,ld)$(CXX) $(CFLAGS) $(ALL_LDFLAGS) -o $@ \
-		$(filter %.o %.a,$^) -lniftiio -lznz -ldcmjpeg -ldcmdata -loflog \
-		-lofstd -lcharls -lopenjp2 -lz $(LIB_LIBS) $(LDLIBS)
+		$(filter %.o %.a,$^) $(DECODE_LIBS) $(LIB_LIBS) $(LDLIBS)
 
 ALL_LIBS = $(NN_LIBS) $(LIB_LIBS) $(LDLIBS)
 $B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c,$(NN:.so=.a)) \
@@ -223,9 +227,13 @@ $B/unit/%: $B/tests/unit/%.c.o $$(call nn,tests/unit/$$*.c,$(NN:.so=.a)) \
 	@mkdir -p $(@D)
 	$(call say,ld)$(link) -lcmocka $(ALL_LIBS)
 $B/fuzz/%: $B/tests/fuzz/%.c.o $(FUZZ_MAIN) \
+		$$(call decode,tests/fuzz/$$*.c,$(DECODE_OBJ)) \
 		$$(call nn,tests/fuzz/$$*.c,$(NN:.so=.a)) $(LIB:.so=.a)
 	@mkdir -p $(@D)
-	$(call say,ld)$(link) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(ALL_LIBS)
+	$(call say,ld)$(if $(call decode,tests/fuzz/$*.c,1),$(CXX),$(CC)) \
+		$(CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^) \
+		$(if $(FUZZ_MAIN),,-fsanitize=fuzzer) \
+		$(call decode,tests/fuzz/$*.c,$(DECODE_LIBS)) $(ALL_LIBS)
 $B/bench/%: $B/tests/bench/%.c.o \
 		$$(call nn,tests/bench/$$*.c,$(NN:.so=.a)) $(LIB:.so=.a)
 	@mkdir -p $(@D)

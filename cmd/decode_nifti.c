@@ -354,4 +354,4 @@ static int nifti_frame(void *file, void *out, size_t bytes, int64_t index,
 }
 
 const struct decode_reader decode_nifti = {nifti_open, nifti_frame,
-                                           nifti_close};
+                                           nifti_close, NULL};

@@ -28,12 +28,20 @@
 #define LIMIT_MEMORY 1
 #endif
 
+static const struct decode_reader *const READERS[] = {
+    [MEDVL_FORMAT_NIFTI] = &decode_nifti,
+    [MEDVL_FORMAT_DICOM] = &decode_dicom,
+    [MEDVL_FORMAT_TIFF] = &decode_tiff,
+    [MEDVL_FORMAT_WEBP] = &decode_webp,
+    [MEDVL_FORMAT_BMP] = &decode_bmp,
+};
+
 struct server {
     const struct decode_reader *reader; /* of the open file */
     void *file;
-    int64_t frames;
-    size_t bytes; /* of a frame */
-    void *frame;
+    struct medvl_decode_answer shape; /* of the frame turned to */
+    int64_t at;                       /* which it is */
+    void *frame;                      /* to be sent, then freed */
     struct medvl_text tags, contents;
 };
 
@@ -88,9 +96,14 @@ static void close_file(struct server *s)
     if (s->file)
         s->reader->close(s->file);
     s->file = NULL;
-    s->frames = 0;
-    medvl_free(s->frame);
-    s->frame = NULL;
+    s->shape = (struct medvl_decode_answer){.magic = MEDVL_DECODE_MAGIC};
+    s->at = 0;
+}
+
+static size_t frame_bytes(const struct medvl_decode_answer *a)
+{
+    return medvl_voxel_bytes((enum medvl_voxel)a->type) *
+           (size_t)(a->size[0] * a->size[1] * a->size[2]);
 }
 
 static int open_file(struct server *s, struct medvl_decode_answer *a,
@@ -100,57 +113,91 @@ static int open_file(struct server *s, struct medvl_decode_answer *a,
     const bool named = q->ask == MEDVL_DECODE_FILE;
     int rc;
 
-    close_file(s);
     medvl_text_clear(&s->tags);
-    s->reader = q->format == MEDVL_FORMAT_NIFTI ? &decode_nifti
-                                                : &decode_dicom;
-    rc = s->reader->open(&s->file, a, &s->tags,
+    if (q->format < 0 ||
+        (size_t)q->format >= sizeof(READERS) / sizeof(*READERS))
+        return medvl_fail(err, MEDVL_EARG, "no such format");
+    s->reader = READERS[q->format];
+    rc = s->reader->open(&s->file, &s->shape, &s->tags,
                          named ? s->contents.data : NULL, s->contents.data,
                          s->contents.size, err);
     if (rc < 0)
-        return rc;
-    s->frames = a->frames;
-    s->bytes = medvl_voxel_bytes((enum medvl_voxel)a->type) *
-               (size_t)(a->size[0] * a->size[1] * a->size[2]);
+        close_file(s);
+    *a = s->shape;
     a->bytes = s->tags.size;
-    return MEDVL_OK;
+    return rc;
 }
 
-static int read_frame(struct server *s, const struct medvl_decode_question *q,
-                      struct medvl_error *err)
+static int turn_file(struct server *s, struct medvl_decode_answer *a,
+                     int64_t index, struct medvl_error *err)
 {
-    if (q->index < 0 || q->index >= s->frames)
+    int rc = MEDVL_OK;
+
+    if (index < 0 || index >= s->shape.frames)
         return medvl_fail(err, MEDVL_EARG, "no such frame");
-    if (!s->frame)
-        s->frame = medvl_alloc(s->bytes, 1);
+    if (s->reader->turn)
+        rc = s->reader->turn(s->file, &s->shape, index, err);
+    s->at = index;
+    *a = s->shape;
+    if (rc < 0)
+        close_file(s);
+    return rc;
+}
+
+static int read_frame(struct server *s, struct medvl_decode_answer *a,
+                      int64_t index, struct medvl_error *err)
+{
+    if (index < 0 || index >= s->shape.frames ||
+        (s->reader->turn && index != s->at))
+        return medvl_fail(err, MEDVL_EARG, "no such frame");
+    *a = s->shape;
+    a->bytes = frame_bytes(a);
+    s->frame = medvl_alloc(a->bytes, 1);
     if (!s->frame)
         return medvl_no_memory(err);
-    return s->reader->frame(s->file, s->frame, s->bytes, q->index, err);
+    return s->reader->frame(s->file, s->frame, a->bytes, index, err);
 }
 
 static bool serve_one(struct server *s, const struct medvl_decode_question *q)
 {
-    struct medvl_decode_answer a = {.magic = MEDVL_DECODE_MAGIC};
+    struct medvl_decode_answer a = {0};
     struct medvl_error err = {0};
+    const void *bytes = NULL;
+    bool sent;
     int rc;
 
     set_time();
     if (q->ask == MEDVL_DECODE_FRAME) {
-        rc = read_frame(s, q, &err);
-        a.bytes = s->bytes;
-        return rc < 0 ? answer_error(&err) : answer(&a, s->frame);
+        rc = read_frame(s, &a, q->index, &err);
+        bytes = s->frame;
+    } else if (q->ask == MEDVL_DECODE_TURN) {
+        rc = turn_file(s, &a, q->index, &err);
+    } else {
+        rc = open_file(s, &a, q, &err);
+        bytes = s->tags.data;
     }
-    rc = open_file(s, &a, q, &err);
-    return rc < 0 ? answer_error(&err) : answer(&a, s->tags.data);
+    sent = rc < 0 ? answer_error(&err) : answer(&a, bytes);
+    medvl_free(s->frame);
+    s->frame = NULL;
+    return sent;
 }
 
-/* The next question and its bytes, a string after them. */
-static bool get(struct medvl_decode_question *q, struct medvl_text *contents)
+/*
+ * The next question and its bytes, a string after them: the open file
+ * stands on these until another comes.
+ */
+static bool get(struct medvl_decode_question *q, struct server *s)
 {
-    medvl_text_clear(contents);
+    struct medvl_text *contents = &s->contents;
+
     if (fread(q, sizeof(*q), 1, stdin) != 1 ||
-        q->magic != MEDVL_DECODE_MAGIC || q->bytes > CONTENTS ||
-        medvl_text_reserve(contents, q->bytes + 1, NULL) < 0 ||
+        q->magic != MEDVL_DECODE_MAGIC || q->bytes > CONTENTS)
+        return false;
+    if (q->ask == MEDVL_DECODE_TURN || q->ask == MEDVL_DECODE_FRAME)
+        return q->bytes == 0;
+    close_file(s);
+    medvl_text_clear(contents);
+    if (medvl_text_reserve(contents, q->bytes + 1, NULL) < 0 ||
         fread(contents->data, 1, q->bytes, stdin) != q->bytes)
         return false;
     contents->size = q->bytes;
@@ -172,7 +219,7 @@ int main(int argc, char **argv)
         return 2;
     }
     set_limits();
-    while (get(&question, &server.contents) && serve_one(&server, &question))
+    while (get(&question, &server) && serve_one(&server, &question))
         ;
     close_file(&server);
     medvl_text_release(&server.tags);

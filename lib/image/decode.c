@@ -282,7 +282,23 @@ static bool is_sound(const struct medvl_decode_answer *a)
             return false;
         all *= a->size[i];
     }
-    return all <= MEDVL_DECODE_BYTES;
+    return all <= MEDVL_DECODE_BYTES && a->orientation >= 0 &&
+           a->orientation <= 8;
+}
+
+/* What the answer says of a frame. */
+static void fill(struct medvl_decoded *out, struct medvl_decoder *d,
+                 const struct medvl_decode_answer *a)
+{
+    out->type = (enum medvl_voxel)a->type;
+    out->bytes = a->frames ? medvl_voxel_bytes(out->type) : 0;
+    for (int i = 0; i < 3; i++) {
+        out->size[i] = a->size[i];
+        out->bytes *= (size_t)a->size[i];
+    }
+    out->orientation = a->orientation ? a->orientation : 1;
+    out->inverse = a->inverse != 0;
+    d->bytes = out->bytes;
 }
 
 static int open_file(struct medvl_decoded *out, struct medvl_decoder *d,
@@ -313,12 +329,7 @@ static int open_file(struct medvl_decoded *out, struct medvl_decoder *d,
         return rc;
     d->tags.size = a.bytes;
     out->frames = d->frames = a.frames;
-    out->type = (enum medvl_voxel)a.type;
-    out->bytes = a.frames ? medvl_voxel_bytes(out->type) : 0;
-    for (int i = 0; i < 3; i++)
-        out->bytes *= (size_t)a.size[i];
-    d->bytes = out->bytes;
-    memcpy(out->size, a.size, sizeof(out->size));
+    fill(out, d, &a);
     memcpy(out->spacing, a.spacing, sizeof(out->spacing));
     memcpy(out->affine, a.affine, sizeof(out->affine));
     out->slope = a.slope;
@@ -360,6 +371,44 @@ int medvl_decoder_bytes(struct medvl_decoded *out,
     return open_file(out, decoder, &question, bytes.data, err);
 }
 
+static int check_index(const struct medvl_decoder *decoder, int64_t index,
+                       struct medvl_error *err)
+{
+    if (index >= 0 && index < decoder->frames)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG, "frame %lld of %lld",
+                      (long long)index + 1, (long long)decoder->frames);
+}
+
+int medvl_decoder_turn(struct medvl_decoded *out,
+                       struct medvl_decoder *decoder, int64_t index,
+                       struct medvl_error *err)
+{
+    struct medvl_decode_question question = {
+        .ask = MEDVL_DECODE_TURN,
+        .index = index,
+    };
+    struct medvl_decode_answer a = {0};
+    bool broken;
+    int rc = check_index(decoder, index, err);
+
+    if (rc < 0)
+        return rc;
+    rc = ask(&a, &broken, decoder, &question, NULL, err);
+    if (rc == MEDVL_OK &&
+        (!is_sound(&a) || a.frames != decoder->frames || a.bytes)) {
+        broken = true;
+        rc = medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
+    }
+    if (broken)
+        stop(decoder);
+    if (rc < 0)
+        decoder->frames = 0;
+    else
+        fill(out, decoder, &a);
+    return rc;
+}
+
 int medvl_decoder_frame(void *out, struct medvl_decoder *decoder,
                         int64_t index, struct medvl_error *err)
 {
@@ -371,10 +420,9 @@ int medvl_decoder_frame(void *out, struct medvl_decoder *decoder,
     bool broken;
     int rc;
 
-    if (index < 0 || index >= decoder->frames)
-        return medvl_fail(err, MEDVL_EARG,
-                          "frame %lld of %lld", (long long)index + 1,
-                          (long long)decoder->frames);
+    rc = check_index(decoder, index, err);
+    if (rc < 0)
+        return rc;
     rc = ask(&a, &broken, decoder, &question, NULL, err);
     if (rc == MEDVL_OK && a.bytes != decoder->bytes)
         rc = medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");

@@ -1,6 +1,6 @@
 /*
- * Formats that foreign libraries parse: NIfTI and DICOM, in the helper
- * program medvl-decode.
+ * Formats that foreign libraries parse: NIfTI, DICOM, TIFF, WebP and BMP, in
+ * the helper program medvl-decode.
  *
  * The helper is a process of its own with limits on memory and time, so a
  * hostile file ends that process and is an error here.  A decoder is one
@@ -12,6 +12,7 @@
 #ifndef MEDVL_IMAGE_DECODE_H
 #define MEDVL_IMAGE_DECODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/text.h"
@@ -37,12 +38,16 @@ double medvl_voxel_value(const void *data, enum medvl_voxel type, size_t at);
 enum medvl_format {
     MEDVL_FORMAT_NIFTI, /* one frame: the volume */
     MEDVL_FORMAT_DICOM,
+    MEDVL_FORMAT_TIFF, /* a frame is a page */
+    MEDVL_FORMAT_WEBP,
+    MEDVL_FORMAT_BMP,
 };
 
 /*
  * What an open file holds.  Items of a frame are in the machine's byte
  * order, the first index runs fastest: voxels of a volume; samples, columns
- * and rows (from the top) of a DICOM frame.
+ * and rows (from the top) of the others.  A frame of TIFF, WebP and BMP is
+ * RGB or grey of 8 bits without a sign, or grey of another type.
  */
 struct medvl_decoded {
     int64_t frames; /* 0: a DICOM file without pixels */
@@ -53,6 +58,10 @@ struct medvl_decoded {
     /* NIfTI: see struct medvl_volume. */
     double spacing[3], affine[3][4];
     double slope, offset;
+
+    /* TIFF, WebP, BMP: what is still to be done. */
+    int orientation; /* 1..8, see medvl_picture_turn */
+    bool inverse;    /* grey of other types: the least value is white */
 
     /* DICOM: one JSON object, keyword to value, see dicom.h.  Stays until
      * the decoder's next file. */
@@ -89,6 +98,15 @@ int medvl_decoder_bytes(struct medvl_decoded *out,
                         enum medvl_format format, struct medvl_span bytes,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Turn to frame `index`, from 0, where frames differ (TIFF): fills size,
+ * type, bytes, orientation and inverse, and that frame alone can be read
+ * then.  Frame 0 is open at first.  An error closes the file.
+ */
+int medvl_decoder_turn(struct medvl_decoded *out,
+                       struct medvl_decoder *decoder, int64_t index,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Frame `index`, from 0, of the open file into its `bytes` bytes. */
 int medvl_decoder_frame(void *out, struct medvl_decoder *decoder,
                         int64_t index,
@@ -100,18 +118,19 @@ int medvl_decoder_frame(void *out, struct medvl_decoder *decoder,
  * On one stream socket, which is the helper's standard input and output.  A
  * question is this header and `bytes` bytes: a path or a file's contents.
  */
-#define MEDVL_DECODE_MAGIC 0x32444c564454ull
+#define MEDVL_DECODE_MAGIC 0x33444c564454ull
 
 enum medvl_decode_ask {
     MEDVL_DECODE_FILE,
     MEDVL_DECODE_CONTENTS,
+    MEDVL_DECODE_TURN,
     MEDVL_DECODE_FRAME,
 };
 
 struct medvl_decode_question {
     uint64_t magic;
     int32_t ask, format; /* enum medvl_decode_ask, medvl_format */
-    int64_t index;       /* of a frame */
+    int64_t index;       /* of a frame: turn, frame */
     uint64_t bytes;
 };
 
@@ -125,6 +144,7 @@ struct medvl_decode_answer {
     int64_t frames, size[3];
     double spacing[3], affine[3][4];
     double slope, offset;
+    int32_t orientation, inverse; /* orientation 0: 1 */
     uint64_t bytes;
 };
 

@@ -44,6 +44,10 @@ void medvl_picture_release(struct medvl_picture *picture);
 size_t medvl_picture_row(const struct medvl_picture *picture);
 size_t medvl_picture_bytes(const struct medvl_picture *picture);
 
+/* Is a file's picture within the limits?  pixels 0: the usual one. */
+int medvl_picture_check_size(int64_t width, int64_t height, int64_t pixels,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* How to decode; a zeroed struct asks for nothing. */
 struct medvl_picture_options {
     int64_t pixels;   /* limit on width * height of the file's picture; 0:

@@ -14,10 +14,6 @@ int medvl_picture_room(struct medvl_picture *out, int64_t width,
                        int64_t height, int channels, int depth,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Is a file's picture within the limits?  pixels 0: the usual one. */
-int medvl_picture_check_size(int64_t width, int64_t height, int64_t pixels,
-                             struct medvl_error *err) MEDVL_MUST_CHECK;
-
 uint32_t medvl_picture_number(const unsigned char *at, int bytes,
                               bool little);
 
