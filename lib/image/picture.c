@@ -170,7 +170,7 @@ int medvl_picture_to_rgb(struct medvl_picture *picture,
                           picture->depth);
     if (picture->channels == 3)
         return MEDVL_OK;
-    rc = medvl_picture_make(&out, picture->width, picture->height, 3, 8,
+    rc = medvl_picture_room(&out, picture->width, picture->height, 3, 8,
                             err);
     if (rc < 0)
         return rc;
@@ -216,7 +216,7 @@ int medvl_picture_window(struct medvl_picture *picture,
                           "a window applies to grey, not to colour");
     rc = medvl_window_range(&low, &high, window, sample, picture, count, err);
     if (rc == MEDVL_OK)
-        rc = medvl_picture_make(&out, picture->width, picture->height, 1, 8,
+        rc = medvl_picture_room(&out, picture->width, picture->height, 1, 8,
                                 err);
     if (rc < 0)
         return rc;

@@ -33,9 +33,13 @@ struct medvl_picture {
 
 /*
  * Make an all-zero picture in *out, which holds none.  MEDVL_EARG when a
- * side is outside 1..MEDVL_PICTURE_SIDE.
+ * side is outside 1..MEDVL_PICTURE_SIDE.  `room` leaves its samples as
+ * memory happens to be, for who fills them all.
  */
 int medvl_picture_make(struct medvl_picture *out, int64_t width,
+                       int64_t height, int channels, int depth,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_picture_room(struct medvl_picture *out, int64_t width,
                        int64_t height, int channels, int depth,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_picture_release(struct medvl_picture *picture);

@@ -9,11 +9,6 @@
 
 #include "lib/image/picture.h"
 
-/* As medvl_picture_make, but what the samples are is not defined. */
-int medvl_picture_room(struct medvl_picture *out, int64_t width,
-                       int64_t height, int channels, int depth,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
-
 uint32_t medvl_picture_number(const unsigned char *at, int bytes,
                               bool little);
 

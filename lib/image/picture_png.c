@@ -83,7 +83,8 @@ static int check_png(struct png_job *job)
     const int64_t bits = (int64_t)png_get_bit_depth(job->png, job->info) *
                          png_get_channels(job->png, job->info);
     const int64_t raw = ((width * bits + 7) / 8 + 1) * height;
-    const int rc = medvl_picture_check_size(width, height, job->pixels, job->err);
+    const int rc =
+        medvl_picture_check_size(width, height, job->pixels, job->err);
 
     if (rc < 0)
         return rc;

@@ -73,7 +73,7 @@ int medvl_picture_turn(struct medvl_picture *picture, int orientation,
 
     if (orientation == 1)
         return MEDVL_OK;
-    rc = medvl_picture_make(&out, swap ? h : w, swap ? w : h,
+    rc = medvl_picture_room(&out, swap ? h : w, swap ? w : h,
                             picture->channels, picture->depth, err);
     if (rc < 0)
         return rc;

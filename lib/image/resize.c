@@ -129,19 +129,35 @@ void medvl_resize_row_ref(uint8_t *out, const uint8_t *in, int channels,
 }
 
 void medvl_resize_column_ref(uint8_t *out, const uint8_t *in, size_t stride,
-                             int64_t skip, size_t bytes, int64_t index,
+                             size_t bytes, int64_t index,
                              const struct medvl_taps *taps)
 {
     const int32_t *weight = taps->weight + index * taps->taps;
-    const uint8_t *from = in + (size_t)(taps->first[index] - skip) * stride;
 
     for (size_t x = 0; x < bytes; x++) {
         int32_t sum = 1 << (BITS - 1);
 
         for (int32_t t = 0; t < taps->count[index]; t++)
-            sum += weight[t] * from[(size_t)t * stride + x];
+            sum += weight[t] * in[(size_t)t * stride + x];
         out[x] = to_byte(sum);
     }
+}
+
+/* Weights for AVX2, or NULL where the plain form is to be used. */
+static int pack(uint32_t **packed, const struct medvl_taps *taps, bool fast,
+                struct medvl_error *err)
+{
+    *packed = NULL;
+    if (!fast)
+        return MEDVL_OK;
+    *packed = medvl_alloc(medvl_resize_packed_avx2(taps), sizeof(**packed));
+    if (!*packed)
+        return medvl_no_memory(err);
+    if (!medvl_resize_pack_avx2(*packed, taps)) {
+        medvl_free(*packed);
+        *packed = NULL;
+    }
+    return MEDVL_OK;
 }
 
 /* Along the rows: rows [skip, skip + out->height) of `in`, at any width. */
@@ -151,52 +167,54 @@ static int pass_rows(struct medvl_picture *out,
                      struct medvl_error *err)
 {
     const size_t row = medvl_picture_row(in), to = medvl_picture_row(out);
-    const size_t stride = row + MEDVL_RESIZE_SLACK;
+    const size_t size = 32 * (row + to);
     const uint8_t *from = (const uint8_t *)in->data + (size_t)skip * row;
     uint8_t *dst = out->data, *scratch = NULL;
-    int16_t *packed = NULL;
-    int64_t y = 0;
+    uint32_t *packed;
+    int rc;
 
-    if (fast && out->height >= 4) {
-        packed = medvl_alloc(medvl_resize_packed_avx2(in->channels, taps),
-                             sizeof(*packed));
-        scratch = medvl_alloc(4, stride);
-        if (!packed || !scratch) {
-            medvl_free(packed);
-            medvl_free(scratch);
-            return medvl_no_memory(err);
-        }
-        medvl_resize_pack_avx2(packed, in->channels, taps);
-        for (; y + 4 <= out->height; y += 4) {
-            for (size_t i = 0; i < 4; i++)
-                memcpy(scratch + i * stride, from + ((size_t)y + i) * row,
-                       row);
-            medvl_resize_rows_avx2(dst + (size_t)y * to, to, scratch, stride,
-                                   in->channels, taps, packed);
-        }
-        medvl_free(packed);
-        medvl_free(scratch);
+    fast = fast && row >= MEDVL_RESIZE_ROW && to >= MEDVL_RESIZE_ROW;
+    rc = pack(&packed, taps, fast, err);
+    if (packed) {
+        scratch = medvl_block_alloc(size);
+        if (!scratch)
+            rc = medvl_no_memory(err);
     }
-    for (; y < out->height; y++)
+    for (int64_t y = 0; rc == MEDVL_OK && scratch && y < out->height; y += 32)
+        medvl_resize_rows_avx2(
+            dst + (size_t)y * to, to, from + (size_t)y * row, row,
+            out->height - y < 32 ? out->height - y : 32, in->channels,
+            in->width, taps, packed, scratch);
+    for (int64_t y = 0; rc == MEDVL_OK && !scratch && y < out->height; y++)
         medvl_resize_row_ref(dst + (size_t)y * to, from + (size_t)y * row,
                              in->channels, taps);
-    return MEDVL_OK;
+    medvl_block_free(scratch, size);
+    medvl_free(packed);
+    return rc;
 }
 
-static void pass_columns(struct medvl_picture *out,
-                         const struct medvl_picture *in, int64_t skip,
-                         const struct medvl_taps *taps, bool fast)
+static int pass_columns(struct medvl_picture *out,
+                        const struct medvl_picture *in, int64_t skip,
+                        const struct medvl_taps *taps, bool fast,
+                        struct medvl_error *err)
 {
     const size_t row = medvl_picture_row(out);
+    uint32_t *packed;
+    const int rc =
+        pack(&packed, taps, fast && row >= MEDVL_RESIZE_COLUMN, err);
 
-    for (int64_t y = 0; y < out->height; y++) {
+    for (int64_t y = 0; rc == MEDVL_OK && y < out->height; y++) {
         uint8_t *dst = (uint8_t *)out->data + (size_t)y * row;
+        const uint8_t *from = (const uint8_t *)in->data +
+                              (size_t)(taps->first[y] - skip) * row;
 
-        if (fast)
-            medvl_resize_column_avx2(dst, in->data, row, skip, row, y, taps);
+        if (packed)
+            medvl_resize_column_avx2(dst, from, row, row, y, taps, packed);
         else
-            medvl_resize_column_ref(dst, in->data, row, skip, row, y, taps);
+            medvl_resize_column_ref(dst, from, row, row, y, taps);
     }
+    medvl_free(packed);
+    return rc;
 }
 
 int medvl_picture_resize_with(struct medvl_picture *out,
@@ -216,7 +234,7 @@ int medvl_picture_resize_with(struct medvl_picture *out,
                           "pictures of %d bits are not resized", in->depth);
     if (width == in->width && height == in->height)
         return medvl_picture_crop(out, in, 0, 0, width, height, err);
-    rc = medvl_picture_make(out, width, height, in->channels, 8, err);
+    rc = medvl_picture_room(out, width, height, in->channels, 8, err);
     if (rc == MEDVL_OK && height != in->height) {
         rc = medvl_taps_make(&down, in->height, height, filter, err);
         if (rc < 0)
@@ -227,7 +245,7 @@ int medvl_picture_resize_with(struct medvl_picture *out,
     if (rc == MEDVL_OK && width != in->width) {
         rc = medvl_taps_make(&across, in->width, width, filter, err);
         if (rc == MEDVL_OK && height != in->height)
-            rc = medvl_picture_make(&middle, width, end - skip, in->channels,
+            rc = medvl_picture_room(&middle, width, end - skip, in->channels,
                                     8, err);
         if (rc == MEDVL_OK)
             rc = pass_rows(middle.data ? &middle : out, in, skip, &across,
@@ -235,7 +253,8 @@ int medvl_picture_resize_with(struct medvl_picture *out,
         source = &middle;
     }
     if (rc == MEDVL_OK && height != in->height)
-        pass_columns(out, source, source == in ? 0 : skip, &down, fast);
+        rc = pass_columns(out, source, source == in ? 0 : skip, &down, fast,
+                          err);
 done:
     medvl_taps_release(&across);
     medvl_taps_release(&down);
@@ -279,7 +298,7 @@ int medvl_picture_crop(struct medvl_picture *out,
                           (long long)width, (long long)height, (long long)x,
                           (long long)y, (long long)in->width,
                           (long long)in->height);
-    rc = medvl_picture_make(out, width, height, in->channels, in->depth, err);
+    rc = medvl_picture_room(out, width, height, in->channels, in->depth, err);
     if (rc < 0)
         return rc;
     for (int64_t i = 0; i < height; i++)
@@ -325,7 +344,7 @@ int medvl_picture_pad(struct medvl_picture *out, const struct medvl_picture *in,
                           (long long)in->width, (long long)in->height,
                           (long long)x, (long long)y, (long long)width,
                           (long long)height);
-    rc = medvl_picture_make(out, width, height, channels, 8, err);
+    rc = medvl_picture_room(out, width, height, channels, 8, err);
     if (rc < 0)
         return rc;
     paint(out, color);

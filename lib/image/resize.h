@@ -111,33 +111,38 @@ void medvl_resize_row_ref(uint8_t *out, const uint8_t *in, int channels,
 
 /*
  * The plain form down the columns: output row `index`, `bytes` wide, from
- * the rows at `in`, `stride` bytes apart, of which the first is row `skip`
- * of the picture that the taps count from.
+ * the rows at `in`, `stride` bytes apart, the first of them the one that
+ * taps->first[index] names.
  */
 void medvl_resize_column_ref(uint8_t *out, const uint8_t *in, size_t stride,
-                             int64_t skip, size_t bytes, int64_t index,
+                             size_t bytes, int64_t index,
                              const struct medvl_taps *taps);
 
 /*
  * The AVX2 forms (resize_avx2.c), equal to the plain ones byte for byte.
- * Weights are cut into 15 low bits and the rest, so that 16-bit products
- * carry them; `packed` holds them in the order of the loops.
  *
- * rows_avx2 takes four rows at once, `in_stride` and `out_stride` bytes
- * apart; MEDVL_RESIZE_SLACK bytes behind each input row are read and do
- * not matter.
+ *   packed   weights in the order of the loops, of
+ *            medvl_resize_packed_avx2() numbers; pack is false when a weight
+ *            is too large for them (near 1 at most, they never were)
+ *
+ * rows_avx2 takes 1..32 rows of `width` pixels; `scratch`, aligned to 32
+ * bytes, has 32 * (width + taps->size) * channels.  Neither reads nor
+ * writes past a row, so rows have at least MEDVL_RESIZE_ROW bytes before and
+ * after, and those of column_avx2 MEDVL_RESIZE_COLUMN.
  */
-#define MEDVL_RESIZE_SLACK 64
-size_t medvl_resize_packed_avx2(int channels, const struct medvl_taps *taps);
-void medvl_resize_pack_avx2(int16_t *packed, int channels,
-                            const struct medvl_taps *taps);
+#define MEDVL_RESIZE_ROW    16
+#define MEDVL_RESIZE_COLUMN 32
+size_t medvl_resize_packed_avx2(const struct medvl_taps *taps);
+bool medvl_resize_pack_avx2(uint32_t *packed, const struct medvl_taps *taps);
 void medvl_resize_rows_avx2(uint8_t *out, size_t out_stride,
-                            const uint8_t *in, size_t in_stride,
-                            int channels, const struct medvl_taps *taps,
-                            const int16_t *packed);
+                            const uint8_t *in, size_t in_stride, int64_t rows,
+                            int channels, int64_t width,
+                            const struct medvl_taps *taps,
+                            const uint32_t *packed, uint8_t *scratch);
 void medvl_resize_column_avx2(uint8_t *out, const uint8_t *in, size_t stride,
-                              int64_t skip, size_t bytes, int64_t index,
-                              const struct medvl_taps *taps);
+                              size_t bytes, int64_t index,
+                              const struct medvl_taps *taps,
+                              const uint32_t *packed);
 
 /* For tests: false keeps to the plain forms. */
 int medvl_picture_resize_with(struct medvl_picture *out,

@@ -1,252 +1,209 @@
 /*
- * The passes of resize.c with AVX2.
+ * The passes of resize.c with AVX2: one kernel, for 32 columns.
  *
- * A weight has 24 bits at most.  Cut into w = high * 2^15 + low, both fit
- * 16 bits and _mm256_madd_epi16 multiplies and adds two taps at once; the
- * two sums are put together at the end.  A sum may wrap on the way: only
- * its value modulo 2^32 matters, and the whole fits.
+ * Along the rows, 32 rows are turned into columns, run through the same
+ * kernel, and turned back, so neither the number of channels nor of taps
+ * leaves lanes unused.
+ *
+ * A weight has 24 bits at most.  Cut into w = high * 2^16 + low, the low
+ * part fits _mm256_madd_epi16, which multiplies and adds two taps at once in
+ * 32 bits, and the high part _mm256_maddubs_epi16, which does so in 16.  The
+ * sums may wrap on the way: only their value modulo 2^32 and 2^16 matters.
+ *
+ * Read next: region.c.
  */
 #include "lib/image/resize.h"
 
 #ifdef __AVX2__
 
 #include <immintrin.h>
-#include <string.h>
+#include <stdlib.h>
 
-#define BITS      22
-#define LOW_BITS  15
-#define RGB_TAPS  4
-#define GREY_TAPS 16
+#define BITS 22
 
-static int16_t low_part(int32_t weight)
+static int64_t pairs_of(const struct medvl_taps *taps)
 {
-    return (int16_t)(weight & ((1 << LOW_BITS) - 1));
+    return (taps->taps + 1) / 2;
 }
 
-static int16_t high_part(int32_t weight)
+size_t medvl_resize_packed_avx2(const struct medvl_taps *taps)
 {
-    return (int16_t)(weight >> LOW_BITS);
+    return (size_t)(taps->size * pairs_of(taps) * 2);
 }
 
-static int64_t group_taps(int channels)
+/* For two taps: their low parts side by side, their high parts twice. */
+bool medvl_resize_pack_avx2(uint32_t *packed, const struct medvl_taps *taps)
 {
-    return channels == 3 ? RGB_TAPS : GREY_TAPS;
-}
+    for (int64_t i = 0; i < taps->size; i++)
+        for (int64_t p = 0; p < pairs_of(taps); p++, packed += 2) {
+            uint32_t low[2] = {0, 0};
+            int32_t high[2] = {0, 0};
 
-static int64_t group_count(int channels, const struct medvl_taps *taps)
-{
-    const int64_t each = group_taps(channels);
+            for (int64_t k = 0; k < 2 && 2 * p + k < taps->count[i]; k++) {
+                const int32_t w = taps->weight[i * taps->taps + 2 * p + k];
 
-    return (taps->taps + each - 1) / each;
-}
-
-size_t medvl_resize_packed_avx2(int channels, const struct medvl_taps *taps)
-{
-    return (size_t)(taps->size * group_count(channels, taps) *
-                    group_taps(channels) * 2);
-}
-
-/* Each group: its low parts, then its high parts; zero past the last tap. */
-void medvl_resize_pack_avx2(int16_t *packed, int channels,
-                            const struct medvl_taps *taps)
-{
-    const int64_t each = group_taps(channels);
-    const int64_t groups = group_count(channels, taps);
-
-    for (int64_t i = 0; i < taps->size; i++) {
-        const int32_t *weight = taps->weight + i * taps->taps;
-
-        for (int64_t g = 0; g < groups; g++, packed += 2 * each)
-            for (int64_t t = 0; t < each; t++) {
-                const int64_t at = g * each + t;
-                const int32_t w = at < taps->count[i] ? weight[at] : 0;
-
-                packed[t] = low_part(w);
-                packed[each + t] = high_part(w);
+                low[k] = (uint32_t)w & 0xffff;
+                high[k] = (w - (int16_t)low[k]) / 65536;
             }
+            /* 255 times the two must fit 16 bits, each of them 8. */
+            if (abs(high[0]) + abs(high[1]) > 127)
+                return false;
+            packed[0] = low[0] | low[1] << 16;
+            packed[1] = (((uint32_t)high[0] & 0xff) |
+                         ((uint32_t)high[1] & 0xff) << 8) *
+                        0x10001u;
+        }
+    return true;
+}
+
+struct sums {
+    __m256i low[4], high[2];
+};
+
+/* Two taps of 32 columns: bytes interleaved, then widened. */
+static inline void add_pair(struct sums *s, __m256i a, __m256i b,
+                            const uint32_t *packed)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i low = _mm256_set1_epi32((int)packed[0]);
+    const __m256i high = _mm256_set1_epi32((int)packed[1]);
+    const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b),
+                           _mm256_unpackhi_epi8(a, b)};
+
+    for (int i = 0; i < 2; i++) {
+        const __m256i p = _mm256_unpacklo_epi8(ab[i], zero);
+        const __m256i q = _mm256_unpackhi_epi8(ab[i], zero);
+
+        s->low[2 * i] =
+            _mm256_add_epi32(s->low[2 * i], _mm256_madd_epi16(p, low));
+        s->low[2 * i + 1] =
+            _mm256_add_epi32(s->low[2 * i + 1], _mm256_madd_epi16(q, low));
+        s->high[i] =
+            _mm256_add_epi16(s->high[i], _mm256_maddubs_epi16(ab[i], high));
     }
 }
 
-/* Two sums to one, with rounding's half; then four bytes of each lane. */
-static __m256i join(__m256i low, __m256i high)
+static inline void columns_32(uint8_t *out, const uint8_t *in, size_t stride,
+                              const uint32_t *packed, int32_t count)
 {
-    return _mm256_add_epi32(low, _mm256_slli_epi32(high, LOW_BITS));
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i half = _mm256_set1_epi32(1 << (BITS - 1));
+    struct sums s = {{half, half, half, half}, {zero, zero}};
+    int32_t t = 0;
+
+    for (; t + 2 <= count; t += 2, in += 2 * stride, packed += 2)
+        add_pair(&s, _mm256_loadu_si256((const __m256i *)in),
+                 _mm256_loadu_si256((const __m256i *)(in + stride)), packed);
+    if (t < count)
+        add_pair(&s, _mm256_loadu_si256((const __m256i *)in), zero, packed);
+    for (int i = 0; i < 4; i++) {
+        const __m256i high = i % 2
+                                 ? _mm256_unpackhi_epi16(zero, s.high[i / 2])
+                                 : _mm256_unpacklo_epi16(zero, s.high[i / 2]);
+
+        s.low[i] = _mm256_srai_epi32(_mm256_add_epi32(s.low[i], high), BITS);
+    }
+    _mm256_storeu_si256(
+        (__m256i *)out,
+        _mm256_packus_epi16(_mm256_packs_epi32(s.low[0], s.low[1]),
+                            _mm256_packs_epi32(s.low[2], s.low[3])));
 }
 
-static int finish(__m128i sum)
+void medvl_resize_column_avx2(uint8_t *out, const uint8_t *in, size_t stride,
+                              size_t bytes, int64_t index,
+                              const struct medvl_taps *taps,
+                              const uint32_t *packed)
 {
-    sum = _mm_add_epi32(sum, _mm_set1_epi32(1 << (BITS - 1)));
-    sum = _mm_srai_epi32(sum, BITS);
-    sum = _mm_packs_epi32(sum, sum);
-    return _mm_cvtsi128_si32(_mm_packus_epi16(sum, sum));
+    packed += index * pairs_of(taps) * 2;
+    for (size_t x = 0; x + 32 <= bytes; x += 32)
+        columns_32(out + x, in + x, stride, packed, taps->count[index]);
+    if (bytes % 32)
+        columns_32(out + bytes - 32, in + bytes - 32, stride, packed,
+                   taps->count[index]);
 }
 
 /*
- * Four pixels of three bytes a group: the first lane holds the pairs of
- * taps 0 and 1 for red, green, blue, the second those of taps 2 and 3.
+ * A lane holds a square of 16 x 16 bytes, row by row; interleaving its upper
+ * with its lower half, four times, leaves it column by column.
  */
-static void rgb_rows(uint8_t *out, size_t out_stride, const uint8_t *in,
-                     size_t in_stride, const struct medvl_taps *taps,
-                     const int16_t *packed)
+static inline void turn_squares(__m256i v[16])
 {
-    const int64_t groups = group_count(3, taps);
-    const __m256i pixels = _mm256_setr_epi8(
-        0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1,
-        6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
-    const __m256i lows = _mm256_setr_epi8(
-        0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
-        4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
-    const __m256i highs = _mm256_add_epi8(lows, _mm256_set1_epi8(8));
+    for (int k = 0; k < 4; k++) {
+        __m256i w[16];
 
-    for (int64_t i = 0; i < taps->size; i++) {
-        const uint8_t *from = in + (size_t)taps->first[i] * 3;
-        const int64_t used = (taps->count[i] + RGB_TAPS - 1) / RGB_TAPS;
-        __m256i low[4], high[4];
-
-        for (int r = 0; r < 4; r++)
-            low[r] = high[r] = _mm256_setzero_si256();
-        for (int64_t g = 0; g < used; g++, from += 3 * RGB_TAPS) {
-            const __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128(
-                (const __m128i *)(packed + g * RGB_TAPS * 2)));
-            const __m256i wl = _mm256_shuffle_epi8(w, lows);
-            const __m256i wh = _mm256_shuffle_epi8(w, highs);
-
-            for (int r = 0; r < 4; r++) {
-                const __m256i p = _mm256_shuffle_epi8(
-                    _mm256_broadcastsi128_si256(_mm_loadu_si128(
-                        (const __m128i *)(from + (size_t)r * in_stride))),
-                    pixels);
-
-                low[r] = _mm256_add_epi32(low[r], _mm256_madd_epi16(p, wl));
-                high[r] =
-                    _mm256_add_epi32(high[r], _mm256_madd_epi16(p, wh));
-            }
+        for (int i = 0; i < 8; i++) {
+            w[2 * i] = _mm256_unpacklo_epi8(v[i], v[i + 8]);
+            w[2 * i + 1] = _mm256_unpackhi_epi8(v[i], v[i + 8]);
         }
-        for (int r = 0; r < 4; r++) {
-            const __m256i sum = join(low[r], high[r]);
-            const int bytes =
-                finish(_mm_add_epi32(_mm256_castsi256_si128(sum),
-                                     _mm256_extracti128_si256(sum, 1)));
-
-            memcpy(out + (size_t)r * out_stride, &bytes, 3);
-        }
-        packed += groups * RGB_TAPS * 2;
-        out += 3;
+        for (int i = 0; i < 16; i++)
+            v[i] = w[i];
     }
 }
 
-/* Sixteen pixels a group; the four rows' sums end in one register. */
-static void grey_rows(uint8_t *out, size_t out_stride, const uint8_t *in,
-                      size_t in_stride, const struct medvl_taps *taps,
-                      const int16_t *packed)
+/* 16 bytes of each of 32 rows, to 16 columns of 32 bytes. */
+static void to_columns(uint8_t *out, const uint8_t *const in[32], size_t at)
 {
-    const int64_t groups = group_count(1, taps);
+    __m256i v[16];
 
-    for (int64_t i = 0; i < taps->size; i++) {
-        const uint8_t *from = in + taps->first[i];
-        const int64_t used = (taps->count[i] + GREY_TAPS - 1) / GREY_TAPS;
-        __m256i low[4], high[4], sum;
-        int bytes;
+    for (int i = 0; i < 16; i++)
+        v[i] = _mm256_set_m128i(
+            _mm_loadu_si128((const __m128i *)(in[i + 16] + at)),
+            _mm_loadu_si128((const __m128i *)(in[i] + at)));
+    turn_squares(v);
+    for (int i = 0; i < 16; i++)
+        _mm256_store_si256((__m256i *)(out + (at + (size_t)i) * 32), v[i]);
+}
 
-        for (int r = 0; r < 4; r++)
-            low[r] = high[r] = _mm256_setzero_si256();
-        for (int64_t g = 0; g < used; g++, from += GREY_TAPS) {
-            const int16_t *w = packed + g * GREY_TAPS * 2;
-            const __m256i wl = _mm256_loadu_si256((const __m256i *)w);
-            const __m256i wh =
-                _mm256_loadu_si256((const __m256i *)(w + GREY_TAPS));
+/* And back, `rows` of them. */
+static void to_rows(uint8_t *out, size_t stride, const uint8_t *in, size_t at,
+                    int64_t rows)
+{
+    __m256i v[16];
 
-            for (int r = 0; r < 4; r++) {
-                const __m256i p = _mm256_cvtepu8_epi16(_mm_loadu_si128(
-                    (const __m128i *)(from + (size_t)r * in_stride)));
+    for (int i = 0; i < 16; i++)
+        v[i] = _mm256_load_si256(
+            (const __m256i *)(in + (at + (size_t)i) * 32));
+    turn_squares(v);
+    for (int i = 0; i < 16; i++) {
+        uint8_t *to = out + (size_t)i * stride + at;
 
-                low[r] = _mm256_add_epi32(low[r], _mm256_madd_epi16(p, wl));
-                high[r] =
-                    _mm256_add_epi32(high[r], _mm256_madd_epi16(p, wh));
-            }
-        }
-        sum = _mm256_hadd_epi32(
-            _mm256_hadd_epi32(join(low[0], high[0]), join(low[1], high[1])),
-            _mm256_hadd_epi32(join(low[2], high[2]), join(low[3], high[3])));
-        bytes = finish(_mm_add_epi32(_mm256_castsi256_si128(sum),
-                                     _mm256_extracti128_si256(sum, 1)));
-        for (int r = 0; r < 4; r++)
-            out[(size_t)r * out_stride] = (uint8_t)(bytes >> (8 * r));
-        packed += groups * GREY_TAPS * 2;
-        out++;
+        if (i < rows)
+            _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(v[i]));
+        if (i + 16 < rows)
+            _mm_storeu_si128((__m128i *)(to + 16 * stride),
+                             _mm256_extracti128_si256(v[i], 1));
     }
 }
 
 void medvl_resize_rows_avx2(uint8_t *out, size_t out_stride,
-                            const uint8_t *in, size_t in_stride,
-                            int channels, const struct medvl_taps *taps,
-                            const int16_t *packed)
+                            const uint8_t *in, size_t in_stride, int64_t rows,
+                            int channels, int64_t width,
+                            const struct medvl_taps *taps,
+                            const uint32_t *packed, uint8_t *scratch)
 {
-    if (channels == 3)
-        rgb_rows(out, out_stride, in, in_stride, taps, packed);
-    else
-        grey_rows(out, out_stride, in, in_stride, taps, packed);
-}
+    const size_t row = (size_t)width * (size_t)channels;
+    const size_t to = (size_t)taps->size * (size_t)channels;
+    uint8_t *columns = scratch, *done = scratch + row * 32;
+    const uint8_t *from[32];
 
-/* The weights of two taps side by side in each 32 bits. */
-static __m256i pair(int16_t first, int16_t second)
-{
-    return _mm256_set1_epi32(
-        (int)((uint32_t)(uint16_t)first | (uint32_t)(uint16_t)second << 16));
-}
-
-/*
- * 32 columns: the bytes of two rows are interleaved and widened, so each
- * madd adds two taps of eight columns.
- */
-static void columns_32(uint8_t *out, const uint8_t *in, size_t stride,
-                       const int32_t *weight, int32_t count)
-{
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i half = _mm256_set1_epi32(1 << (BITS - 1));
-    __m256i low[4] = {half, half, half, half};
-    __m256i high[4] = {zero, zero, zero, zero};
-
-    for (int32_t t = 0; t < count; t += 2, in += 2 * stride) {
-        const bool two = t + 1 < count;
-        const int32_t w0 = weight[t], w1 = two ? weight[t + 1] : 0;
-        const __m256i wl = pair(low_part(w0), low_part(w1));
-        const __m256i wh = pair(high_part(w0), high_part(w1));
-        const __m256i a = _mm256_loadu_si256((const __m256i *)in);
-        const __m256i b =
-            two ? _mm256_loadu_si256((const __m256i *)(in + stride)) : zero;
-        const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b),
-                               _mm256_unpackhi_epi8(a, b)};
-
-        for (int i = 0; i < 4; i++) {
-            const __m256i p = i % 2 ? _mm256_unpackhi_epi8(ab[i / 2], zero)
-                                    : _mm256_unpacklo_epi8(ab[i / 2], zero);
-
-            low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(p, wl));
-            high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(p, wh));
-        }
-    }
-    for (int i = 0; i < 4; i++)
-        low[i] = _mm256_srai_epi32(join(low[i], high[i]), BITS);
-    _mm256_storeu_si256(
-        (__m256i *)out,
-        _mm256_packus_epi16(_mm256_packs_epi32(low[0], low[1]),
-                            _mm256_packs_epi32(low[2], low[3])));
-}
-
-void medvl_resize_column_avx2(uint8_t *out, const uint8_t *in, size_t stride,
-                              int64_t skip, size_t bytes, int64_t index,
-                              const struct medvl_taps *taps)
-{
-    const uint8_t *from = in + (size_t)(taps->first[index] - skip) * stride;
-    size_t x = 0;
-
-    for (; x + 32 <= bytes; x += 32)
-        columns_32(out + x, from + x, stride,
-                   taps->weight + index * taps->taps, taps->count[index]);
-    if (x < bytes)
-        medvl_resize_column_ref(out + x, in + x, stride, skip, bytes - x,
-                                index, taps);
+    /* Where fewer than 32 are left, the last stands in for the others. */
+    for (int64_t i = 0; i < 32; i++)
+        from[i] = in + (size_t)(i < rows ? i : rows - 1) * in_stride;
+    for (size_t at = 0; at + 16 <= row; at += 16)
+        to_columns(columns, from, at);
+    if (row % 16)
+        to_columns(columns, from, row - 16);
+    for (int64_t i = 0; i < taps->size; i++)
+        for (int c = 0; c < channels; c++)
+            columns_32(done + (size_t)(i * channels + c) * 32,
+                       columns +
+                           (size_t)(taps->first[i] * channels + c) * 32,
+                       (size_t)channels * 32, packed + i * pairs_of(taps) * 2,
+                       taps->count[i]);
+    for (size_t at = 0; at + 16 <= to; at += 16)
+        to_rows(out, out_stride, done, at, rows);
+    if (to % 16)
+        to_rows(out, out_stride, done, to - 16, rows);
 }
 
 #endif
