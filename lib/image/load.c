@@ -57,6 +57,9 @@ static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
                                  frame, &o->window, o->pixels, out->window,
                                  err);
     medvl_dicom_release(&dicom);
+    out->file.width = out->picture.width;
+    out->file.height = out->picture.height;
+    out->file.shrink = 1;
     return rc;
 }
 
@@ -73,8 +76,11 @@ static int load_here(struct medvl_loaded *out, struct medvl_loader *loader,
         window.a = (window.a - intercept) / slope;
         window.b /= slope;
     }
-    rc = medvl_picture_decode(&out->picture, bytes.data, bytes.size,
-                              o->pixels, err);
+    rc = medvl_picture_decode_with(
+        &out->picture, &out->file, bytes.data, bytes.size,
+        &(struct medvl_picture_options){o->pixels,
+                                        {o->cover[0], o->cover[1]}},
+        err);
     if (rc == MEDVL_OK)
         rc = medvl_picture_window(&out->picture, &window, out->window, err);
     if (slope != 0) {

@@ -17,6 +17,7 @@ struct medvl_load_options {
                                    ones, where the call says nothing; slope
                                    above 0, or 0: as they are */
     int64_t pixels;             /* limit; 0: MEDVL_PICTURE_PIXELS */
+    int64_t cover[2];           /* see struct medvl_picture_options */
     const char *helper;         /* path of medvl-decode, see decode.h */
 };
 
@@ -38,6 +39,7 @@ struct medvl_load_what {
 /* Filled by a call; the caller releases the picture. */
 struct medvl_loaded {
     struct medvl_picture picture;
+    struct medvl_picture_file file; /* what it was before shrinking */
     double window[2]; /* centre and width applied; width 0: none */
 };
 
