@@ -1,7 +1,7 @@
 /*
- * Boxes, masks and COCO's run-length strings, and drawing.
+ * Boxes, masks and COCO's run lengths.
  *
- * Read next: augment.c.
+ * Read next: region_draw.c.
  */
 #include "lib/image/region.h"
 
@@ -18,11 +18,27 @@ static double between(double v, double low, double high)
 
 bool medvl_box_clip(struct medvl_box *box, int64_t width, int64_t height)
 {
+    const bool left = box->x0 < (double)width && box->x1 > 0 &&
+                      box->y0 < (double)height && box->y1 > 0;
+
     box->x0 = between(box->x0, 0, (double)width);
     box->x1 = between(box->x1, 0, (double)width);
     box->y0 = between(box->y0, 0, (double)height);
     box->y1 = between(box->y1, 0, (double)height);
-    return box->x1 > box->x0 && box->y1 > box->y0;
+    return left;
+}
+
+void medvl_box_pixels(int64_t out[4], const struct medvl_box *box,
+                      int64_t width, int64_t height)
+{
+    const double w = (double)width, h = (double)height;
+
+    out[0] = (int64_t)between(floor(box->x0 + 0.5), 0, w - 1);
+    out[1] = (int64_t)between(floor(box->y0 + 0.5), 0, h - 1);
+    out[2] = (int64_t)between(floor(box->x1 + 0.5), 1, w);
+    out[3] = (int64_t)between(floor(box->y1 + 0.5), 1, h);
+    out[2] = out[2] <= out[0] ? out[0] + 1 : out[2];
+    out[3] = out[3] <= out[1] ? out[1] + 1 : out[3];
 }
 
 int medvl_mask_make(struct medvl_mask *out, int64_t width, int64_t height,
@@ -176,117 +192,90 @@ static void fill_run(struct medvl_mask *mask, int64_t at, int64_t run)
     }
 }
 
-static int fill_runs(struct medvl_mask *mask, struct medvl_span counts,
+/* Where the next run goes. */
+struct filling {
+    struct medvl_mask *mask;
+    int64_t done, runs; /* pixels, and runs, so far */
+};
+
+static int next_run(struct filling *f, int64_t run, struct medvl_error *err)
+{
+    const int64_t all = f->mask->width * f->mask->height;
+
+    if (run < 0 || run > all - f->done)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "mask: run %lld does not fit %lld x %lld",
+                          (long long)f->runs + 1, (long long)f->mask->width,
+                          (long long)f->mask->height);
+    if (f->runs & 1)
+        fill_run(f->mask, f->done, run);
+    f->done += run;
+    f->runs++;
+    return MEDVL_OK;
+}
+
+static int last_run(const struct filling *f, struct medvl_error *err)
+{
+    const int64_t all = f->mask->width * f->mask->height;
+
+    if (f->done != all)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "mask: the runs cover %lld of %lld pixels",
+                          (long long)f->done, (long long)all);
+    return MEDVL_OK;
+}
+
+static int fill_runs(struct filling *f, struct medvl_span counts,
                      struct medvl_error *err)
 {
-    const int64_t all = mask->width * mask->height;
-    int64_t before[2] = {0, 0}, done = 0;
+    int64_t before[2] = {0, 0};
 
-    for (int64_t runs = 0; counts.size; runs++) {
+    while (counts.size) {
         int64_t run = 0;
+        int rc;
 
         if (!get_count(&run, &counts))
             return medvl_fail(err, MEDVL_EFORMAT,
                               "mask: run %lld is no number",
-                              (long long)runs + 1);
-        if (runs > 2)
-            run += before[1];
-        if (run < 0 || run > all - done)
-            return medvl_fail(err, MEDVL_EFORMAT,
-                              "mask: run %lld does not fit %lld x %lld",
-                              (long long)runs + 1, (long long)mask->width,
-                              (long long)mask->height);
+                              (long long)f->runs + 1);
+        run += f->runs > 2 ? before[1] : 0;
         before[1] = before[0];
         before[0] = run;
-        if (runs & 1)
-            fill_run(mask, done, run);
-        done += run;
+        rc = next_run(f, run, err);
+        if (rc < 0)
+            return rc;
     }
-    if (done != all)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "mask: the runs cover %lld of %lld pixels",
-                          (long long)done, (long long)all);
-    return MEDVL_OK;
+    return last_run(f, err);
 }
 
 int medvl_mask_decode(struct medvl_mask *out, struct medvl_span counts,
                       int64_t width, int64_t height, struct medvl_error *err)
 {
+    struct filling f = {.mask = out};
     int rc = medvl_mask_make(out, width, height, err);
 
     if (rc < 0)
         return rc;
-    rc = fill_runs(out, counts, err);
+    rc = fill_runs(&f, counts, err);
     if (rc < 0)
         medvl_mask_release(out);
     return rc;
 }
 
-/* ---- drawing ----------------------------------------------------------- */
-
-static void paint(struct medvl_picture *picture, int64_t x, int64_t y,
-                  const uint8_t color[3])
+int medvl_mask_from_runs(struct medvl_mask *out, const int64_t *runs,
+                         size_t count, int64_t width, int64_t height,
+                         struct medvl_error *err)
 {
-    uint8_t *at = (uint8_t *)picture->data + 3 * (y * picture->width + x);
-
-    for (int c = 0; c < 3; c++)
-        at[c] = color[c];
-}
-
-int medvl_draw_box(struct medvl_picture *picture, struct medvl_box box,
-                   int thick, const uint8_t color[3],
-                   struct medvl_error *err)
-{
-    const double w = (double)picture->width, h = (double)picture->height;
-    const int64_t x0 = (int64_t)between(floor(box.x0 + 0.5), 0, w - 1);
-    const int64_t y0 = (int64_t)between(floor(box.y0 + 0.5), 0, h - 1);
-    int64_t x1 = (int64_t)between(floor(box.x1 + 0.5), 1, w);
-    int64_t y1 = (int64_t)between(floor(box.y1 + 0.5), 1, h);
-    const int rc = medvl_picture_to_rgb(picture, err);
+    struct filling f = {.mask = out};
+    int rc = medvl_mask_make(out, width, height, err);
 
     if (rc < 0)
         return rc;
-    x1 = x1 <= x0 ? x0 + 1 : x1;
-    y1 = y1 <= y0 ? y0 + 1 : y1;
-    for (int64_t y = y0; y < y1; y++) {
-        const bool edge = y - y0 < thick || y1 - 1 - y < thick;
-
-        for (int64_t x = x0; x < x1; x++) {
-            if (edge || x - x0 < thick || x1 - 1 - x < thick)
-                paint(picture, x, y, color);
-            else
-                x = x1 - 1 - thick;
-        }
-    }
-    return MEDVL_OK;
-}
-
-static bool is_edge(const struct medvl_mask *mask, int64_t x, int64_t y)
-{
-    const uint8_t *at = mask->data + y * mask->width + x;
-
-    return x == 0 || y == 0 || x == mask->width - 1 ||
-           y == mask->height - 1 || !at[-1] || !at[1] || !at[-mask->width] ||
-           !at[mask->width];
-}
-
-int medvl_draw_mask(struct medvl_picture *picture,
-                    const struct medvl_mask *mask, const uint8_t color[3],
-                    struct medvl_error *err)
-{
-    const int rc = medvl_picture_to_rgb(picture, err);
-
+    for (size_t i = 0; i < count && rc == MEDVL_OK; i++)
+        rc = next_run(&f, runs[i], err);
+    if (rc == MEDVL_OK)
+        rc = last_run(&f, err);
     if (rc < 0)
-        return rc;
-    if (mask->width != picture->width || mask->height != picture->height)
-        return medvl_fail(err, MEDVL_EARG,
-                          "a mask of %lld x %lld on a picture of %lld x %lld",
-                          (long long)mask->width, (long long)mask->height,
-                          (long long)picture->width,
-                          (long long)picture->height);
-    for (int64_t y = 0; y < mask->height; y++)
-        for (int64_t x = 0; x < mask->width; x++)
-            if (mask->data[y * mask->width + x] && is_edge(mask, x, y))
-                paint(picture, x, y, color);
-    return MEDVL_OK;
+        medvl_mask_release(out);
+    return rc;
 }

@@ -7,6 +7,7 @@
 #include "lib/stage/image.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/file.h"
@@ -85,7 +86,13 @@ static int parse_options(struct medvl_image_stage *stage,
     if (o->copies && !o->augment)
         return medvl_fail(err, MEDVL_EARG,
                           "copies without augmentation are all the same");
+    if (o->numbers && !o->draw)
+        return medvl_fail(err, MEDVL_EARG,
+                          "numbers are beside regions that are drawn");
     stage->load.pixels = o->pixels;
+    stage->scale = o->scale && !is_word(o->scale, "pixel")
+                       ? strtoll(o->scale, NULL, 10)
+                       : 0;
     o->copies = o->copies ? o->copies : 1;
     o->thick = o->thick ? o->thick : 1;
     stage->fit = is_word(o->fit, "crop")      ? MEDVL_FIT_CROP
@@ -310,9 +317,9 @@ static int begin_picture(struct medvl_image_worker *worker, bool last,
 {
     const struct medvl_picture *decoded = &worker->loaded.picture;
 
-    worker->map = (struct medvl_affine){{1, 0, 0, 0, 1, 0}};
-    worker->width = decoded->width;
-    worker->height = decoded->height;
+    worker->steps.count = 0;
+    worker->steps.width = decoded->width;
+    worker->steps.height = decoded->height;
     worker->window[0] = worker->loaded.window[0];
     worker->window[1] = worker->loaded.window[1];
     medvl_picture_release(&worker->picture);
@@ -349,7 +356,10 @@ static int name_picture(struct medvl_image_worker *worker,
                        texts[i] ? strlen(texts[i]) + 1 : 1);
     medvl_hash_add(hash, &o->margin, sizeof(o->margin));
     medvl_hash_add(hash, &o->thick, sizeof(o->thick));
-    medvl_hash_add(hash, &worker->map, sizeof(worker->map));
+    medvl_hash_add(hash, &o->numbers, sizeof(o->numbers));
+    medvl_hash_add(hash, &o->blur, sizeof(o->blur));
+    medvl_hash_add(hash, worker->steps.at,
+                   (size_t)worker->steps.count * sizeof(*worker->steps.at));
     if (o->augment) {
         medvl_hash_add(hash, &worker->draw, sizeof(worker->draw));
         if (worker->draw.noise > 0) {
@@ -372,13 +382,14 @@ static int set_spacing(struct medvl_image_worker *worker,
                        struct medvl_error *err)
 {
     const struct medvl_span span = medvl_json_view_get(image, "spacing");
-    const double *m = worker->map.m;
+    const struct medvl_affine map = medvl_steps_map(&worker->steps);
+    const double *m = map.m;
     struct medvl_json *old = NULL;
     double mm[3] = {0};
     size_t count;
     int rc;
 
-    if (!span.data || medvl_affine_is_identity(&worker->map))
+    if (!span.data || medvl_affine_is_identity(&map))
         return MEDVL_OK;
     rc = medvl_json_parse(&old, span, err);
     if (rc < 0)

@@ -3,8 +3,8 @@
  * writes it as PNG into a folder and points the record at the new file.
  * medvl-image(1) is its command.
  *
- * The order is fixed: window, crop, augmentation, resize, drawing.  Boxes,
- * masks and points of "regions" and "spacing" follow the geometry.
+ * The order is fixed: window, crop, augmentation, resize, drawing.  What
+ * marks "regions", and "spacing", follow the geometry.
  *
  * Read next: image_part.h.
  */
@@ -30,9 +30,13 @@ struct medvl_image_options {
     const char *filter;     /* bicubic (default), bilinear */
     const char *background; /* a colour (black) */
     const char *draw;       /* regions whose field is true; "all" */
-    const char *shape;      /* box (default), mask */
+    const char *shape;      /* box (default), outline, blur */
+    double blur;            /* deviation, of the shorter side (0.03) */
+    bool numbers;           /* beside what is drawn */
     const char *color;      /* of drawing (red) */
     int64_t thick;          /* pixels of a frame (1) */
+    bool boxes;             /* for regions with a mask or polygons alone */
+    const char *scale;      /* of regions that come in: pixel, 1, 100, 999 */
     int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
 
     struct medvl_wants *wants; /* of pictures and draw; or NULL */

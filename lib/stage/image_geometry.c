@@ -15,10 +15,14 @@ static void take(struct medvl_image_worker *worker, struct medvl_picture *made,
     medvl_picture_release(&worker->picture);
     worker->picture = *made;
     *made = (struct medvl_picture){0};
-    worker->map = medvl_affine_after(map, &worker->map);
+    medvl_steps_add(&worker->steps, map, worker->picture.width,
+                    worker->picture.height);
 }
 
-/* The box of the first chosen region, with its margin. */
+/*
+ * The box around the first chosen region, with its margin: of its longer
+ * side, or where it is a point, of the picture's shorter one.
+ */
 static int find_crop(struct medvl_image_worker *worker, struct medvl_box *box,
                      const struct medvl_json_view *image,
                      struct medvl_error *err)
@@ -26,8 +30,8 @@ static int find_crop(struct medvl_image_worker *worker, struct medvl_box *box,
     const struct medvl_image_stage *stage = worker->stage;
     const struct medvl_span span = medvl_json_view_get(image, "regions");
     struct medvl_json *regions = NULL;
-    int rc = MEDVL_OK;
-    bool found = false;
+    const struct medvl_picture *p = &worker->picture;
+    int rc = MEDVL_OK, found = 0;
 
     if (stage->crop_box) {
         *box = stage->crop;
@@ -36,17 +40,22 @@ static int find_crop(struct medvl_image_worker *worker, struct medvl_box *box,
     if (span.data)
         rc = medvl_json_parse(&regions, span, err);
     for (const struct medvl_json *r = medvl_json_first(regions);
-         rc == MEDVL_OK && r && !found; r = medvl_json_next(r))
-        found = medvl_image_is_chosen(r, stage->options.crop) &&
-                medvl_image_read_box(box, medvl_json_get(r, "box"));
+         rc == MEDVL_OK && r && !found; r = medvl_json_next(r)) {
+        if (medvl_image_is_chosen(r, stage->options.crop))
+            found = medvl_image_extent(box, worker, r, err);
+        rc = found < 0 ? found : rc;
+    }
     medvl_json_free(regions);
     if (rc == MEDVL_OK && !found)
         rc = medvl_fail(err, MEDVL_EARG,
-                        "no region with a box and \"%s\" true to crop to",
+                        "no region with \"%s\" true to crop to",
                         stage->options.crop);
     if (rc == MEDVL_OK) {
-        const double more = stage->options.margin *
-                            fmax(box->x1 - box->x0, box->y1 - box->y0);
+        const double side = fmax(box->x1 - box->x0, box->y1 - box->y0);
+        const double shorter =
+            (double)(p->width < p->height ? p->width : p->height);
+        const double more =
+            stage->options.margin * (side > 0 ? side : shorter);
 
         box->x0 -= more;
         box->y0 -= more;
@@ -74,8 +83,8 @@ static int crop(struct medvl_image_worker *worker,
                           "the crop lies outside the picture");
     x = (int64_t)floor(box.x0);
     y = (int64_t)floor(box.y0);
-    w = (int64_t)ceil(box.x1) - x;
-    h = (int64_t)ceil(box.y1) - y;
+    w = (int64_t)fmax(ceil(box.x1) - floor(box.x0), 1);
+    h = (int64_t)fmax(ceil(box.y1) - floor(box.y0), 1);
     rc = medvl_picture_crop(&out, p, x, y, w, h, err);
     if (rc < 0)
         return rc;

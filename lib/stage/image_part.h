@@ -3,8 +3,8 @@
  * were understood, and the picture on its way.  Only lib/stage/image*.c
  * include this.
  *
- * All that happens to a picture's geometry ends up in one affine map from
- * old to new pixels; regions and spacing are computed from that map alone.
+ * All that happens to a picture's geometry is kept as steps, an affine map
+ * and a size each; regions and spacing are computed from them alone.
  *
  * Read next: prompt.h.
  */
@@ -16,6 +16,7 @@
 #include "lib/image/augment.h"
 #include "lib/image/load.h"
 #include "lib/image/resize.h"
+#include "lib/image/shape.h"
 #include "lib/stage/image.h"
 
 struct medvl_image_stage {
@@ -28,7 +29,8 @@ struct medvl_image_stage {
     enum medvl_fit fit;
     enum medvl_filter filter;
     uint8_t background[3], color[3];
-    char *folder; /* root and out */
+    int64_t scale; /* of coordinates that come in; 0: pixels */
+    char *folder;  /* root and out */
     struct medvl_want *pictures, *drawn;
 };
 
@@ -39,10 +41,9 @@ struct medvl_image_worker {
     struct medvl_loader *loader;
     struct medvl_loaded loaded;
     struct medvl_picture picture;
-    int64_t width, height; /* as loaded */
-    char source_hash[33];  /* of the bytes, and the frame */
-    double window[2];      /* applied; width 0: none */
-    struct medvl_affine map;
+    struct medvl_steps steps; /* of the picture since it was loaded */
+    char source_hash[33];     /* of the bytes, and the frame */
+    double window[2];         /* applied; width 0: none */
     struct medvl_draw draw;
     bool chose;    /* a region of the record, to draw */
     uint64_t item; /* of the random stream */
@@ -56,17 +57,22 @@ bool medvl_image_is_still(const struct medvl_image_worker *worker);
 bool medvl_image_is_chosen(const struct medvl_json *region,
                            const char *field);
 
-/* False where `array` is not [x0, y0, x1, y1]. */
-bool medvl_image_read_box(struct medvl_box *box,
-                          const struct medvl_json *array);
+/*
+ * The box around what marks a region, before the steps.  Returns 1; or 0
+ * where nothing marks it.
+ */
+int medvl_image_extent(struct medvl_box *box,
+                       const struct medvl_image_worker *worker,
+                       const struct medvl_json *region,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Crop, augment and resize worker->picture, which the map follows. */
+/* Crop, augment and resize worker->picture, and note the steps. */
 int medvl_image_geometry(struct medvl_image_worker *worker,
                          const struct medvl_json_view *image,
                          struct medvl_rng *rng,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Move the regions by the map, draw the chosen ones, and set "regions". */
+/* Take the regions along, draw the chosen ones, and set "regions". */
 int medvl_image_regions(struct medvl_image_worker *worker,
                         struct medvl_json_view *image,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

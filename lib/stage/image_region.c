@@ -1,6 +1,6 @@
 /*
- * The regions of a picture: they follow the map, and the chosen ones are
- * drawn.
+ * The regions of a picture: read, moved as the picture was, measured,
+ * written back; and the chosen ones drawn.
  *
  * Read next: ../data/record.c.
  */
@@ -9,220 +9,330 @@
 #include <math.h>
 #include <string.h>
 
-bool medvl_image_read_box(struct medvl_box *box,
-                          const struct medvl_json *array)
-{
-    double *const sides[4] = {&box->x0, &box->y0, &box->x1, &box->y1};
-    const struct medvl_json *item = medvl_json_first(array);
+#include "lib/base/mem.h"
+#include "lib/data/shape_json.h"
+#include "lib/image/blur.h"
+#include "lib/image/coordinates.h"
+#include "lib/image/glyph.h"
 
-    if (medvl_json_type(array) != MEDVL_JSON_ARRAY ||
-        medvl_json_count(array) != 4)
-        return false;
-    for (int i = 0; i < 4; i++, item = medvl_json_next(item)) {
-        *sides[i] = medvl_json_number(item, NAN);
-        if (!isfinite(*sides[i]))
-            return false;
-    }
-    return true;
-}
+#define BLUR 0.03 /* deviation, of the shorter side */
 
-static int read_mask(struct medvl_mask *out, const struct medvl_json *mask,
-                     struct medvl_error *err)
-{
-    const struct medvl_json *size = medvl_json_get(mask, "size");
-    const char *counts = NULL;
-    const double h = medvl_json_number(medvl_json_at(size, 0), -1);
-    const double w = medvl_json_number(medvl_json_at(size, 1), -1);
-    int rc = medvl_json_get_string(&counts, mask, "counts", err);
-
-    if (rc < 0)
-        return medvl_context(err, "mask");
-    if (!(w >= 1 && h >= 1 && w <= MEDVL_PICTURE_SIDE &&
-          h <= MEDVL_PICTURE_SIDE))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "mask: \"size\" is not [height, width]");
-    return medvl_mask_decode(out, medvl_span(counts), (int64_t)w, (int64_t)h,
-                             err);
-}
-
-/* Is this region chosen by --draw or --crop? */
 bool medvl_image_is_chosen(const struct medvl_json *region, const char *field)
 {
     return strcmp(field, "all") == 0 ||
            medvl_json_true(medvl_json_get(region, field));
 }
 
-static double round_place(double v)
-{
-    return floor(v * 100 + 0.5) / 100;
-}
-
-static int set_box(struct medvl_json_view *view, struct medvl_box box,
-                   struct medvl_error *err)
-{
-    const double sides[4] = {round_place(box.x0), round_place(box.y0),
-                             round_place(box.x1), round_place(box.y1)};
-
-    return medvl_json_view_set_numbers(view, "box", sides, 4, err);
-}
-
-static int set_mask(struct medvl_json_view *view, struct medvl_text *buffer,
-                    const struct medvl_mask *mask, struct medvl_error *err)
-{
-    struct medvl_json_writer w = {.out = buffer};
-    struct medvl_text counts = {0};
-    int rc = medvl_mask_encode(&counts, mask, err);
-
-    medvl_text_clear(buffer);
-    medvl_json_begin(&w, NULL, '{');
-    medvl_json_begin(&w, "size", '[');
-    medvl_json_put_int(&w, NULL, mask->height);
-    medvl_json_put_int(&w, NULL, mask->width);
-    medvl_json_end(&w);
-    medvl_json_put_string(&w, "counts", medvl_text_span(&counts));
-    medvl_json_end(&w);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_write_end(&w, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_view_set(view, "mask", medvl_text_span(buffer), err);
-    medvl_text_release(&counts);
-    return rc;
-}
-
-/* Is every pixel where it was? */
 bool medvl_image_is_still(const struct medvl_image_worker *worker)
 {
-    return medvl_affine_is_identity(&worker->map) &&
-           worker->picture.width == worker->width &&
-           worker->picture.height == worker->height;
+    return medvl_steps_still(&worker->steps);
 }
 
-/* What drawing needs of a region, after the map. */
-struct place {
-    struct medvl_box box;
-    struct medvl_mask mask;
-    bool has_box;
-};
+static int read_shape(struct medvl_shape *out,
+                      const struct medvl_image_worker *worker,
+                      const struct medvl_json *region,
+                      struct medvl_error *err)
+{
+    const struct medvl_shape_on on = {
+        .width = worker->steps.width,
+        .height = worker->steps.height,
+        .scale = worker->stage->scale,
+        .source = worker->source,
+    };
 
-/*
- * Move one region.  Returns 1 when something of it is left, 0 when it is
- * outside the new picture.
- */
-static int move_region(struct medvl_image_worker *worker, struct place *place,
-                       struct medvl_json_view *view,
+    return medvl_shape_read(out, region, &on, err);
+}
+
+int medvl_image_extent(struct medvl_box *box,
+                       const struct medvl_image_worker *worker,
                        const struct medvl_json *region,
                        struct medvl_error *err)
 {
-    const struct medvl_picture *p = &worker->picture;
-    const struct medvl_json *mask = medvl_json_get(region, "mask");
-    const struct medvl_json *point = medvl_json_get(region, "point");
-    const double *m = worker->map.m;
-    struct medvl_mask old = {0};
+    struct medvl_shape shape = {0};
+    const int rc = read_shape(&shape, worker, region, err);
+    const bool found = rc == MEDVL_OK && medvl_shape_box(box, &shape);
+
+    medvl_shape_release(&shape);
+    return rc < 0 ? rc : found;
+}
+
+/* ---- drawing ------------------------------------------------------------ */
+
+/* What waits until all regions are known. */
+struct drawing {
+    struct medvl_mask sharp;  /* what is not blurred */
+    struct medvl_box *marked; /* the n-th has the number n + 1 */
+    size_t marks, capacity;
+};
+
+static bool is_shape(const struct medvl_image_worker *worker,
+                     const char *name)
+{
+    const char *shape = worker->stage->options.shape;
+
+    return shape && strcmp(shape, name) == 0;
+}
+
+static int draw_outline(struct medvl_image_worker *worker,
+                        const struct medvl_shape *shape,
+                        struct medvl_error *err)
+{
+    struct medvl_picture *p = &worker->picture;
+    struct medvl_mask mask = {0};
+    int rc = medvl_mask_make(&mask, p->width, p->height, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_shape_fill(&mask, shape, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_draw_mask(p, &mask, (int)worker->stage->options.thick,
+                             worker->stage->color, err);
+    medvl_mask_release(&mask);
+    return rc;
+}
+
+static int draw_shape(struct medvl_image_worker *worker,
+                      const struct medvl_shape *shape,
+                      struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    const int thick = (int)stage->options.thick;
+    const struct medvl_places *points = &shape->points;
+    const bool filled = shape->mask.data || shape->polygons.count;
+    struct medvl_box box;
     int rc = MEDVL_OK;
 
-    if (medvl_json_type(mask) == MEDVL_JSON_OBJECT) {
-        rc = read_mask(&old, mask, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_affine_mask(&place->mask, &old, &worker->map, p->width,
-                                   p->height, err);
-        medvl_mask_release(&old);
-        if (rc < 0)
-            return rc;
-        if (!medvl_mask_box(&place->box, &place->mask))
-            return 0;
-        place->has_box = true;
-        rc = set_mask(view, &worker->buffer, &place->mask, err);
-        if (rc == MEDVL_OK && medvl_json_get(region, "area"))
-            rc = medvl_json_view_set_number(view, "area",
-                                            (double)medvl_mask_area(
-                                                &place->mask),
-                                            err);
-    } else if (medvl_json_get(region, "box")) {
-        if (!medvl_image_read_box(&place->box, medvl_json_get(region, "box")))
-            return medvl_fail(err, MEDVL_EFORMAT,
-                              "\"box\" is not [x0, y0, x1, y1]");
-        place->box = medvl_affine_box(&worker->map, place->box);
-        if (!medvl_box_clip(&place->box, p->width, p->height))
-            return 0;
-        place->has_box = true;
-    }
-    if (rc == MEDVL_OK && place->has_box)
-        rc = set_box(view, place->box, err);
-    if (rc == MEDVL_OK && medvl_json_type(point) == MEDVL_JSON_ARRAY) {
-        const double x = medvl_json_number(medvl_json_at(point, 0), NAN);
-        const double y = medvl_json_number(medvl_json_at(point, 1), NAN);
-        const double to[2] = {round_place(m[0] * x + m[1] * y + m[2]),
-                              round_place(m[3] * x + m[4] * y + m[5])};
+    if (filled && is_shape(worker, "outline"))
+        rc = draw_outline(worker, shape, err);
+    else if ((filled || shape->has_box) && medvl_shape_box(&box, shape))
+        rc = medvl_draw_box(&worker->picture, box, thick, stage->color, err);
+    if (rc == MEDVL_OK && shape->has_point)
+        rc = medvl_draw_point(&worker->picture, shape->point[0],
+                              shape->point[1], thick, stage->color, err);
+    for (size_t i = 0; rc == MEDVL_OK && i < points->count; i++)
+        rc = medvl_draw_point(&worker->picture, points->xy[2 * i],
+                              points->xy[2 * i + 1], thick, stage->color,
+                              err);
+    return rc;
+}
 
-        if (!isfinite(to[0]) || !isfinite(to[1]))
-            return medvl_fail(err, MEDVL_EFORMAT, "\"point\" is not [x, y]");
-        if (!place->has_box && (to[0] < 0 || to[1] < 0 ||
-                                to[0] >= (double)p->width ||
-                                to[1] >= (double)p->height))
+/*
+ * Draw a chosen region, or remember what is drawn when all are known.
+ * Returns its number, from 1; or 0 where it cannot be seen.
+ */
+static int draw_region(struct medvl_image_worker *worker, struct drawing *d,
+                       const struct medvl_shape *shape,
+                       struct medvl_error *err)
+{
+    const struct medvl_picture *p = &worker->picture;
+    const bool filled = shape->mask.data || shape->polygons.count;
+    struct medvl_box box, seen;
+    int rc;
+
+    if (!medvl_shape_box(&box, shape)) {
+        if (filled) /* an empty mask */
             return 0;
-        rc = medvl_json_view_set_numbers(view, "point", to, 2, err);
+        return medvl_fail(err, MEDVL_EARG,
+                          "no box, mask, polygons or points to draw");
     }
+    seen = box;
+    if (!filled && !shape->has_box) {
+        const double around = 3 * (double)worker->stage->options.thick;
+
+        box = seen = (struct medvl_box){box.x0 - around, box.y0 - around,
+                                        box.x1 + around, box.y1 + around};
+    }
+    if (!medvl_box_clip(&seen, p->width, p->height))
+        return 0;
+    rc = medvl_grow(&d->marked, &d->capacity, d->marks + 1, sizeof(box), err);
+    if (rc < 0)
+        return rc;
+    if (!is_shape(worker, "blur")) {
+        rc = draw_shape(worker, shape, err);
+    } else {
+        if (!d->sharp.data)
+            rc = medvl_mask_make(&d->sharp, p->width, p->height, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_shape_fill(&d->sharp, shape, err);
+    }
+    if (rc < 0)
+        return rc;
+    d->marked[d->marks++] = box;
+    return (int)d->marks;
+}
+
+static int64_t between(int64_t v, int64_t low, int64_t high)
+{
+    return v > high ? high : v < low ? low
+                                     : v;
+}
+
+/* The number above the box's upper left corner, or inside it at the top. */
+static int draw_number(struct medvl_image_worker *worker, size_t number,
+                       const struct medvl_box *box, struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    const uint8_t *c = stage->color;
+    const bool light = 299 * c[0] + 587 * c[1] + 114 * c[2] >= 128000;
+    struct medvl_picture *p = &worker->picture;
+    const int64_t side = p->width < p->height ? p->width : p->height;
+    const int scale = (int)between((side + 84) / 168, 1, MEDVL_GLYPH_SCALE);
+    const uint8_t ink = light ? 0 : 255;
+    const struct medvl_glyphs how = {
+        scale, {ink, ink, ink}, true, {c[0], c[1], c[2]}};
+    struct medvl_box at = *box;
+    int64_t width, height, x, y;
+    char digits[32];
+    const int size = medvl_format_double(digits, (double)number);
+    const struct medvl_span text = {digits, (size_t)size};
+
+    medvl_box_clip(&at, p->width, p->height);
+    medvl_glyph_size(&width, &height, text, scale);
+    x = (int64_t)floor(at.x0) + scale;
+    y = (int64_t)floor(at.y0) - height - scale;
+    if (y < scale)
+        y = (int64_t)floor(at.y0) + stage->options.thick + scale;
+    x = between(x, scale, p->width - width - scale);
+    y = between(y, scale, p->height - height - scale);
+    return medvl_draw_text(p, x, y, text, &how, err);
+}
+
+/* What could not be drawn before all regions were known. */
+static int finish_drawing(struct medvl_image_worker *worker,
+                          struct drawing *d, struct medvl_error *err)
+{
+    const struct medvl_image_options *o = &worker->stage->options;
+    struct medvl_picture *p = &worker->picture;
+    int rc = MEDVL_OK;
+
+    if (d->sharp.data) {
+        const double side = (double)(p->width < p->height ? p->width
+                                                          : p->height);
+        const double sigma = side * (o->blur > 0 ? o->blur : BLUR);
+
+        rc = medvl_blur_outside(p, &d->sharp, fmin(sigma, MEDVL_BLUR_SIGMA),
+                                err);
+    }
+    for (size_t i = 0; i < d->marks && o->numbers && rc == MEDVL_OK; i++)
+        rc = draw_number(worker, i + 1, &d->marked[i], err);
+    return rc;
+}
+
+/* ---- regions ------------------------------------------------------------ */
+
+/* One region on its way. */
+struct region {
+    struct medvl_json *json;
+    struct medvl_json_view view;
+    struct medvl_shape shape;
+    bool changed; /* the view is written, not the bytes that came */
+};
+
+/* The pixels of the mask or the polygons; of a box, as its own area went. */
+static int set_area(struct region *r, const struct medvl_image_worker *worker,
+                    const struct medvl_box *before, struct medvl_error *err)
+{
+    const struct medvl_shape *s = &r->shape;
+    const struct medvl_box *b = &s->box;
+    double area = medvl_json_number(medvl_json_get(r->json, "area"), NAN);
+    struct medvl_mask mask = {0};
+    int rc = MEDVL_OK;
+
+    if (s->mask.data || s->polygons.count) {
+        rc = medvl_mask_make(&mask, worker->picture.width,
+                             worker->picture.height, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_shape_fill(&mask, s, err);
+        if (rc == MEDVL_OK)
+            area = (double)medvl_mask_area(&mask);
+        medvl_mask_release(&mask);
+    } else {
+        area *= (b->x1 - b->x0) * (b->y1 - b->y0) /
+                ((before->x1 - before->x0) * (before->y1 - before->y0));
+        area = floor(area * 1000 + 0.5) / 1000;
+    }
+    if (rc < 0 || !isfinite(area))
+        return rc;
+    return medvl_json_view_set_number(&r->view, "area", area, err);
+}
+
+/*
+ * Move the shape and set what changed.  Returns 1, or 0 when it is outside
+ * the new picture.
+ */
+static int follow(struct medvl_image_worker *worker, struct region *r,
+                  struct medvl_error *err)
+{
+    struct medvl_shape *s = &r->shape;
+    const struct medvl_box before = s->box;
+    const bool moved = !medvl_image_is_still(worker);
+    const bool bare = !s->has_box && (s->mask.data || s->polygons.count);
+    const bool boxed = worker->stage->options.boxes && bare;
+    int rc = moved ? medvl_shape_move(s, &worker->steps, err) : 1;
+
+    if (rc <= 0)
+        return rc;
+    if (boxed)
+        s->has_box = medvl_shape_box(&s->box, s);
+    r->changed = moved || boxed || worker->stage->scale ||
+                 medvl_shape_mask_is_foreign(r->json);
+    if (!r->changed)
+        return 1;
+    rc = medvl_shape_write(&r->view, s, err);
+    if (rc == MEDVL_OK &&
+        (boxed || (moved && medvl_json_get(r->json, "area"))))
+        rc = set_area(r, worker, &before, err);
     return rc < 0 ? rc : 1;
 }
 
-static int draw_region(struct medvl_image_worker *worker,
-                       const struct place *place,
-                       struct medvl_error *err)
+/* The region moved, measured and drawn: 1, or 0 when it is outside. */
+static int work_on(struct medvl_image_worker *worker, struct drawing *d,
+                   struct region *r, struct medvl_error *err)
 {
-    const struct medvl_image_stage *stage = worker->stage;
+    const struct medvl_image_options *o = &worker->stage->options;
+    const bool chosen = o->draw && medvl_image_is_chosen(r->json, o->draw);
+    int rc = read_shape(&r->shape, worker, r->json, err), left, number = 1;
 
-    if (stage->options.shape && strcmp(stage->options.shape, "mask") == 0) {
-        if (!place->mask.data)
-            return medvl_fail(err, MEDVL_EARG, "no mask to draw");
-        return medvl_draw_mask(&worker->picture, &place->mask, stage->color,
-                               err);
+    worker->chose = worker->chose || chosen;
+    if (rc < 0)
+        return rc;
+    left = follow(worker, r, err);
+    if (left > 0 && chosen)
+        number = draw_region(worker, d, &r->shape, err);
+    if (left < 0 || number < 0)
+        return left < 0 ? left : number;
+    if ((left == 0 || number == 0) &&
+        medvl_json_true(medvl_json_get(r->json, "drawn")))
+        return medvl_fail(err, MEDVL_EARG,
+                          "the region marked \"drawn\" left the picture");
+    if (left && chosen && number > 0 && o->numbers) {
+        rc = medvl_json_view_set_number(&r->view, "mark", number, err);
+        r->changed = true;
     }
-    if (!place->has_box)
-        return medvl_fail(err, MEDVL_EARG, "no box to draw");
-    return medvl_draw_box(&worker->picture, place->box,
-                          (int)stage->options.thick, stage->color, err);
+    return rc < 0 ? rc : left;
 }
 
-/* Move and perhaps draw region `index`; append it to worker->regions. */
-static int one_region(struct medvl_image_worker *worker, struct medvl_span span,
-                      struct medvl_error *err)
+/* Append what becomes of one region to worker->regions. */
+static int one_region(struct medvl_image_worker *worker, struct drawing *d,
+                      struct medvl_span span, struct medvl_error *err)
 {
-    const char *draw = worker->stage->options.draw;
-    const bool still = medvl_image_is_still(worker);
-    struct medvl_json_view view = {0};
-    struct medvl_json *region = NULL;
-    struct place place = {0};
-    int rc = medvl_json_parse(&region, span, err), left = 1;
-    bool chosen;
+    struct medvl_text *out = &worker->regions;
+    struct region r = {0};
+    int rc = medvl_json_parse(&r.json, span, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_json_view_object(&view, span, err);
-    if (rc < 0)
-        goto done;
-    chosen = draw && medvl_image_is_chosen(region, draw);
-    worker->chose = worker->chose || chosen;
-    if (!still || chosen) {
-        left = move_region(worker, &place, &view, region, err);
-        rc = left < 0 ? left : MEDVL_OK;
-    }
-    if (left == 0 && medvl_json_true(medvl_json_get(region, "drawn")))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "the region marked \"drawn\" left the picture");
-    if (rc == MEDVL_OK && left && chosen)
-        rc = draw_region(worker, &place, err);
-    if (rc == MEDVL_OK && left) {
-        if (worker->regions.size > 1)
-            rc = medvl_text_putc(&worker->regions, ',', err);
-        if (rc == MEDVL_OK && still)
-            rc = medvl_text_append(&worker->regions, span.data, span.size,
-                                   err);
+        rc = medvl_json_view_object(&r.view, span, err);
+    if (rc == MEDVL_OK)
+        rc = work_on(worker, d, &r, err);
+    if (rc > 0) {
+        rc = out->size > 1 ? medvl_text_putc(out, ',', err) : MEDVL_OK;
+        if (rc == MEDVL_OK && r.changed)
+            rc = medvl_json_view_write(out, &r.view, err);
         else if (rc == MEDVL_OK)
-            rc = medvl_json_view_write(&worker->regions, &view, err);
+            rc = medvl_text_append(out, span.data, span.size, err);
     }
-done:
-    medvl_mask_release(&place.mask);
-    medvl_json_free(region);
-    medvl_json_view_release(&view);
+    medvl_shape_release(&r.shape);
+    medvl_json_free(r.json);
+    medvl_json_view_release(&r.view);
     return rc;
 }
 
@@ -232,6 +342,7 @@ int medvl_image_regions(struct medvl_image_worker *worker,
 {
     const struct medvl_span regions = medvl_json_view_get(image, "regions");
     struct medvl_json_view list = {0};
+    struct drawing d = {0};
     int rc;
 
     medvl_text_clear(&worker->regions);
@@ -241,15 +352,19 @@ int medvl_image_regions(struct medvl_image_worker *worker,
     if (rc == MEDVL_OK)
         rc = medvl_text_putc(&worker->regions, '[', err);
     for (size_t i = 0; rc == MEDVL_OK && i < list.count; i++) {
-        rc = one_region(worker, list.members[i].value, err);
+        rc = one_region(worker, &d, list.members[i].value, err);
         if (rc < 0)
             rc = medvl_context(err, "region %zu", i + 1);
     }
+    if (rc == MEDVL_OK)
+        rc = finish_drawing(worker, &d, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_putc(&worker->regions, ']', err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_set(image, "regions",
                                  medvl_text_span(&worker->regions), err);
     medvl_json_view_release(&list);
+    medvl_mask_release(&d.sharp);
+    medvl_free(d.marked);
     return rc;
 }

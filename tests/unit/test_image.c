@@ -67,7 +67,7 @@ static void the_stage_is_whole_or_there_is_no_memory(void **state)
         .resize = "12x10",
         .background = "mean",
         .draw = "x",
-        .shape = "mask",
+        .shape = "outline",
     };
     struct medvl_error err = {0};
 

@@ -165,7 +165,7 @@ static void a_drawn_mask_is_its_outermost_pixels(void **state)
     CHECK_OK(medvl_mask_make(&mask, 5, 5, &err), &err);
     for (int i = 0; i < 25; i++)
         mask.data[i] = i / 5 >= 1 && i % 5 >= 1;
-    CHECK_OK(medvl_draw_mask(&p, &mask, red, &err), &err);
+    CHECK_OK(medvl_draw_mask(&p, &mask, 1, red, &err), &err);
     show(text, &p);
     assert_string_equal(text, ".....\n"
                               ".####\n"
@@ -173,7 +173,7 @@ static void a_drawn_mask_is_its_outermost_pixels(void **state)
                               ".#..#\n"
                               ".####\n");
     CHECK_OK(medvl_mask_make(&other, 4, 5, &err), &err);
-    CHECK_FAILS(medvl_draw_mask(&p, &other, red, &err), MEDVL_EARG, &err,
+    CHECK_FAILS(medvl_draw_mask(&p, &other, 1, red, &err), MEDVL_EARG, &err,
                 "4 x 5");
     medvl_mask_release(&mask);
     medvl_mask_release(&other);
