@@ -3,7 +3,7 @@
  * one character that cannot combine with what stands before it to the next.
  * Only a segment that comes out different is copied.
  *
- * Read next: pretokenize.c.
+ * Read next: side.c.
  */
 #include "lib/text/unicode.h"
 

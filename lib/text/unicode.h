@@ -2,7 +2,7 @@
  * Unicode: what class a character is of, and normal form C (utf8proc
  * inside: 2.8 has Unicode 15).
  *
- * Read next: pretokenize.h.
+ * Read next: side.h.
  */
 #ifndef MEDVL_TEXT_UNICODE_H
 #define MEDVL_TEXT_UNICODE_H
