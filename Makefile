@@ -115,12 +115,13 @@ tests: all $(addprefix $B/unit/,$(UNIT)) $(addprefix $B/fuzz/,$(FUZZ))
 # ---- packages --------------------------------------------------------------
 
 LIB_PKG  := libcjson libpng libjpeg libzstd libxxhash libutf8proc libpcre2-8 \
-	libsodium
+	libsodium libdeflate
 NN_PKG   := openblas
 DEPS_MAKE := gcc libc6-dev make pkg-config libcjson-dev libpng-dev \
 	libjpeg-dev libzstd-dev libxxhash-dev libutf8proc-dev libpcre2-dev \
 	libopenblas-dev libnifti-dev zlib1g-dev g++ libdcmtk-dev \
-	libopenjp2-7-dev libcharls-dev libsodium-dev libtiff-dev libwebp-dev
+	libopenjp2-7-dev libcharls-dev libsodium-dev libtiff-dev libwebp-dev \
+	libdeflate-dev
 DEPS_CHECK := libcmocka-dev bats jq zstd mandoc groff-base man-db mricron-data
 DEPS_LINT  := clang-format shellcheck universal-ctags
 DEPS_LONG  := clang libclang-rt-dev time
