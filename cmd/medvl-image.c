@@ -44,6 +44,8 @@ static const struct cli_option OPTIONS[] = {
             "augmented records for each [1]"),
     CLI_CHOICE(0, "filter", &opt.filter, "bicubic|bilinear",
                "of resizing [bicubic]"),
+    CLI_RARE_FLAG(0, "draft", &opt.draft,
+                  "let JPEG shrink while decoding: faster, other pixels"),
     CLI_RARE_TEXT(0, "root", &opt.root, "folder",
                   "paths in records are below it"),
     CLI_RARE_INT(0, "max-pixels", &opt.pixels, 1, 4294836225,

@@ -108,6 +108,14 @@ static int parse_options(struct medvl_image_stage *stage,
         rc = medvl_augment_parse(&stage->augment, o->augment, err);
     if (rc == MEDVL_OK && o->resize)
         rc = parse_resize(stage, o->resize, err);
+    if (rc == MEDVL_OK && o->draft) {
+        if (!o->resize || o->crop || o->augment)
+            return medvl_fail(err, MEDVL_EARG,
+                              "draft is for resizing alone: it needs a size, "
+                              "and no crop or augmentation");
+        stage->load.cover[0] = stage->width;
+        stage->load.cover[1] = stage->height;
+    }
     if (rc == MEDVL_OK)
         rc = medvl_color_parse(stage->background,
                                o->background ? o->background : "black", err);
@@ -316,10 +324,16 @@ static int begin_picture(struct medvl_image_worker *worker, bool last,
                          struct medvl_error *err)
 {
     const struct medvl_picture *decoded = &worker->loaded.picture;
+    const struct medvl_picture_file *file = &worker->loaded.file;
+    const struct medvl_affine shrunk = {
+        {1.0 / file->shrink, 0, 0, 0, 1.0 / file->shrink, 0}};
 
     worker->steps.count = 0;
-    worker->steps.width = decoded->width;
-    worker->steps.height = decoded->height;
+    worker->steps.width = file->width;
+    worker->steps.height = file->height;
+    if (file->shrink > 1)
+        medvl_steps_add(&worker->steps, &shrunk, decoded->width,
+                        decoded->height);
     worker->window[0] = worker->loaded.window[0];
     worker->window[1] = worker->loaded.window[1];
     medvl_picture_release(&worker->picture);
@@ -356,6 +370,7 @@ static int name_picture(struct medvl_image_worker *worker,
                        texts[i] ? strlen(texts[i]) + 1 : 1);
     medvl_hash_add(hash, &o->margin, sizeof(o->margin));
     medvl_hash_add(hash, &o->thick, sizeof(o->thick));
+    medvl_hash_add(hash, &o->draft, sizeof(o->draft));
     medvl_hash_add(hash, &o->numbers, sizeof(o->numbers));
     medvl_hash_add(hash, &o->blur, sizeof(o->blur));
     medvl_hash_add(hash, worker->steps.at,

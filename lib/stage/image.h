@@ -28,6 +28,7 @@ struct medvl_image_options {
     const char *resize;     /* "N" or "WxH" */
     const char *fit;        /* pad (default), crop, stretch */
     const char *filter;     /* bicubic (default), bilinear */
+    bool draft;             /* JPEG may shrink while it is decoded */
     const char *background; /* a colour (black) */
     const char *draw;       /* regions whose field is true; "all" */
     const char *shape;      /* box (default), outline, blur */

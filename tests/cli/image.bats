@@ -245,3 +245,20 @@ none of 2 records" ]
         <<<"{\"images\":[{\"path\":\"$mr\"}]}"
     [[ $stderr == *"has no window"* ]]
 }
+
+@test "--draft shrinks JPEG while decoding; boxes know where they are" {
+    need_data
+    f=$MEDVL_DATA/images/cxr_ccby/images
+    f=$(find "$f" -name '*.jp*g' -size +100k | sort | head -n 1)
+    [ -n "$f" ]
+    w=$(medvl-inspect "$f" | jq .width)
+    h=$(medvl-inspect "$f" | jq .height)
+    echo '{"id":"a","images":[{"path":"'"$f"'","regions":[{"label":"all","box":[0,0,'"$w,$h"']}]}]}' >a.jsonl
+    medvl-image --resize 64 --fit stretch --out px a.jsonl >exact.jsonl
+    medvl-image --resize 64 --fit stretch --draft --out px a.jsonl >draft.jsonl
+    # The last column of the shrunk picture may reach outside the file's.
+    jq -e '.images[0].regions[0].box | .[2] > 63 and .[2] <= 64' draft.jsonl
+    [ "$(jq -r '.images[0].hash' exact.jsonl)" != "$(jq -r '.images[0].hash' draft.jsonl)" ]
+    run_code 2 medvl-image --draft --resize 64 --crop 0,0,9,9 --out px a.jsonl
+    run_code 2 medvl-image --draft --out px a.jsonl
+}
