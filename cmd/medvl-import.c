@@ -14,15 +14,17 @@ static const struct cli_option OPTIONS[] = {
     CLI_PATH(0, "names", &opt.names, "file",
              "lines: number label [key=value ...]"),
     CLI_PATH(0, "labels", &opt.labels, "file",
-             "label volume on the volume's grid: regions"),
+             "label volume of the same patient: regions"),
     CLI_CHOICE(0, "axis", &opt.axis, "axial|coronal|sagittal|all",
                "slices of a volume [axial]"),
     CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI",
              "values of a volume that become 0..255"),
     CLI_REAL(0, "canvas", &opt.canvas, 0.001, 1e6,
              "mm of a square around the volume's content"),
-    CLI_TEXT(0, "slices", &opt.slices, "A-B[:STEP]",
-             "only these slices, from 0"),
+    CLI_REAL(0, "resample", &opt.resample, 1e-6, 1e6,
+             "mm of cubes along the patient's axes"),
+    CLI_TEXT(0, "slices", &opt.slices, "A-B[:STEP]|N|...",
+             "only these slices, N equal steps, largest, labelled"),
     CLI_REAL(0, "content", &opt.content, 0, 1,
              "least share of a slice that is not zero [0]"),
     CLI_INT(0, "min-area", &opt.area, 1, 4294836225,
@@ -81,6 +83,8 @@ int main(int argc, char **argv)
     opt.hash = cli_options_hash(&cli);
     opt.report = report;
     opt.arg = &cli;
+    if (opt.resample > 0 || opt.labels)
+        opt.pool = cli_pool(&cli);
     opt.wants = &cli.wants;
     cli.wants.noun = "volume";
     if (medvl_import_check(&opt, &err) < 0)

@@ -5,8 +5,8 @@
  */
 #include "lib/image/volume.h"
 
+#include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -84,6 +84,31 @@ static double shown(const void *from, size_t index)
     return stored(volume, index) * volume->slope + volume->offset;
 }
 
+/* Padding and what is no number are passed over. */
+static double measured(const void *from, size_t index)
+{
+    const struct medvl_volume *volume = from;
+    const double value = shown(volume, index);
+
+    return volume->padded && stored(volume, index) == volume->padding
+               ? NAN
+               : value;
+}
+
+void medvl_voxel_range(double *low, double *high, enum medvl_voxel type)
+{
+    const int bits = (int)medvl_voxel_bytes(type) * 8;
+    const bool sign = type == MEDVL_VOXEL_I8 || type == MEDVL_VOXEL_I16 ||
+                      type == MEDVL_VOXEL_I32;
+
+    *low = sign ? -ldexp(1, bits - 1) : 0;
+    *high = ldexp(1, sign ? bits - 1 : bits) - 1;
+    if (type == MEDVL_VOXEL_F32 || type == MEDVL_VOXEL_F64) {
+        *high = type == MEDVL_VOXEL_F32 ? (double)FLT_MAX : DBL_MAX;
+        *low = -*high;
+    }
+}
+
 double medvl_volume_value(const struct medvl_volume *volume, int64_t i,
                           int64_t j, int64_t k)
 {
@@ -110,13 +135,13 @@ int medvl_volume_range(double *low, double *high,
     int rc;
 
     while (window->percentile && i < count &&
-           (shown(volume, i) == 0 || !isfinite(shown(volume, i))))
+           (shown(volume, i) == 0 || !isfinite(measured(volume, i))))
         i++;
     if (i == count)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "percentiles of nothing: all values are 0 or not "
                           "finite");
-    rc = medvl_window_range(low, high, window, shown, volume, count, err);
+    rc = medvl_window_range(low, high, window, measured, volume, count, err);
     if (rc == MEDVL_OK && !isfinite(*high - *low))
         rc = medvl_fail(err, MEDVL_EFORMAT,
                         "values of %g to %g are too far apart to be shown",

@@ -11,7 +11,7 @@
  * anterior.  Slices are counted along the axis from its low end: from the
  * left, the back, or below.
  *
- * Read next: resize.h.
+ * Read next: stack.h.
  */
 #ifndef MEDVL_IMAGE_VOLUME_H
 #define MEDVL_IMAGE_VOLUME_H
@@ -40,7 +40,15 @@ struct medvl_volume {
     double slope, offset;
     enum medvl_voxel type;
     void *data;
+
+    /* Of DICOM. */
+    bool inverse;   /* shown with black and white exchanged */
+    bool padded;    /* voxels stored as `padding` hold nothing: percentiles */
+    double padding; /* pass over them */
 };
+
+/* The least and the greatest value of a voxel type. */
+void medvl_voxel_range(double *low, double *high, enum medvl_voxel type);
 
 /*
  * Read a .nii or .nii.gz file.

@@ -6,7 +6,6 @@
  *
  * Read next: resize.c.
  */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -203,26 +202,12 @@ static void slice(void *arg, int64_t z, int thread)
 
 /* ---- outside ------------------------------------------------------------ */
 
-static void type_range(double *low, double *high, enum medvl_voxel type)
-{
-    const int bits = (int)medvl_voxel_bytes(type) * 8;
-    const bool sign = type == MEDVL_VOXEL_I8 || type == MEDVL_VOXEL_I16 ||
-                      type == MEDVL_VOXEL_I32;
-
-    *low = sign ? -ldexp(1, bits - 1) : 0;
-    *high = ldexp(1, sign ? bits - 1 : bits) - 1;
-    if (type == MEDVL_VOXEL_F32 || type == MEDVL_VOXEL_F64) {
-        *high = type == MEDVL_VOXEL_F32 ? (double)FLT_MAX : DBL_MAX;
-        *low = -*high;
-    }
-}
-
 /* The stored value that stands for 0, or the nearest that the type has. */
 static double stored_zero(const struct medvl_volume *v)
 {
     double low, high, zero = -v->offset / v->slope;
 
-    type_range(&low, &high, v->type);
+    medvl_voxel_range(&low, &high, v->type);
     if (v->type != MEDVL_VOXEL_F32 && v->type != MEDVL_VOXEL_F64)
         zero = floor(zero + 0.5);
     return !(zero > low) ? low : zero > high ? high

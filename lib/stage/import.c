@@ -171,6 +171,18 @@ static int run_layout(struct medvl_import *im,
 
 /* ---- DICOM ------------------------------------------------------------ */
 
+static bool is_dicom(const struct medvl_import_options *o)
+{
+    return strcmp(o->layout, "dicom") == 0 ||
+           strcmp(o->layout, "dicom-volumes") == 0;
+}
+
+static bool is_volumes(const struct medvl_import_options *o)
+{
+    return strcmp(o->layout, "nifti") == 0 ||
+           strcmp(o->layout, "dicom-volumes") == 0;
+}
+
 static void report_burned(void *arg, const char *path, bool says)
 {
     const struct medvl_import *im = arg;
@@ -216,12 +228,14 @@ static int run_dicom(struct medvl_import *im, struct medvl_error *err)
     int64_t passed = 0;
     int rc = medvl_secret_read(&secret, o->key, err);
 
-    if (!o->author)
+    if (is_volumes(o))
+        job.whole = medvl_import_series;
+    else if (!o->author)
         im->author = "dicom";
     if (rc == MEDVL_OK)
         rc = medvl_decoder_open(&decoder, o->helper, (int)o->seconds, err);
     job.secret = secret;
-    job.decoder = decoder;
+    job.decoder = im->decoder = decoder;
     if (rc == MEDVL_OK)
         rc = medvl_series_read(&passed, &job, err);
     if (rc == MEDVL_OK)
@@ -237,30 +251,31 @@ static int run_dicom(struct medvl_import *im, struct medvl_error *err)
 static int check_dicom(const struct medvl_import_options *o,
                        struct medvl_error *err)
 {
-    const bool dicom = strcmp(o->layout, "dicom") == 0;
-
-    if (!dicom && (o->key || o->ask))
+    if (!is_dicom(o) && (o->key || o->ask))
         return medvl_fail(err, MEDVL_EARG, "--key and --ask go with dicom");
-    if (!dicom)
+    if (!is_dicom(o))
         return MEDVL_OK;
     if (!o->key)
         return medvl_fail(err, MEDVL_EARG,
-                          "dicom wants a key for the patients' pseudonyms: "
-                          "head -c 32 /dev/urandom >KEY, then --key KEY");
+                          "%s wants a key for the patients' pseudonyms: "
+                          "head -c 32 /dev/urandom >KEY, then --key KEY",
+                          o->layout);
+    if (o->ask && is_volumes(o))
+        return medvl_fail(err, MEDVL_EARG, "--ask goes with dicom alone");
     return o->ask ? medvl_series_check_ask(o->ask, err) : MEDVL_OK;
 }
 
 int medvl_import_check(const struct medvl_import_options *o,
                        struct medvl_error *err)
 {
-    const bool volumes = strcmp(o->layout, "nifti") == 0;
+    const bool volumes = is_volumes(o);
     struct medvl_window window;
 
-    if (!volumes && strcmp(o->layout, "dicom") != 0 &&
-        !medvl_layout_find(o->layout))
+    if (!volumes && !is_dicom(o) && !medvl_layout_find(o->layout))
         return medvl_fail(err, MEDVL_EARG,
                           "'%s' is no layout; there are vqa-rad, medmnist, "
-                          "bccd, captions, images, nifti, dicom",
+                          "bccd, captions, images, nifti, dicom, "
+                          "dicom-volumes",
                           o->layout);
     if (check_dicom(o, err) < 0)
         return MEDVL_EARG;
@@ -272,13 +287,12 @@ int medvl_import_check(const struct medvl_import_options *o,
                           o->layout);
     if (o->names && !volumes && strcmp(o->layout, "medmnist") != 0)
         return medvl_fail(err, MEDVL_EARG,
-                          "--names go with nifti and medmnist");
+                          "--names go with volumes and medmnist");
     if (o->names && volumes && !o->labels)
         return medvl_fail(err, MEDVL_EARG,
                           "--names: of which volume? (--labels FILE)");
-    if (o->labels && (!volumes || o->path_count > 1))
-        return medvl_fail(err, MEDVL_EARG,
-                          "--labels go with nifti and one volume");
+    if (o->labels && (!volumes || (!is_dicom(o) && o->path_count > 1)))
+        return medvl_fail(err, MEDVL_EARG, "--labels go with one volume");
     for (int i = 0; i < o->set_count; i++) {
         const char *equal = strchr(o->set[i], '=');
 
@@ -289,10 +303,10 @@ int medvl_import_check(const struct medvl_import_options *o,
     }
     if (o->window && medvl_window_parse(&window, o->window, err) < 0)
         return MEDVL_EARG;
-    if (o->window && window.file)
+    if (o->window && window.file && !(volumes && is_dicom(o)))
         return medvl_fail(err, MEDVL_EARG,
                           "--window file: NIfTI files hold no window");
-    return medvl_import_check_slices(o->slices, err);
+    return medvl_import_check_slices(o, err);
 }
 
 static int open_output(struct medvl_import *im, struct medvl_error *err)
@@ -352,7 +366,7 @@ static int run_any(struct medvl_import *im, struct medvl_error *err)
 
     if (strcmp(name, "nifti") == 0)
         return medvl_import_volumes(im, err);
-    if (strcmp(name, "dicom") == 0)
+    if (is_dicom(im->options))
         return run_dicom(im, err);
     return run_layout(im, medvl_layout_find(name), err);
 }

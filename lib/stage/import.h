@@ -13,7 +13,8 @@
 
 /* Text options are NULL, and numbers 0, for what the page calls default. */
 struct medvl_import_options {
-    const char *layout; /* see lib/build/layout.h, or "nifti", "dicom" */
+    const char *layout; /* see lib/build/layout.h, or "nifti", "dicom",
+                           "dicom-volumes" */
     const char *const *paths;
     int path_count;
     const char *out;    /* folder for pictures that are made */
@@ -25,16 +26,18 @@ struct medvl_import_options {
     int set_count;
 
     /* Volumes. */
-    const char *labels; /* a label volume on the same grid */
-    const char *author; /* of the labels (human) */
-    const char *axis;   /* axial (default), coronal, sagittal, all */
-    const char *window; /* "C,W" or "pLO,pHI" */
-    double canvas;      /* mm; 0: the slice as it is */
-    const char *slices; /* "FIRST-LAST" or "FIRST-LAST:STEP" */
-    double content;     /* least share of pixels that are not zero */
-    int64_t area;       /* least pixels of a region (1) */
-    const char *helper; /* medvl-decode; NULL: as medvl_volume_read */
-    int64_t seconds;    /* limit on reading a volume (120) */
+    const char *labels;      /* a label volume of the same patient */
+    const char *author;      /* of the labels (human) */
+    const char *axis;        /* axial (default), coronal, sagittal, all */
+    const char *window;      /* "C,W" or "pLO,pHI" */
+    double canvas;           /* mm; 0: the slice as it is */
+    const char *slices;      /* "FIRST-LAST:STEP" and more */
+    double resample;         /* mm of cubes; 0: the grid as it is */
+    struct medvl_pool *pool; /* for other grids; or NULL */
+    double content;          /* least share of pixels that are not zero */
+    int64_t area;            /* least pixels of a region (1) */
+    const char *helper;      /* medvl-decode; NULL: as medvl_volume_read */
+    int64_t seconds;         /* limit on reading a volume (120) */
 
     /* DICOM: lib/build/series.h. */
     const char *key; /* file; needed */

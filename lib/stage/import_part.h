@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "lib/base/stream.h"
+#include "lib/build/series.h"
 #include "lib/data/record.h"
 #include "lib/stage/import.h"
 
@@ -31,6 +32,7 @@ struct medvl_import {
     const char *author;
     int64_t rejected;
     struct medvl_want *slices, *regions; /* of volumes: was there any? */
+    struct medvl_decoder *decoder;       /* of DICOM */
 };
 
 /* Can it be the name of a field: letters, digits, lines? */
@@ -55,10 +57,13 @@ int medvl_import_put(void *arg, struct medvl_span json, const char *human,
                      struct medvl_error *err);
 int medvl_import_set_aside(void *arg, struct medvl_error *err);
 
-/* All volumes of the operands; and is `text` what --slices takes? */
+/* All volumes of the operands; one that is a series, as struct
+ * medvl_series_job has it; and is --slices right? */
 int medvl_import_volumes(struct medvl_import *im,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
-int medvl_import_check_slices(const char *text,
+int medvl_import_series(void *arg, const struct medvl_series *series,
+                        struct medvl_error *err);
+int medvl_import_check_slices(const struct medvl_import_options *options,
                               struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -128,7 +128,36 @@ line() {
     [ "${#lines[@]}" -eq 2 ]
     run_ok medvl-import nifti lab.nii --content 0.34 --out px
     [ -z "$output" ]
-    run_code 2 medvl-import nifti t1.nii --slices 3-1 --out px
+    for bad in 3-1 50%-20% 3: -3 0 101% 1-2:0 20%:2 most; do
+        run_code 2 medvl-import nifti t1.nii --slices $bad --out px
+    done
+}
+
+# chosen WANT ARG...: the numbers of the slices that come out.
+chosen() {
+    local want=$1
+    shift
+    run_ok medvl-import nifti t1.nii --axis coronal --out px "$@"
+    [ "$(jq -r '.images[0].slice' <<<"$output" | paste -sd ' ')" = "$want" ]
+}
+
+@test "slices are chosen by share, in equal steps, and by labels" {
+    volumes
+    chosen '1 2' --slices 20%-80%
+    chosen '2' --slices 50%
+    chosen '0 3' --slices 0%-100%:3
+    chosen '2 3' --slices 50%-9
+    chosen '0 2' --slices 2 # step 4 / 2
+    chosen '0 1 2' --slices 3 # step 4 / 3, rounded down
+    chosen '0 1 2 3' --slices 99
+    # y 1 has 3 at z 1 (2 voxels), 1 and 2 at z 0; y 2 the same
+    chosen '1 2' --slices labelled --labels lab.nii
+    chosen '1' --slices largest --labels lab.nii
+    chosen '1 2' --slices labelled --labels lab.nii --min-area 2
+    chosen '' --slices labelled --labels lab.nii --min-area 3
+    chosen '' --slices largest --labels lab.nii --min-area 3
+    run_code 2 medvl-import nifti t1.nii --slices largest --out px
+    [[ $stderr == *'--slices largest wants a label volume'* ]]
 }
 
 @test "slices and regions of which there are none are warned of" {
@@ -189,12 +218,41 @@ slice $none" ]
     [ ! -e all ] && [ ! -e all.tmp ]
 }
 
-@test "a label volume on another grid is refused" {
+# moved FILE BYTES: that volume with srow_x[3], a float's bytes, changed.
+moved() {
+    head -c 292 "$1"
+    # shellcheck disable=SC2059
+    printf "$2"
+    tail -c +297 "$1"
+}
+
+@test "labels on another grid follow the affines" {
     volumes
-    { head -c 292 lab.nii && printf '\0\0\200\77' &&
-        tail -c +297 lab.nii; } >moved.nii
-    run_code 1 medvl-import nifti t1.nii --labels moved.nii --out px
-    [[ "$stderr" == *'moved.nii: not on the grid of t1.nii'* ]]
+    moved lab.nii '\0\0\200\77' >moved.nii # 1 mm to the right
+    run_ok medvl-import nifti t1.nii --labels moved.nii --out px
+    line 0 '"regions":[{"label":"1","box":[1,1,2,3],"area":2,' '}]'
+    [[ ${lines[0]} != *'"label":"2"'* ]]
+    line 1 '{"label":"3","box":[2,1,3,3],"area":2,'
+    moved lab.nii '\0\0\100\100' >apart.nii # 3 mm
+    run_code 1 medvl-import nifti t1.nii --labels apart.nii --out px
+    [[ $stderr == *'apart.nii and t1.nii lie apart'* ]]
+}
+
+@test "cubes along the patient's axes take the place of voxels" {
+    volumes
+    run_ok medvl-import nifti t1.nii --labels lab.nii --resample 1 \
+        --axis all --out px
+    # 3 x 4 x 4 of 1 mm: 4 axial, 4 coronal, 3 sagittal slices
+    [ "${#lines[@]}" -eq 11 ]
+    line 1 '"id":"t1:axial:1"' '"position":0.5,"spacing":[1,1,1]' \
+        '{"label":"1","box":[0,1,1,3],"area":2,'
+    line 2 '"position":1.5' '{"label":"3","box":[1,1,3,3],"area":4,'
+    line 4 '"id":"t1:coronal:0"' '"width":3,"height":4'
+    run_ok medvl-import nifti t1.nii --resample 2 --axis sagittal --out px
+    [ "${#lines[@]}" -eq 2 ]
+    line 0 '"width":2,"height":2' '"spacing":[2,2,2]'
+    run_code 1 medvl-import nifti t1.nii --resample 0.0001 --out px
+    [[ $stderr == *'t1.nii: cubes of 0.0001 mm: '*'over'* ]]
 }
 
 @test "constant fields and origin are set" {

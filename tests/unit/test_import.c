@@ -152,7 +152,7 @@ static void wrong_options_are_named(void **state)
         {{.layout = "nifti", .path_count = 1, .names = "n", .out = "o"},
          "--labels"},
         {{.layout = "bccd", .path_count = 1, .labels = "l"}, "one volume"},
-        {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "4"},
+        {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "4-"},
          "FIRST-LAST"},
         {{.layout = "nifti", .path_count = 1, .out = "x", .window = "4"},
          "window"},
