@@ -2,7 +2,7 @@
  * The filters of text and numbers: a function each, and the table at the
  * end.
  *
- * Read next: template_sequence.c.
+ * Read next: template_place.c.
  */
 #include "lib/text/template_filter.h"
 
@@ -532,6 +532,7 @@ const struct medvl_tf *medvl_filter_find(struct medvl_span name)
 {
     const struct medvl_tf *f = medvl_tf_find(FILTERS, name);
 
+    f = f ? f : medvl_tf_find(medvl_place_filters, name);
     return f ? f : medvl_tf_find(medvl_sequence_filters, name);
 }
 

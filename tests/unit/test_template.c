@@ -314,6 +314,48 @@ static void errors_name_line_and_column(void **state)
     fails("\xff", "byte 1 of the template is not UTF-8");
 }
 
+static void check_text(const char *template, const char *want)
+{
+    struct medvl_json_view view = {0};
+    struct medvl_marked out = {0};
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_json_view_object(&view, medvl_span(RECORD), &err), &err);
+    CHECK_OK(render(&out, medvl_span(template), &view, NULL, &err), &err);
+    assert_string_equal(out.text.data, want);
+    medvl_marked_release(&out);
+    medvl_json_view_release(&view);
+}
+
+/* medvl's own filter: jinja2 has none like it. */
+static void places_are_put_on_grids(void **state)
+{
+    static const char *const PAIRS[][2] = {
+        {"{{ [0, 0, 336, 112] | coordinates(336, 224, 999) }}",
+         "[0, 0, 999, 500]"},
+        {"{{ [33.6, 223.99] | coordinates(336, 224, 999) }}", "[100, 999]"},
+        {"{{ [33.6, 56] | coordinates(336, 224, 100) }}", "[10.0, 25.0]"},
+        {"{{ [1, 2, 3, 4] | coordinates(3, 7, 1) | join(' ') }}",
+         "0.333 0.286 1.0 0.571"},
+        {"{{ [-5, 9, 9, 10] | coordinates(8, 8, 1) }}",
+         "[0.0, 1.0, 1.0, 1.0]"},
+        {"{{ [] | coordinates(8, 8, 1) }}", "[]"},
+        {"{% for p in [[1, 2], [3, 4]] | map('coordinates', 8, 8, 999) %}"
+         "{{ p }}{% endfor %}",
+         "[125, 250][375, 500]"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(PAIRS) / sizeof(*PAIRS); i++)
+        check_text(PAIRS[i][0], PAIRS[i][1]);
+    fails("{{ [1, 2] | coordinates(8, 8, 10) }}", "the scale is 1, 100 or");
+    fails("{{ [1, 2] | coordinates(8, 8) }}", "needs 3 arguments");
+    fails("{{ [1, 2] | coordinates(0, 8, 1) }}", "width must be above 0");
+    fails("{{ [1, 2, 3] | coordinates(8, 8, 1) }}", "x, y, x, y");
+    fails("{{ [1, 'a'] | coordinates(8, 8, 1) }}", "a place of str");
+    fails("{{ nobox | coordinates(8, 8, 1) }}", "x, y, x, y");
+}
+
 static void loops_and_memory_are_limited(void **state)
 {
     (void)state;
@@ -613,6 +655,7 @@ int main(void)
         cmocka_unit_test(variables_say_where_they_are_from),
         cmocka_unit_test(an_expression_has_a_truth),
         cmocka_unit_test(errors_name_line_and_column),
+        cmocka_unit_test(places_are_put_on_grids),
         cmocka_unit_test(loops_and_memory_are_limited),
         cmocka_unit_test(nesting_without_end_is_refused),
         cmocka_unit_test(long_chains_end_in_an_error_not_a_crash),
