@@ -22,7 +22,7 @@ struct decode_reader {
      * Open a file by `path`, or by `contents` where path is NULL, and fill
      * the answer: everything but magic, status and bytes.
      *
-     *   tags   appended to: one JSON object, or nothing
+     *   tags   appended to: see struct medvl_decoded, or nothing
      */
     int (*open)(void **file, struct medvl_decode_answer *answer,
                 struct medvl_text *tags, const char *path,

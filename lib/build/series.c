@@ -95,14 +95,6 @@ static const char *side_name(const char *code)
                                     : "";
 }
 
-/* A code string is at most 16 capital letters, digits, spaces and lines. */
-static bool is_code(const char *text)
-{
-    return text && strlen(text) <= 16 &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") ==
-               strlen(text);
-}
-
 static void lower(char out[17], const char *code)
 {
     size_t i;
@@ -187,9 +179,9 @@ static void find_words(struct slice *s, const struct medvl_dicom *dicom)
     if (!side)
         side = text_of(dicom, "Laterality");
     snprintf(s->laterality, sizeof(s->laterality), "%s", side_name(side));
-    if (is_code(view))
+    if (view && medvl_dicom_is_code(medvl_span(view)))
         snprintf(s->view, sizeof(s->view), "%s", view);
-    if (is_code(part))
+    if (part && medvl_dicom_is_code(medvl_span(part)))
         lower(s->body_part, part);
 }
 

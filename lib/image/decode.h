@@ -7,7 +7,7 @@
  * helper that stays for many files; after a crash, a time-out or nonsense
  * the next file starts another.  One thread at a time uses a decoder.
  *
- * Read next: dicom.h.
+ * Read next: dataset.h.
  */
 #ifndef MEDVL_IMAGE_DECODE_H
 #define MEDVL_IMAGE_DECODE_H
@@ -63,7 +63,8 @@ struct medvl_decoded {
     int orientation; /* 1..8, see medvl_picture_turn */
     bool inverse;    /* grey of other types: the least value is white */
 
-    /* DICOM: one JSON object, keyword to value, see dicom.h.  Stays until
+    /* DICOM: the data set without its pixels and without private elements,
+     * in the form of dataset.h, the transfer syntax in front.  Stays until
      * the decoder's next file. */
     struct medvl_span tags;
 };

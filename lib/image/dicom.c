@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "lib/base/mem.h"
+#include "lib/image/dicom_part.h"
 
 #define MAGIC_AT 128
 
@@ -32,8 +33,12 @@ bool medvl_dicom_is_name(const char *path)
 
 static int read_tags(struct medvl_dicom *out, struct medvl_error *err)
 {
-    const int rc = medvl_json_parse(&out->tags, out->file.tags, err);
+    struct medvl_text json = {0};
+    int rc = medvl_dicom_write_tags(&json, out->file.tags, err);
 
+    if (rc == MEDVL_OK)
+        rc = medvl_json_parse(&out->tags, medvl_text_span(&json), err);
+    medvl_text_release(&json);
     return rc < 0 ? medvl_context(err, "tags") : rc;
 }
 

@@ -17,11 +17,12 @@
 #include "lib/image/picture.h"
 
 /*
- * `tags` holds what the helper lets out, keyword -> value: numbers for
- * IS, DS and binary values, else strings; arrays of several.  Only coded
- * values are among them, never free text, names, dates or places; UIDs and
- * PatientID are there for grouping and must not leave as they are.
- * "shared" and "frames" hold the functional groups of enhanced images.
+ * `tags` holds what may be known of the data set, keyword -> value: numbers
+ * for IS, DS and binary values, else strings; arrays of several.  Only coded
+ * values are among them (null where it is none), never free text, names,
+ * dates or places; UIDs and PatientID are there for grouping and must not
+ * leave as they are.  "shared" and "frames" hold the functional groups of
+ * enhanced images.
  */
 struct medvl_dicom {
     struct medvl_decoded file; /* size: samples, columns, rows */
@@ -31,6 +32,12 @@ struct medvl_dicom {
 /* Has it the mark of a DICOM file; has its name an end of DICOM's? */
 bool medvl_dicom_is(const void *data, size_t size);
 bool medvl_dicom_is_name(const char *path);
+
+/*
+ * Is it a coded value of the standard: 16 bytes at most, all of whose words
+ * are known?  Nothing is one too.
+ */
+bool medvl_dicom_is_code(struct medvl_span text);
 
 /* As medvl_decoder_file and _bytes; the decoder holds the pixels. */
 int medvl_dicom_file(struct medvl_dicom *out, struct medvl_decoder *decoder,
