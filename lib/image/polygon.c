@@ -101,9 +101,8 @@ static bool is_inside(const struct side *side, const double *place)
 static int add_new(struct medvl_places *out, size_t start,
                    const double place[2], struct medvl_error *err)
 {
-    const double *last = out->xy + 2 * out->count - 2;
-
-    if (out->count > start && last[0] == place[0] && last[1] == place[1])
+    if (out->count > start &&
+        memcmp(out->xy + 2 * out->count - 2, place, 2 * sizeof(double)) == 0)
         return MEDVL_OK;
     return medvl_places_add(out, place[0], place[1], err);
 }
