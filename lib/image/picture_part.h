@@ -19,6 +19,36 @@ typedef int medvl_picture_decode_fn(
     const struct medvl_picture_options *options, struct medvl_error *err);
 medvl_picture_decode_fn medvl_picture_decode_png, medvl_picture_decode_jpeg;
 
+/* Deflate cannot make more than this of one byte. */
+#define MEDVL_DEFLATE_RATIO 1032
+
+/*
+ * PNG files, not turned yet: ordinary ones (1 when it was one, 0 when not),
+ * and all.
+ */
+int medvl_picture_decode_quick(struct medvl_picture *out,
+                               const unsigned char *data, size_t size,
+                               int64_t pixels, struct medvl_error *err);
+int medvl_picture_decode_libpng(struct medvl_picture *out,
+                                const unsigned char *data, size_t size,
+                                int64_t pixels, struct medvl_error *err);
+
+/*
+ * Undo a filter (0..4) of PNG: `size` bytes of a row, `pixel` bytes a pixel
+ * (1, 2, 3, 4, 6, 8), under the row `above`; `out` may be `in`.  The AVX2
+ * form gives the same bytes.
+ */
+typedef void medvl_png_unfilter_fn(uint8_t *out, const uint8_t *in,
+                                   const uint8_t *above, size_t size,
+                                   size_t pixel, int filter);
+medvl_png_unfilter_fn medvl_png_unfilter, medvl_png_unfilter_ref,
+    medvl_png_unfilter_avx2;
+
+/* The plain form from byte `from` on. */
+void medvl_png_unfilter_rest(uint8_t *out, const uint8_t *in,
+                             const uint8_t *above, size_t from, size_t size,
+                             size_t pixel, int filter);
+
 typedef int medvl_picture_probe_fn(int64_t *width, int64_t *height,
                                    const unsigned char *data, size_t size,
                                    int64_t pixels, struct medvl_error *err);

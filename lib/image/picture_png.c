@@ -1,26 +1,53 @@
 /*
- * PNG in and out through libpng.
+ * PNG in: ordinary files, all at once.
  *
- * libpng reports errors by longjmp.  What must survive the jump stands in a
- * struct of the function that calls setjmp, never in a local variable that
- * changes in between.
+ * A file is ordinary when it is not interlaced, every chunk up to IEND is
+ * whole, known, in its place and has the right check sum, and the data
+ * unpack to exactly the rows of the picture.  Such a file is inflated by
+ * libdeflate in one go.  Every other file is read by libpng, which alone
+ * says what is an error and which; it also reads pictures so large that
+ * their rows should not stand in memory twice.
  *
- * Read next: picture_jpeg.c.
+ * One difference is known: libdeflate takes some Huffman codes that zlib
+ * refuses (a code of lengths with one symbol; names of symbols that cannot
+ * occur), where the data that they give, and their check sum, are right.
+ *
+ * Read next: picture_unfilter.c.
  */
 #include "lib/image/picture_part.h"
 
-#include <setjmp.h>
 #include <string.h>
 
-#include <png.h>
+#include <libdeflate.h>
 
 #include "lib/base/mem.h"
 
-/* Deflate cannot make more than this of one byte. */
-#define DEFLATE_RATIO 1032
+/* Unpacked rows of more bytes, and ancillary chunks of more, are libpng's. */
+#define ROWS_MAX  ((int64_t)128 << 20)
+#define CHUNK_MAX ((uint32_t)1 << 20)
 
-/* zlib's level: 6 takes several times as long for 2 % less. */
-#define PNG_LEVEL 2
+enum { GREY = 0,
+       RGB = 2,
+       PALETTE = 3,
+       GREY_ALPHA = 4,
+       RGBA = 6 };
+
+struct png {
+    const unsigned char *data;
+    size_t size;
+    int64_t width, height;
+    int depth, color, channels;
+    size_t row;   /* bytes, without the filter's */
+    size_t pixel; /* bytes of one, at least 1 */
+    uint8_t palette[256][3];
+    bool has_palette;
+    /* The compressed data: in the file, or put together. */
+    const unsigned char *packed;
+    size_t packed_size;
+    struct medvl_text joined;
+    uint8_t *rows; /* unpacked */
+    struct medvl_picture picture;
+};
 
 /* The eXIf chunk, wherever it stands. */
 static int png_orientation(const unsigned char *data, size_t size)
@@ -39,107 +66,276 @@ static int png_orientation(const unsigned char *data, size_t size)
     return 1;
 }
 
-struct png_job {
-    png_structp png;
-    png_infop info;
-    png_bytep *rows;
-    struct medvl_picture picture;
-    const unsigned char *data;
-    size_t size, at;
-    int64_t pixels;
-    struct medvl_text *text; /* of the encoder */
-    struct medvl_error *err;
+/* ---- chunks -------------------------------------------------------------- */
+
+struct chunk {
+    const unsigned char *name, *data;
+    uint32_t length;
 };
 
-static void on_png_error(png_structp png, png_const_charp message)
+/* The chunk at *at, whole and with the right check sum. */
+static bool next_chunk(struct chunk *chunk, const struct png *png,
+                       size_t *at)
 {
-    struct png_job *job = png_get_error_ptr(png);
+    const unsigned char *from = png->data + *at;
+    size_t left = png->size - *at;
 
-    (void)medvl_fail(job->err, MEDVL_EFORMAT, "PNG: %s", message);
-    longjmp(png_jmpbuf(png), 1);
+    if (left < 12)
+        return false;
+    chunk->length = medvl_picture_number(from, 4, false);
+    if (chunk->length > left - 12)
+        return false;
+    chunk->name = from + 4;
+    chunk->data = from + 8;
+    *at += 12 + (size_t)chunk->length;
+    return libdeflate_crc32(0, chunk->name, 4 + (size_t)chunk->length) ==
+           medvl_picture_number(chunk->data + chunk->length, 4, false);
 }
 
-static void on_png_warning(png_structp png, png_const_charp message)
+static bool is_chunk(const struct chunk *chunk, const char *name)
 {
-    (void)png;
-    (void)message;
+    return memcmp(chunk->name, name, 4) == 0;
 }
 
-static void on_png_read(png_structp png, png_bytep out, size_t size)
+/* Chunks that change nothing of the samples, whatever they hold. */
+static bool is_idle(const struct chunk *chunk)
 {
-    struct png_job *job = png_get_io_ptr(png);
+    static const char *const NAMES[] = {
+        "bKGD", "cHRM", "eXIf", "gAMA", "iCCP", "iTXt", "pHYs", "sBIT",
+        "sRGB", "tEXt", "tIME", "tRNS", "zTXt"};
 
-    if (size > job->size - job->at)
-        png_error(png, "the file is cut short");
-    memcpy(out, job->data + job->at, size);
-    job->at += size;
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++)
+        if (is_chunk(chunk, NAMES[i]))
+            return chunk->length <= CHUNK_MAX;
+    return false;
 }
 
-/* Can the file hold that many rows at all?  Asked before any allocation. */
-static int check_png(struct png_job *job)
+static bool read_header(struct png *png, const struct chunk *chunk,
+                        int64_t pixels)
 {
-    const int64_t width = png_get_image_width(job->png, job->info);
-    const int64_t height = png_get_image_height(job->png, job->info);
-    const int64_t bits = (int64_t)png_get_bit_depth(job->png, job->info) *
-                         png_get_channels(job->png, job->info);
-    const int64_t raw = ((width * bits + 7) / 8 + 1) * height;
-    const int rc =
-        medvl_picture_check_size(width, height, job->pixels, job->err);
+    static const int CHANNELS[7] = {1, 0, 3, 1, 2, 0, 4};
+    const unsigned char *d = chunk->data;
+    const int depth = chunk->length == 13 ? d[8] : 0;
+    size_t bits;
 
-    if (rc < 0)
-        return rc;
-    if (raw / DEFLATE_RATIO > (int64_t)job->size)
-        return medvl_fail(job->err, MEDVL_EFORMAT,
-                          "PNG: %zu bytes cannot hold %lld x %lld pixels",
-                          job->size, (long long)width, (long long)height);
-    return MEDVL_OK;
+    if (!is_chunk(chunk, "IHDR") || !depth || d[9] > RGBA ||
+        !CHANNELS[d[9]] || d[10] || d[11] || d[12])
+        return false;
+    png->width = medvl_picture_number(d, 4, false);
+    png->height = medvl_picture_number(d + 4, 4, false);
+    png->depth = depth;
+    png->color = d[9];
+    png->channels = CHANNELS[d[9]];
+    if (depth != 8 && (depth != 16 || png->color == PALETTE) &&
+        ((depth != 1 && depth != 2 && depth != 4) ||
+         (png->color != GREY && png->color != PALETTE)))
+        return false;
+    if (medvl_picture_check_size(png->width, png->height, pixels, NULL) < 0)
+        return false;
+    bits = (size_t)(depth * png->channels);
+    png->row = ((size_t)png->width * bits + 7) / 8;
+    png->pixel = bits < 8 ? 1 : bits / 8;
+    return (int64_t)(png->row + 1) * png->height <= ROWS_MAX;
 }
 
-static int read_png(struct png_job *job)
+static bool read_palette(struct png *png, const struct chunk *chunk)
 {
-    png_structp png = job->png;
-    int color, depth, rc;
-    size_t row;
+    if (png->has_palette || png->color == GREY || png->color == GREY_ALPHA ||
+        !chunk->length || chunk->length % 3 || chunk->length > 768 ||
+        (png->color == PALETTE && chunk->length > (3u << png->depth)))
+        return false;
+    memcpy(png->palette, chunk->data, chunk->length);
+    png->has_palette = true;
+    return true;
+}
 
-    png_set_read_fn(png, job, on_png_read);
-    png_set_user_limits(png, MEDVL_PICTURE_SIDE, MEDVL_PICTURE_SIDE);
-    png_read_info(png, job->info);
-    rc = check_png(job);
-    if (rc < 0)
-        return rc;
-    color = png_get_color_type(png, job->info);
-    depth = png_get_bit_depth(png, job->info);
-    if (color == PNG_COLOR_TYPE_PALETTE)
-        png_set_palette_to_rgb(png);
-    else if (color == PNG_COLOR_TYPE_GRAY && depth < 8)
-        png_set_expand_gray_1_2_4_to_8(png);
-    if (color & PNG_COLOR_MASK_COLOR)
-        png_set_strip_16(png);
-    else if (depth == 16)
-        png_set_swap(png);
-    png_set_strip_alpha(png);
-    (void)png_set_interlace_handling(png);
-    png_read_update_info(png, job->info);
-    rc = medvl_picture_room(&job->picture,
-                            png_get_image_width(png, job->info),
-                            png_get_image_height(png, job->info),
-                            color & PNG_COLOR_MASK_COLOR ? 3 : 1,
-                            png_get_bit_depth(png, job->info), job->err);
-    if (rc < 0)
-        return rc;
-    row = medvl_picture_bytes(&job->picture) / (size_t)job->picture.height;
-    if (png_get_rowbytes(png, job->info) != row)
-        return medvl_fail(job->err, MEDVL_EUNSUPPORTED,
-                          "PNG: colour type %d with %d bits", color, depth);
-    job->rows = medvl_alloc((size_t)job->picture.height,
-                            sizeof(*job->rows));
-    if (!job->rows)
-        return medvl_no_memory(job->err);
-    for (int64_t y = 0; y < job->picture.height; y++)
-        job->rows[y] = (png_bytep)job->picture.data + (size_t)y * row;
-    png_read_image(png, job->rows);
-    png_read_end(png, NULL);
-    return MEDVL_OK;
+/* The data as one piece; one chunk of them is used where it stands. */
+static int add_data(struct png *png, const struct chunk *chunk,
+                    struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (!png->packed) {
+        png->packed = chunk->data;
+        png->packed_size = chunk->length;
+        return MEDVL_OK;
+    }
+    if (!png->joined.size)
+        rc = medvl_text_append(&png->joined, png->packed, png->packed_size,
+                               err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_append(&png->joined, chunk->data, chunk->length, err);
+    png->packed = (const unsigned char *)png->joined.data;
+    png->packed_size = png->joined.size;
+    return rc;
+}
+
+/* All chunks.  Returns 1, or 0 where libpng shall decide. */
+static int read_chunks(struct png *png, int64_t pixels,
+                       struct medvl_error *err)
+{
+    struct chunk chunk;
+    bool in_data = false, after = false;
+    size_t at = 8;
+
+    if (!next_chunk(&chunk, png, &at) || !read_header(png, &chunk, pixels))
+        return 0;
+    for (;;) {
+        if (!next_chunk(&chunk, png, &at))
+            return 0;
+        if (is_chunk(&chunk, "IEND"))
+            return in_data && chunk.length == 0;
+        if (is_chunk(&chunk, "IDAT")) {
+            const int rc = after ? 0 : add_data(png, &chunk, err);
+
+            if (after || rc < 0)
+                return rc;
+            in_data = true;
+            continue;
+        }
+        after = in_data;
+        if (is_chunk(&chunk, "PLTE") ? in_data || !read_palette(png, &chunk)
+                                     : !is_idle(&chunk))
+            return 0;
+    }
+}
+
+/* ---- rows ---------------------------------------------------------------- */
+
+/*
+ * zlib's window may be declared smaller than 32 KiB; zlib then refuses what
+ * refers further back, libdeflate does not.
+ */
+static bool window_covers(const struct png *png, size_t raw)
+{
+    const int bits = png->packed_size ? (png->packed[0] >> 4) + 8 : 0;
+
+    return bits == 15 || raw <= (size_t)1 << bits;
+}
+
+static int inflate_rows(struct png *png, struct medvl_error *err)
+{
+    const size_t raw = (png->row + 1) * (size_t)png->height;
+    struct libdeflate_decompressor *inflater;
+    size_t used = 0;
+    bool good;
+
+    if (raw / MEDVL_DEFLATE_RATIO > png->packed_size ||
+        !window_covers(png, raw))
+        return 0;
+    inflater = libdeflate_alloc_decompressor();
+    png->rows = medvl_resize(NULL, raw, 1);
+    if (!inflater || !png->rows) {
+        libdeflate_free_decompressor(inflater);
+        return medvl_no_memory(err);
+    }
+    good = libdeflate_zlib_decompress_ex(inflater, png->packed,
+                                         png->packed_size, png->rows, raw,
+                                         &used, NULL) == LIBDEFLATE_SUCCESS;
+    libdeflate_free_decompressor(inflater);
+    for (size_t at = 0; good && at < raw; at += png->row + 1)
+        good = png->rows[at] <= 4;
+    return good && used == png->packed_size;
+}
+
+/* Samples of less than 8 bits; grey is stretched to 0..255. */
+static uint8_t small_sample(const struct png *png, const uint8_t *row,
+                            int64_t x)
+{
+    const int64_t bit = x * png->depth;
+    const int top = (1 << png->depth) - 1;
+    const int value = row[bit / 8] >> (8 - png->depth - (int)(bit % 8)) & top;
+
+    return (uint8_t)(png->color == GREY ? value * 255 / top : value);
+}
+
+/* Unfiltered samples as a picture has them: see medvl_picture_decode. */
+static void keep_row(void *to, const struct png *png, const uint8_t *row)
+{
+    const int64_t width = png->width;
+    uint8_t *out = to;
+
+    if (png->color == PALETTE) {
+        for (int64_t x = 0; x < width; x++)
+            memcpy(out + 3 * x,
+                   png->palette[png->depth == 8 ? row[x]
+                                                : small_sample(png, row, x)],
+                   3);
+    } else if (png->depth < 8) {
+        for (int64_t x = 0; x < width; x++)
+            out[x] = small_sample(png, row, x);
+    } else if (png->depth == 16 && png->channels < 3) {
+        uint16_t *wide = to;
+
+        for (int64_t x = 0; x < width; x++, row += png->pixel)
+            wide[x] = (uint16_t)(row[0] << 8 | row[1]);
+    } else if (png->color == GREY_ALPHA) {
+        for (int64_t x = 0; x < width; x++)
+            out[x] = row[2 * x];
+    } else {
+        const size_t step = png->pixel / (size_t)png->channels;
+
+        for (int64_t x = 0; x < width; x++, out += 3, row += png->pixel) {
+            out[0] = row[0];
+            out[1] = row[step];
+            out[2] = row[2 * step];
+        }
+    }
+}
+
+static int unfilter_rows(struct png *png, struct medvl_error *err)
+{
+    const bool grey = png->color == GREY || png->color == GREY_ALPHA;
+    const bool plain = png->depth == 8 && (png->color == GREY ||
+                                           png->color == RGB);
+    const size_t row = png->row;
+    uint8_t *above = medvl_alloc(row, 1), *zero = above, *to;
+    size_t to_row;
+    int rc;
+
+    if (!above)
+        return medvl_no_memory(err);
+    rc = medvl_picture_room(&png->picture, png->width, png->height,
+                            grey ? 1 : 3,
+                            grey && png->depth == 16 ? 16 : 8, err);
+    to = png->picture.data;
+    to_row = rc < 0 ? 0
+                    : medvl_picture_bytes(&png->picture) /
+                          (size_t)png->height;
+    for (int64_t y = 0; rc == MEDVL_OK && y < png->height; y++) {
+        uint8_t *in = png->rows + (size_t)y * (row + 1);
+        uint8_t *out = plain ? to : in + 1;
+
+        medvl_png_unfilter(out, in + 1, above, row, png->pixel, in[0]);
+        if (!plain)
+            keep_row(to, png, out);
+        above = out;
+        to += to_row;
+    }
+    medvl_free(zero);
+    return rc < 0 ? rc : 1;
+}
+
+int medvl_picture_decode_quick(struct medvl_picture *out,
+                               const unsigned char *data, size_t size,
+                               int64_t pixels, struct medvl_error *err)
+{
+    struct png png = {.data = data, .size = size};
+    int rc = read_chunks(&png, pixels, err);
+
+    if (rc == 1 && png.color == PALETTE && !png.has_palette)
+        rc = 0;
+    if (rc == 1)
+        rc = inflate_rows(&png, err);
+    if (rc == 1)
+        rc = unfilter_rows(&png, err);
+    medvl_free(png.rows);
+    medvl_text_release(&png.joined);
+    if (rc == 1)
+        *out = png.picture;
+    else
+        medvl_picture_release(&png.picture);
+    return rc;
 }
 
 int medvl_picture_decode_png(struct medvl_picture *out,
@@ -148,31 +344,19 @@ int medvl_picture_decode_png(struct medvl_picture *out,
                              const struct medvl_picture_options *options,
                              struct medvl_error *err)
 {
-    struct medvl_error fallback = {0};
-    struct png_job job = {
-        .data = data, .size = size, .pixels = options->pixels};
-    volatile int rc = MEDVL_EFORMAT;
+    int rc = medvl_picture_decode_quick(out, data, size, options->pixels,
+                                        err);
 
-    job.err = err ? err : &fallback;
-    job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job,
-                                     on_png_error, on_png_warning);
-    if (!job.png)
-        return medvl_no_memory(err);
-    job.info = png_create_info_struct(job.png);
-    if (!job.info)
-        rc = medvl_no_memory(err);
-    else if (!setjmp(png_jmpbuf(job.png)))
-        rc = read_png(&job);
-    png_destroy_read_struct(&job.png, &job.info, NULL);
-    medvl_free(job.rows);
-    if (rc == MEDVL_OK)
-        rc = medvl_picture_turn(&job.picture, png_orientation(data, size), err);
-    file->width = job.picture.width;
-    file->height = job.picture.height;
-    if (rc == MEDVL_OK)
-        *out = job.picture;
-    else
-        medvl_picture_release(&job.picture);
+    if (rc == 0)
+        rc = medvl_picture_decode_libpng(out, data, size, options->pixels,
+                                         err);
+    if (rc < 0)
+        return rc;
+    rc = medvl_picture_turn(out, png_orientation(data, size), err);
+    if (rc < 0)
+        medvl_picture_release(out);
+    file->width = out->width;
+    file->height = out->height;
     return rc;
 }
 
@@ -193,73 +377,5 @@ int medvl_picture_probe_png(int64_t *width, int64_t *height,
         *width = *height;
         *height = swap;
     }
-    return rc;
-}
-
-/* ---- PNG out ---------------------------------------------------------- */
-
-static void on_png_write(png_structp png, png_bytep data, size_t size)
-{
-    struct png_job *job = png_get_io_ptr(png);
-
-    if (medvl_text_append(job->text, data, size, job->err) < 0)
-        png_error(png, "out of memory");
-}
-
-static void on_png_flush(png_structp png)
-{
-    (void)png;
-}
-
-static void write_png(struct png_job *job,
-                      const struct medvl_picture *picture)
-{
-    png_structp png = job->png;
-    const size_t row = medvl_picture_row(picture);
-
-    png_set_write_fn(png, job, on_png_write, on_png_flush);
-    png_set_compression_level(png, PNG_LEVEL);
-    png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_UP);
-    png_set_IHDR(png, job->info, (png_uint_32)picture->width,
-                 (png_uint_32)picture->height, 8,
-                 picture->channels == 1 ? PNG_COLOR_TYPE_GRAY
-                                        : PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, job->info);
-    for (int64_t y = 0; y < picture->height; y++)
-        png_write_row(png, (png_const_bytep)picture->data +
-                               (size_t)y * row);
-    png_write_end(png, NULL);
-}
-
-int medvl_picture_encode(struct medvl_text *out,
-                         const struct medvl_picture *picture,
-                         struct medvl_error *err)
-{
-    struct medvl_error fallback = {0};
-    struct png_job job = {.text = out};
-    volatile int rc = MEDVL_ENOMEM;
-
-    if (picture->depth != 8)
-        return medvl_fail(err, MEDVL_EARG, "%d bits a sample; PNG files are "
-                                           "written with 8",
-                          picture->depth);
-    job.err = err ? err : &fallback;
-    job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job,
-                                      on_png_error, on_png_warning);
-    if (!job.png)
-        return medvl_no_memory(err);
-    job.info = png_create_info_struct(job.png);
-    if (!job.info) {
-        rc = medvl_no_memory(err);
-    } else if (!setjmp(png_jmpbuf(job.png))) {
-        write_png(&job, picture);
-        rc = MEDVL_OK;
-    } else {
-        /* A picture in memory is well formed: only memory can be short. */
-        rc = medvl_no_memory(err);
-    }
-    png_destroy_write_struct(&job.png, &job.info);
     return rc;
 }
