@@ -1,7 +1,7 @@
 /*
  * Shapes of regions, and how they follow a picture.
  *
- * Read next: ../text/unicode.c.
+ * Read next: content.c.
  */
 #include "lib/image/shape.h"
 

@@ -8,7 +8,7 @@
  * its centre comes from.  medvl-record(5) says what follows for the user,
  * tests/unit/test_shape.c holds it.
  *
- * Read next: ../text/unicode.h.
+ * Read next: content.h.
  */
 #ifndef MEDVL_IMAGE_SHAPE_H
 #define MEDVL_IMAGE_SHAPE_H
