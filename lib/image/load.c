@@ -1,18 +1,13 @@
 /*
  * Any picture file from its bytes.
  *
- * Read next: volume.c.
+ * Read next: load_decode.c.
  */
 #include "lib/image/load.h"
 
 #include "lib/base/mem.h"
-#include "lib/image/decode.h"
 #include "lib/image/dicom.h"
-
-struct medvl_loader {
-    struct medvl_load_options options;
-    struct medvl_decoder *decoder; /* from the first file that needs it */
-};
+#include "lib/image/load_part.h"
 
 int medvl_loader_open(struct medvl_loader **out,
                       const struct medvl_load_options *options,
@@ -34,21 +29,13 @@ void medvl_loader_free(struct medvl_loader *loader)
     medvl_free(loader);
 }
 
-static int need_decoder(struct medvl_loader *loader, struct medvl_error *err)
-{
-    if (loader->decoder)
-        return MEDVL_OK;
-    return medvl_decoder_open(&loader->decoder, loader->options.helper, 0,
-                              err);
-}
-
 static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
                       struct medvl_span bytes, int64_t frame,
                       struct medvl_error *err)
 {
     const struct medvl_load_options *o = &loader->options;
     struct medvl_dicom dicom = {0};
-    int rc = need_decoder(loader, err);
+    int rc = medvl_load_helper(loader, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_dicom_bytes(&dicom, loader->decoder, bytes, err);
@@ -57,33 +44,57 @@ static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
                                  frame, &o->window, o->pixels, out->window,
                                  err);
     medvl_dicom_release(&dicom);
-    out->file.width = out->picture.width;
-    out->file.height = out->picture.height;
-    out->file.shrink = 1;
+    return rc;
+}
+
+static int load_here(struct medvl_loaded *out,
+                     const struct medvl_loader *loader,
+                     struct medvl_span bytes,
+                     const struct medvl_window *window,
+                     struct medvl_error *err)
+{
+    const struct medvl_load_options *o = &loader->options;
+    const struct medvl_picture_options how = {
+        .pixels = o->pixels,
+        .cover = {o->cover[0], o->cover[1]},
+    };
+    int rc = medvl_picture_decode_with(&out->picture, &out->file, bytes.data,
+                                       bytes.size, &how, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_window(&out->picture, window, out->window, err);
     return rc;
 }
 
 /* The window in stored values, and what was used back in real ones. */
-static int load_here(struct medvl_loaded *out, struct medvl_loader *loader,
-                     struct medvl_span bytes, double slope, double intercept,
-                     struct medvl_error *err)
+static int load_scaled(struct medvl_loaded *out, struct medvl_loader *loader,
+                       struct medvl_span bytes,
+                       const struct medvl_load_what *what,
+                       struct medvl_error *err)
 {
     const struct medvl_load_options *o = &loader->options;
+    const double slope = what->slope != 0 ? what->slope : o->slope;
+    const double intercept =
+        what->slope != 0 ? what->intercept : o->intercept;
     struct medvl_window window = o->window;
+    enum medvl_format format;
     int rc;
 
     if (!window.percentile && !window.file && slope != 0) {
         window.a = (window.a - intercept) / slope;
         window.b /= slope;
     }
-    rc = medvl_picture_decode_with(
-        &out->picture, &out->file, bytes.data, bytes.size,
-        &(struct medvl_picture_options){o->pixels,
-                                        {o->cover[0], o->cover[1]}},
-        err);
-    if (rc == MEDVL_OK)
-        rc = medvl_picture_window(&out->picture, &window, out->window, err);
-    if (slope != 0) {
+    if (medvl_load_format(&format,
+                          medvl_picture_kind(bytes.data, bytes.size)))
+        rc = medvl_load_decoded(out, loader, format, bytes, what->frame,
+                                &window, err);
+    else if (what->frame != 0)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "frame %lld of a file with one picture",
+                        (long long)what->frame);
+    else
+        rc = load_here(out, loader, bytes, &window, err);
+    if (slope != 0 && out->window[1] > 0) {
         out->window[0] = out->window[0] * slope + intercept;
         out->window[1] *= slope;
     }
@@ -95,7 +106,6 @@ int medvl_loader_bytes(struct medvl_loaded *out, struct medvl_loader *loader,
                        const struct medvl_load_what *what,
                        struct medvl_error *err)
 {
-    const struct medvl_load_options *o = &loader->options;
     const struct medvl_load_what first = {0};
     int rc;
 
@@ -103,14 +113,13 @@ int medvl_loader_bytes(struct medvl_loaded *out, struct medvl_loader *loader,
     what = what ? what : &first;
     if (medvl_dicom_is(bytes.data, bytes.size))
         rc = load_dicom(out, loader, bytes, what->frame, err);
-    else if (what->frame != 0)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "frame %lld of a file with one picture",
-                        (long long)what->frame);
-    else if (what->slope != 0)
-        rc = load_here(out, loader, bytes, what->slope, what->intercept, err);
     else
-        rc = load_here(out, loader, bytes, o->slope, o->intercept, err);
+        rc = load_scaled(out, loader, bytes, what, err);
+    if (!out->file.shrink) {
+        out->file.width = out->picture.width;
+        out->file.height = out->picture.height;
+        out->file.shrink = 1;
+    }
     if (rc < 0)
         medvl_picture_release(&out->picture);
     return rc;

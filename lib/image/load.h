@@ -8,6 +8,7 @@
 #ifndef MEDVL_IMAGE_LOAD_H
 #define MEDVL_IMAGE_LOAD_H
 
+#include "lib/image/decode.h"
 #include "lib/image/picture.h"
 
 /* A zeroed struct asks for nothing. */
@@ -32,7 +33,7 @@ void medvl_loader_free(struct medvl_loader *loader);
 
 /* Which picture of a file, and what its values mean. */
 struct medvl_load_what {
-    int64_t frame;           /* of DICOM, from 0 */
+    int64_t frame;           /* of the file, from 0 */
     double slope, intercept; /* above 0: in place of the options' */
 };
 
@@ -40,7 +41,7 @@ struct medvl_load_what {
 struct medvl_loaded {
     struct medvl_picture picture;
     struct medvl_picture_file file; /* what it was before shrinking */
-    double window[2]; /* centre and width applied; width 0: none */
+    double window[2];               /* centre and width applied; width 0: none */
 };
 
 /*
@@ -48,13 +49,39 @@ struct medvl_loaded {
  *
  *   what   NULL: the first frame
  *
+ * Frames are those of DICOM, the pages of TIFF, and an animated WebP's
+ * canvas at each of its moments.  Where the least value of a TIFF is white,
+ * more than 8 bits go through the window first, as DICOM's do.
+ *
  * MEDVL_EARG: grey of more than 8 bits without a window; a frame that is
- * not there; above the limit.  Else as medvl_picture_decode and
- * medvl_dicom_picture say.
+ * not there; above the limit.  Else as medvl_picture_decode,
+ * medvl_dicom_picture and medvl_decoder_bytes say.
  */
 int medvl_loader_bytes(struct medvl_loaded *out, struct medvl_loader *loader,
                        struct medvl_span bytes,
                        const struct medvl_load_what *what,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Width and height as decoding would give them, from the headers alone. */
+int medvl_loader_probe(int64_t *width, int64_t *height,
+                       struct medvl_loader *loader, struct medvl_span bytes,
+                       int64_t frame,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* A file's frames, and its first one. */
+struct medvl_load_shape {
+    int64_t frames;
+    int64_t width, height; /* upright */
+    int channels;
+    enum medvl_voxel type; /* as it is stored, before any window */
+};
+
+/*
+ * Decode every frame of a file and forget it: is it whole?  MEDVL_EARG also
+ * where all frames together have more than 2^32 pixels.
+ */
+int medvl_loader_check(struct medvl_load_shape *out,
+                       struct medvl_loader *loader, struct medvl_span bytes,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

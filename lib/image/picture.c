@@ -84,19 +84,48 @@ int medvl_picture_check_size(int64_t width, int64_t height, int64_t pixels,
     return MEDVL_OK;
 }
 
-static bool is_png(const unsigned char *data, size_t size)
+enum medvl_picture_kind medvl_picture_kind(const void *data, size_t size)
 {
-    return size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0;
+    static const struct {
+        enum medvl_picture_kind kind;
+        size_t at, size;
+        const char *mark;
+    } MARKS[] = {
+        {MEDVL_PICTURE_PNG, 0, 8, "\x89PNG\r\n\x1a\n"},
+        {MEDVL_PICTURE_JPEG, 0, 3, "\xff\xd8\xff"},
+        {MEDVL_PICTURE_DICOM, 128, 4, "DICM"},
+        {MEDVL_PICTURE_TIFF, 0, 4, "II*\0"},
+        {MEDVL_PICTURE_TIFF, 0, 4, "MM\0*"},
+        {MEDVL_PICTURE_TIFF, 0, 4, "II+\0"},
+        {MEDVL_PICTURE_TIFF, 0, 4, "MM\0+"},
+        {MEDVL_PICTURE_WEBP, 8, 4, "WEBP"},
+        {MEDVL_PICTURE_BMP, 0, 2, "BM"},
+    };
+
+    for (size_t i = 0; i < sizeof(MARKS) / sizeof(*MARKS); i++)
+        if (size >= MARKS[i].at + MARKS[i].size &&
+            memcmp((const char *)data + MARKS[i].at, MARKS[i].mark,
+                   MARKS[i].size) == 0)
+            return MARKS[i].kind;
+    return MEDVL_PICTURE_OTHER;
 }
 
-static bool is_jpeg(const unsigned char *data, size_t size)
+static int neither(const void *data, size_t size, struct medvl_error *err)
 {
-    return size >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0;
-}
+    static const char *const NAMES[] = {
+        [MEDVL_PICTURE_DICOM] = "DICOM",
+        [MEDVL_PICTURE_TIFF] = "TIFF",
+        [MEDVL_PICTURE_WEBP] = "WebP",
+        [MEDVL_PICTURE_BMP] = "BMP",
+    };
+    const enum medvl_picture_kind kind = medvl_picture_kind(data, size);
 
-static int neither(struct medvl_error *err)
-{
-    return medvl_fail(err, MEDVL_EFORMAT, "neither PNG nor JPEG");
+    if (kind == MEDVL_PICTURE_OTHER)
+        return medvl_fail(err, MEDVL_EFORMAT, "neither PNG nor JPEG");
+    return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                      "a %s file, not PNG or JPEG: run it through "
+                      "medvl-image first",
+                      NAMES[kind]);
 }
 
 int medvl_picture_decode_with(struct medvl_picture *out,
@@ -111,11 +140,13 @@ int medvl_picture_decode_with(struct medvl_picture *out,
     file = file ? file : &unused;
     options = options ? options : &none;
     *file = (struct medvl_picture_file){.shrink = 1};
-    if (is_png(data, size))
+    switch (medvl_picture_kind(data, size)) {
+    case MEDVL_PICTURE_PNG:
         return medvl_picture_decode_png(out, file, data, size, options, err);
-    if (is_jpeg(data, size))
+    case MEDVL_PICTURE_JPEG:
         return medvl_picture_decode_jpeg(out, file, data, size, options, err);
-    return neither(err);
+    default: return neither(data, size, err);
+    }
 }
 
 int medvl_picture_decode(struct medvl_picture *out, const void *data,
@@ -131,11 +162,14 @@ int medvl_picture_probe(int64_t *width, int64_t *height, const void *data,
                         size_t size, int64_t pixels,
                         struct medvl_error *err)
 {
-    if (is_png(data, size))
+    switch (medvl_picture_kind(data, size)) {
+    case MEDVL_PICTURE_PNG:
         return medvl_picture_probe_png(width, height, data, size, pixels, err);
-    if (is_jpeg(data, size))
-        return medvl_picture_probe_jpeg(width, height, data, size, pixels, err);
-    return neither(err);
+    case MEDVL_PICTURE_JPEG:
+        return medvl_picture_probe_jpeg(width, height, data, size, pixels,
+                                        err);
+    default: return neither(data, size, err);
+    }
 }
 
 int medvl_picture_read(struct medvl_picture *out, const char *path,

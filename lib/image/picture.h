@@ -52,6 +52,18 @@ size_t medvl_picture_bytes(const struct medvl_picture *picture);
 int medvl_picture_check_size(int64_t width, int64_t height, int64_t pixels,
                              struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* What a file is, by its first bytes; PNG and JPEG are decoded here. */
+enum medvl_picture_kind {
+    MEDVL_PICTURE_OTHER,
+    MEDVL_PICTURE_PNG,
+    MEDVL_PICTURE_JPEG,
+    MEDVL_PICTURE_DICOM,
+    MEDVL_PICTURE_TIFF,
+    MEDVL_PICTURE_WEBP,
+    MEDVL_PICTURE_BMP,
+};
+enum medvl_picture_kind medvl_picture_kind(const void *data, size_t size);
+
 /* How to decode; a zeroed struct asks for nothing. */
 struct medvl_picture_options {
     int64_t pixels;   /* limit on width * height of the file's picture; 0:
@@ -81,7 +93,8 @@ struct medvl_picture_file {
  *
  * MEDVL_EFORMAT: neither format, damaged, or cut short (any missing byte
  * of the picture is an error, never a grey area).  MEDVL_EARG: above the
- * limit.  MEDVL_EUNSUPPORTED: CMYK, or JPEG of more than 8 bits.
+ * limit.  MEDVL_EUNSUPPORTED: CMYK, JPEG of more than 8 bits, or a format
+ * that load.h reads.
  */
 int medvl_picture_decode_with(struct medvl_picture *out,
                               struct medvl_picture_file *file,

@@ -17,6 +17,7 @@
 #include "lib/data/shard_mds.h"
 #include "lib/data/source.h"
 #include "lib/image/dicom.h"
+#include "lib/image/load.h"
 
 bool medvl_inspect_is_shards(const char *path)
 {
@@ -169,6 +170,9 @@ int medvl_inspect_shards(const char *path, medvl_inspect_put *put, void *arg,
     return rc;
 }
 
+static const char *const TYPES[] = {"uint8", "int8", "uint16", "int16",
+                                    "uint32", "int32", "float32", "float64"};
+
 /* ---- DICOM -------------------------------------------------------------- */
 
 bool medvl_inspect_is_dicom(const char *path)
@@ -232,9 +236,6 @@ static int read_pixels(struct pixels *p, const struct medvl_dicom *dicom,
 static void put_pixels(struct medvl_json_writer *w, const struct pixels *p,
                        const struct medvl_decoded *file)
 {
-    static const char *const TYPES[] = {"uint8", "int8", "uint16", "int16",
-                                        "uint32", "int32", "float32",
-                                        "float64"};
     char crc[9];
 
     snprintf(crc, sizeof(crc), "%08" PRIx32, p->crc);
@@ -295,36 +296,54 @@ int medvl_inspect_dicom(const char *path, medvl_inspect_put *put, void *arg,
 
 /* ---- pictures ----------------------------------------------------------- */
 
+static int print_picture(struct medvl_text *line, const char *path,
+                         const struct medvl_load_shape *shape,
+                         struct medvl_span file, struct medvl_error *err)
+{
+    const bool plain =
+        shape->type == MEDVL_VOXEL_U8 || shape->type == MEDVL_VOXEL_U16;
+    struct medvl_json_writer w = {.out = line};
+    char hash[33];
+
+    medvl_hash128_hex(hash, file.data, file.size);
+    medvl_json_begin(&w, NULL, '{');
+    medvl_json_put_string(&w, "path", medvl_span(path));
+    medvl_json_put_int(&w, "width", shape->width);
+    medvl_json_put_int(&w, "height", shape->height);
+    medvl_json_put_int(&w, "channels", shape->channels);
+    medvl_json_put_int(&w, "depth",
+                       (int64_t)medvl_voxel_bytes(shape->type) * 8);
+    if (!plain)
+        medvl_json_put_string(&w, "type", medvl_span(TYPES[shape->type]));
+    if (shape->frames > 1)
+        medvl_json_put_int(&w, "frames", shape->frames);
+    medvl_json_put_int(&w, "bytes", (int64_t)file.size);
+    medvl_json_put_string(&w, "hash", medvl_span(hash));
+    medvl_json_end(&w);
+    return medvl_json_write_end(&w, err);
+}
+
 int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
                           struct medvl_error *err)
 {
+    const struct medvl_load_options options = {0};
+    struct medvl_loader *loader = NULL;
+    struct medvl_load_shape shape;
     struct medvl_text file = {0}, line = {0};
-    struct medvl_json_writer w = {.out = &line};
-    struct medvl_picture picture = {0};
-    char hash[33];
     int rc = medvl_file_read(&file, path, MEDVL_SOURCE_MAX, err);
 
+    if (rc == MEDVL_OK)
+        rc = medvl_loader_open(&loader, &options, err);
     if (rc == MEDVL_OK) {
-        rc = medvl_picture_decode(&picture, file.data, file.size, 0, err);
+        rc = medvl_loader_check(&shape, loader, medvl_text_span(&file), err);
         if (rc < 0)
             medvl_context(err, "%s: as a picture", path);
     }
-    if (rc == MEDVL_OK) {
-        medvl_hash128_hex(hash, file.data, file.size);
-        medvl_json_begin(&w, NULL, '{');
-        medvl_json_put_string(&w, "path", medvl_span(path));
-        medvl_json_put_int(&w, "width", picture.width);
-        medvl_json_put_int(&w, "height", picture.height);
-        medvl_json_put_int(&w, "channels", picture.channels);
-        medvl_json_put_int(&w, "depth", picture.depth);
-        medvl_json_put_int(&w, "bytes", (int64_t)file.size);
-        medvl_json_put_string(&w, "hash", medvl_span(hash));
-        medvl_json_end(&w);
-        rc = medvl_json_write_end(&w, err);
-    }
+    if (rc == MEDVL_OK)
+        rc = print_picture(&line, path, &shape, medvl_text_span(&file), err);
     if (rc == MEDVL_OK)
         rc = put(arg, medvl_text_span(&line), err);
-    medvl_picture_release(&picture);
+    medvl_loader_free(loader);
     medvl_text_release(&line);
     medvl_text_release(&file);
     return rc;

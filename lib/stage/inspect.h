@@ -43,9 +43,11 @@ int medvl_inspect_dicom(const char *path, medvl_inspect_put *put, void *arg,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * One line for a PNG or JPEG file: "path", "width" and "height" (after its
- * orientation), "channels", "depth" (bits), "bytes", "hash".  The whole
- * file is decoded, so a damaged one is an error.
+ * One line for a PNG, JPEG, TIFF, WebP or BMP file: "path", "width" and
+ * "height" (after its orientation), "channels", "depth" (bits), "type" where
+ * the samples have a sign, a fraction or 32 bits, "frames" where there are
+ * several (the rest is the first one's), "bytes", "hash".  The whole file is
+ * decoded, so a damaged one is an error.
  */
 int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
                           struct medvl_error *err) MEDVL_MUST_CHECK;

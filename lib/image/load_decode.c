@@ -1,0 +1,267 @@
+/*
+ * Pictures that the helper decodes: TIFF, WebP and BMP.
+ *
+ * Read next: volume.c.
+ */
+#include "lib/image/load_part.h"
+
+#include "lib/base/mem.h"
+
+/* All frames of a file that is checked: seconds, not hours. */
+#define CHECK_PIXELS ((int64_t)1 << 32)
+
+int medvl_load_helper(struct medvl_loader *loader, struct medvl_error *err)
+{
+    if (loader->decoder)
+        return MEDVL_OK;
+    return medvl_decoder_open(&loader->decoder, loader->options.helper, 0,
+                              err);
+}
+
+bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind)
+{
+    switch (kind) {
+    case MEDVL_PICTURE_DICOM: *out = MEDVL_FORMAT_DICOM; return true;
+    case MEDVL_PICTURE_TIFF: *out = MEDVL_FORMAT_TIFF; return true;
+    case MEDVL_PICTURE_WEBP: *out = MEDVL_FORMAT_WEBP; return true;
+    case MEDVL_PICTURE_BMP: *out = MEDVL_FORMAT_BMP; return true;
+    default: return false;
+    }
+}
+
+/* Turn to a frame, within the limits. */
+static int turn_to(struct medvl_decoded *file, struct medvl_loader *loader,
+                   int64_t frame, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (frame)
+        rc = medvl_decoder_turn(file, loader->decoder, frame, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_check_size(file->size[1], file->size[2],
+                                      loader->options.pixels, err);
+    return rc;
+}
+
+static int open_at(struct medvl_decoded *file, struct medvl_loader *loader,
+                   enum medvl_format format, struct medvl_span bytes,
+                   int64_t frame, struct medvl_error *err)
+{
+    int rc = medvl_load_helper(loader, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_decoder_bytes(file, loader->decoder, format, bytes, err);
+    if (rc == MEDVL_OK && !file->frames)
+        rc = medvl_fail(err, MEDVL_EFORMAT, "no picture in it");
+    return rc < 0 ? rc : turn_to(file, loader, frame, err);
+}
+
+/* ---- a picture --------------------------------------------------------- */
+
+struct values {
+    const void *data;
+    enum medvl_voxel type;
+};
+
+static double value_at(const void *from, size_t index)
+{
+    const struct values *v = from;
+
+    return medvl_voxel_value(v->data, v->type, index);
+}
+
+/* Values that no picture holds as they are: through the window at once. */
+static int map_values(struct medvl_loaded *out,
+                      const struct medvl_decoded *file, const void *data,
+                      const struct medvl_window *window,
+                      struct medvl_error *err)
+{
+    const struct values values = {data, file->type};
+    const size_t count = (size_t)(file->size[1] * file->size[2]);
+    uint8_t *to;
+    double low, high;
+    int rc = medvl_window_range(&low, &high, window, value_at, &values, count,
+                                err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_make(&out->picture, file->size[1], file->size[2],
+                                1, 8, err);
+    if (rc < 0)
+        return rc;
+    to = out->picture.data;
+    for (size_t i = 0; i < count; i++)
+        to[i] = medvl_window_apply(value_at(&values, i), low, high);
+    out->window[0] = (low + high) / 2;
+    out->window[1] = high - low;
+    return MEDVL_OK;
+}
+
+static int load_values(struct medvl_loaded *out, struct medvl_loader *loader,
+                       const struct medvl_decoded *file, int64_t frame,
+                       const struct medvl_window *window,
+                       struct medvl_error *err)
+{
+    const bool real =
+        file->type == MEDVL_VOXEL_F32 || file->type == MEDVL_VOXEL_F64;
+    void *data = NULL;
+    int rc = MEDVL_OK;
+
+    if (!window->given || window->file)
+        return medvl_fail(err, MEDVL_EARG,
+                          "grey of %d bits%s %s",
+                          (int)medvl_voxel_bytes(file->type) * 8,
+                          real ? " (float)" : "",
+                          window->file ? "has no window of its own (--window "
+                                         "C,W)"
+                                       : "needs a window: --window C,W or "
+                                         "--window pLO,pHI");
+    data = medvl_alloc(file->bytes, 1);
+    if (!data)
+        return medvl_no_memory(err);
+    rc = medvl_decoder_frame(data, loader->decoder, frame, err);
+    if (rc == MEDVL_OK)
+        rc = map_values(out, file, data, window, err);
+    medvl_free(data);
+    return rc;
+}
+
+static void invert(struct medvl_picture *picture)
+{
+    const size_t count = medvl_picture_bytes(picture);
+    uint8_t *at = picture->data;
+
+    for (size_t i = 0; i < count; i++)
+        at[i] ^= 255;
+}
+
+int medvl_load_decoded(struct medvl_loaded *out, struct medvl_loader *loader,
+                       enum medvl_format format, struct medvl_span bytes,
+                       int64_t frame, const struct medvl_window *window,
+                       struct medvl_error *err)
+{
+    struct medvl_picture *picture = &out->picture;
+    struct medvl_decoded file = {0};
+    int rc = open_at(&file, loader, format, bytes, frame, err);
+    const bool grey = file.size[0] == 1;
+    const bool stays =
+        file.type == MEDVL_VOXEL_U8 || (grey && file.type == MEDVL_VOXEL_U16);
+
+    if (rc < 0)
+        return rc;
+    if (!grey && (file.size[0] != 3 || !stays))
+        return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
+    if (!stays) {
+        rc = load_values(out, loader, &file, frame, window, err);
+    } else {
+        rc = medvl_picture_make(picture, file.size[1], file.size[2],
+                                (int)file.size[0],
+                                file.type == MEDVL_VOXEL_U8 ? 8 : 16, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_decoder_frame(picture->data, loader->decoder, frame,
+                                     err);
+        if (rc == MEDVL_OK)
+            rc = medvl_picture_window(picture, window, out->window, err);
+    }
+    if (rc == MEDVL_OK && file.inverse)
+        invert(picture);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_turn(picture, file.orientation, err);
+    return rc;
+}
+
+/* ---- shapes ------------------------------------------------------------ */
+
+static void fill_shape(struct medvl_load_shape *out,
+                       const struct medvl_decoded *file)
+{
+    const bool lies = file->orientation >= 5;
+
+    out->frames = file->frames;
+    out->width = file->size[lies ? 2 : 1];
+    out->height = file->size[lies ? 1 : 2];
+    out->channels = (int)file->size[0];
+    out->type = file->type;
+}
+
+int medvl_loader_probe(int64_t *width, int64_t *height,
+                       struct medvl_loader *loader, struct medvl_span bytes,
+                       int64_t frame, struct medvl_error *err)
+{
+    struct medvl_load_shape shape = {0};
+    struct medvl_decoded file = {0};
+    enum medvl_format format;
+    int rc;
+
+    if (!medvl_load_format(&format,
+                           medvl_picture_kind(bytes.data, bytes.size)))
+        return medvl_picture_probe(width, height, bytes.data, bytes.size,
+                                   loader->options.pixels, err);
+    rc = open_at(&file, loader, format, bytes, frame, err);
+    fill_shape(&shape, &file);
+    *width = shape.width;
+    *height = shape.height;
+    return rc;
+}
+
+/* Every frame of the open file, one after the other. */
+static int check_frames(struct medvl_decoded *file,
+                        struct medvl_loader *loader, struct medvl_error *err)
+{
+    const int64_t frames = file->frames;
+    int64_t pixels = 0;
+    int rc = MEDVL_OK;
+
+    for (int64_t i = 0; i < frames && rc == MEDVL_OK; i++) {
+        void *data = NULL;
+
+        rc = turn_to(file, loader, i, err);
+        pixels += file->size[1] * file->size[2];
+        if (rc == MEDVL_OK && pixels > CHECK_PIXELS)
+            rc = medvl_fail(err, MEDVL_EARG,
+                            "more than 2^32 pixels in all frames");
+        if (rc == MEDVL_OK && !(data = medvl_alloc(file->bytes, 1)))
+            rc = medvl_no_memory(err);
+        if (rc == MEDVL_OK)
+            rc = medvl_decoder_frame(data, loader->decoder, i, err);
+        medvl_free(data);
+        if (rc < 0 && frames > 1)
+            medvl_context(err, "frame %lld", (long long)i);
+    }
+    return rc;
+}
+
+static int check_here(struct medvl_load_shape *out,
+                      const struct medvl_loader *loader,
+                      struct medvl_span bytes, struct medvl_error *err)
+{
+    struct medvl_picture picture = {0};
+    const int rc = medvl_picture_decode(&picture, bytes.data, bytes.size,
+                                        loader->options.pixels, err);
+
+    out->frames = 1;
+    out->width = picture.width;
+    out->height = picture.height;
+    out->channels = picture.channels;
+    out->type = picture.depth == 16 ? MEDVL_VOXEL_U16 : MEDVL_VOXEL_U8;
+    medvl_picture_release(&picture);
+    return rc;
+}
+
+int medvl_loader_check(struct medvl_load_shape *out,
+                       struct medvl_loader *loader, struct medvl_span bytes,
+                       struct medvl_error *err)
+{
+    struct medvl_decoded file = {0};
+    enum medvl_format format;
+    int rc;
+
+    *out = (struct medvl_load_shape){0};
+    if (!medvl_load_format(&format,
+                           medvl_picture_kind(bytes.data, bytes.size)))
+        return check_here(out, loader, bytes, err);
+    rc = open_at(&file, loader, format, bytes, 0, err);
+    if (rc < 0)
+        return rc;
+    fill_shape(out, &file);
+    return check_frames(&file, loader, err);
+}
