@@ -169,15 +169,18 @@ int medvl_polygons_clip(struct medvl_polygons *polygons, int64_t width,
     for (size_t i = 0; i < polygons->count && rc == MEDVL_OK; i++) {
         const double *xy = polygons->places.xy + 2 * start;
         size_t count = polygons->ends[i] - start;
+        const struct medvl_box box = box_around(xy, count);
+        const bool within =
+            box.x0 >= 0 && box.y0 >= 0 && box.x1 <= w && box.y1 <= h;
 
-        for (int s = 0; s < 4 && rc == MEDVL_OK; s++) {
+        start = polygons->ends[i];
+        for (int s = 0; s < 4 && !within && rc == MEDVL_OK; s++) {
             parts[s & 1].count = 0;
             rc = cut_once(&parts[s & 1], xy, count, &sides[s], err);
             xy = parts[s & 1].xy;
             count = parts[s & 1].count;
         }
-        start = polygons->ends[i];
-        if (rc < 0 || count < 3 || is_on_edge(xy, count, w, h))
+        if (rc < 0 || count < 3 || (!within && is_on_edge(xy, count, w, h)))
             continue;
         for (size_t k = 0; k < count && rc == MEDVL_OK; k++)
             rc = medvl_places_add(&out.places, xy[2 * k], xy[2 * k + 1], err);
