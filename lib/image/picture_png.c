@@ -321,7 +321,7 @@ int medvl_picture_decode_quick(struct medvl_picture *out,
                                int64_t pixels, struct medvl_error *err)
 {
     struct png png = {.data = data, .size = size};
-    int rc = read_chunks(&png, pixels, err);
+    int rc = size < 8 ? 0 : read_chunks(&png, pixels, err);
 
     if (rc == 1 && png.color == PALETTE && !png.has_palette)
         rc = 0;
