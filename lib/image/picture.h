@@ -70,7 +70,8 @@ struct medvl_picture_options {
                          MEDVL_PICTURE_PIXELS */
     int64_t cover[2]; /* a JPEG may be shrunk while it is decoded, as long
                          as its width and height (after orientation) stay at
-                         least these; 0: it may not */
+                         least these; 0: it may not.  One that is turned
+                         shrinks only by what divides its sides. */
 };
 
 /* What a file holds; `shrink` is what decoding made of it. */
@@ -87,7 +88,7 @@ struct medvl_picture_file {
  *   out      holds no picture; 1 channel for grey files, else 3 (palettes
  *            become RGB); 16 bits for grey PNG of 16 bits, else 8 (RGB of
  *            16 bits keeps the high byte, as Pillow does; grey of 1, 2 and
- *            4 bits is stretched to 0..255)
+ *            4 bits is stretched to 0..255; CMYK becomes RGB as in Pillow)
  *   file     filled, also where memory is short; may be NULL
  *   options  NULL: as zeroed
  *

@@ -18,6 +18,8 @@
 
 #include <jerror.h>
 
+#include "lib/base/mem.h"
+
 /* Memory of a progressive JPEG's coefficients, and its scans. */
 #define JPEG_MEMORY ((long)256 << 20)
 #define JPEG_SCANS  500
@@ -37,6 +39,7 @@ struct jpeg_job {
     struct jpeg_progress_mgr progress;
     jmp_buf jump;
     struct medvl_picture picture;
+    uint8_t *inks; /* a row of CMYK */
     const unsigned char *data;
     size_t size;
     const struct medvl_picture_options *options;
@@ -99,7 +102,8 @@ static void on_jpeg_progress(j_common_ptr common)
 
 /*
  * The largest power of two (those have SIMD) that leaves what is to be
- * covered.  A side is rounded up, as the decoder does.
+ * covered.  A side is rounded up, as the decoder does; where that would
+ * come to stand first, because the picture is turned, it is not done.
  */
 static int find_shrink(const struct jpeg_job *job)
 {
@@ -111,7 +115,9 @@ static int find_shrink(const struct jpeg_job *job)
     if (w < 1 && h < 1)
         return 1;
     while (shrink < 8 && job->width >= w * 2 * shrink &&
-           job->height >= h * 2 * shrink)
+           job->height >= h * 2 * shrink &&
+           (job->orientation == 1 || (job->width % (2 * shrink) == 0 &&
+                                      job->height % (2 * shrink) == 0)))
         shrink *= 2;
     return shrink;
 }
@@ -130,42 +136,72 @@ static int read_jpeg_header(struct jpeg_job *job)
     job->width = jpeg->image_width;
     job->height = jpeg->image_height;
     job->shrink = find_shrink(job);
-    if (jpeg->num_components != 1 && jpeg->num_components != 3)
+    if (jpeg->num_components != 1 && jpeg->num_components != 3 &&
+        jpeg->num_components != 4)
         return medvl_fail(job->err, MEDVL_EUNSUPPORTED,
-                          "JPEG: %d components (CMYK?); grey and RGB are "
-                          "read",
+                          "JPEG: %d components; grey, RGB and CMYK are read",
                           jpeg->num_components);
     return medvl_picture_check_size(job->width, job->height,
                                     job->options->pixels, job->err);
+}
+
+/*
+ * CMYK as Pillow takes it: always stored inverted, as Adobe does, so that
+ * `inks` says how much white is left; and its way to divide by 255.
+ */
+static void inks_to_rgb(uint8_t *out, const uint8_t *inks, int64_t width)
+{
+    for (int64_t x = 0; x < width; x++, out += 3, inks += 4)
+        for (int c = 0; c < 3; c++) {
+            const int shade = (255 - inks[c]) * inks[3] + 128;
+
+            out[c] = (uint8_t)(inks[3] - (((shade >> 8) + shade) >> 8));
+        }
+}
+
+static void read_rows(struct jpeg_job *job)
+{
+    struct jpeg_decompress_struct *jpeg = &job->jpeg;
+    const size_t row = medvl_picture_row(&job->picture);
+
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *out = (uint8_t *)job->picture.data +
+                       jpeg->output_scanline * row;
+        JSAMPROW to = job->inks ? job->inks : out;
+
+        (void)jpeg_read_scanlines(jpeg, &to, 1);
+        if (job->inks)
+            inks_to_rgb(out, job->inks, job->picture.width);
+    }
 }
 
 static int read_jpeg(struct jpeg_job *job)
 {
     struct jpeg_decompress_struct *jpeg = &job->jpeg;
     int rc = read_jpeg_header(job);
-    size_t row;
+    const int components = jpeg->num_components;
 
     if (rc < 0 || job->probe)
         return rc;
     job->progress.progress_monitor = on_jpeg_progress;
     jpeg->progress = &job->progress;
-    jpeg->out_color_space =
-        jpeg->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg->out_color_space = components == 1   ? JCS_GRAYSCALE
+                            : components == 3 ? JCS_RGB
+                                              : JCS_CMYK;
     jpeg->scale_num = 1;
     jpeg->scale_denom = (unsigned int)job->shrink;
     (void)jpeg_start_decompress(jpeg);
     rc = medvl_picture_room(&job->picture, jpeg->output_width,
-                            jpeg->output_height, jpeg->num_components, 8,
+                            jpeg->output_height, components == 1 ? 1 : 3, 8,
                             job->err);
     if (rc < 0)
         return rc;
-    row = medvl_picture_row(&job->picture);
-    while (jpeg->output_scanline < jpeg->output_height) {
-        JSAMPROW out = (JSAMPROW)job->picture.data +
-                       jpeg->output_scanline * row;
-
-        (void)jpeg_read_scanlines(jpeg, &out, 1);
+    if (components == 4) {
+        job->inks = medvl_alloc(jpeg->output_width, 4);
+        if (!job->inks)
+            return medvl_no_memory(job->err);
     }
+    read_rows(job);
     (void)jpeg_finish_decompress(jpeg);
     return MEDVL_OK;
 }
@@ -187,6 +223,7 @@ static int run_jpeg(struct jpeg_job *job)
     else if (job->err->code < 0)
         rc = job->err->code;
     jpeg_destroy_decompress(&job->jpeg);
+    medvl_free(job->inks);
     if (job->err == &fallback)
         job->err = NULL;
     return rc;

@@ -144,7 +144,22 @@ for k in range(1, 9):
     exif = Image.Exif()
     exif[0x0112] = k
     jpeg("exif%d.jpg" % k, source.convert("L"), exif=exif, quality=50)
-source.convert("CMYK").save(os.path.join(OUT, "cmyk.jpg"), "JPEG")
+exif = Image.Exif()
+exif[0x0112] = 6
+jpeg("exif6_even.jpg", source.convert("L").crop((0, 0, 32, 24)), exif=exif)
+# Four inks: Adobe's marker says 0 (CMYK) or 2 (YCCK), or is not there.
+data = io.BytesIO()
+source.convert("CMYK").save(data, "JPEG", subsampling=0)
+data = data.getvalue()
+at = data.index(b"\xff\xee\x00\x0eAdobe")
+for name, file in (
+        ("cmyk.jpg", data),
+        ("ycck.jpg", data[:at + 15] + b"\2" + data[at + 16:]),
+        ("cmyk_unmarked.jpg", data[:at] + data[at + 16:])):
+    back = Image.open(io.BytesIO(file))
+    assert back.mode == "CMYK"
+    save(name, file, back.width, back.height, 3, 8,
+         back.convert("RGB").tobytes())
 
 with open(os.path.join(OUT, "pictures.txt"), "w") as f:
     f.write("\n".join(lines) + "\n")
