@@ -204,7 +204,7 @@ static int next_run(struct filling *f, int64_t run, struct medvl_error *err)
 
     if (run < 0 || run > all - f->done)
         return medvl_fail(err, MEDVL_EFORMAT,
-                          "mask: run %lld does not fit %lld x %lld",
+                          "run %lld does not fit a mask of %lld x %lld",
                           (long long)f->runs + 1, (long long)f->mask->width,
                           (long long)f->mask->height);
     if (f->runs & 1)
@@ -220,7 +220,7 @@ static int last_run(const struct filling *f, struct medvl_error *err)
 
     if (f->done != all)
         return medvl_fail(err, MEDVL_EFORMAT,
-                          "mask: the runs cover %lld of %lld pixels",
+                          "the runs cover %lld of the mask's %lld pixels",
                           (long long)f->done, (long long)all);
     return MEDVL_OK;
 }
@@ -236,7 +236,7 @@ static int fill_runs(struct filling *f, struct medvl_span counts,
 
         if (!get_count(&run, &counts))
             return medvl_fail(err, MEDVL_EFORMAT,
-                              "mask: run %lld is no number",
+                              "run %lld of the mask is no number",
                               (long long)f->runs + 1);
         run += f->runs > 2 ? before[1] : 0;
         before[1] = before[0];
