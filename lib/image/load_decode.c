@@ -101,8 +101,9 @@ static int load_values(struct medvl_loaded *out, struct medvl_loader *loader,
                        const struct medvl_window *window,
                        struct medvl_error *err)
 {
-    const bool real =
-        file->type == MEDVL_VOXEL_F32 || file->type == MEDVL_VOXEL_F64;
+    const char *kind = file->type == MEDVL_VOXEL_U32  ? ""
+                       : file->type < MEDVL_VOXEL_F32 ? " (int)"
+                                                      : " (float)";
     void *data = NULL;
     int rc = MEDVL_OK;
 
@@ -110,7 +111,7 @@ static int load_values(struct medvl_loaded *out, struct medvl_loader *loader,
         return medvl_fail(err, MEDVL_EARG,
                           "grey of %d bits%s %s",
                           (int)medvl_voxel_bytes(file->type) * 8,
-                          real ? " (float)" : "",
+                          kind,
                           window->file ? "has no window of its own (--window "
                                          "C,W)"
                                        : "needs a window: --window C,W or "
