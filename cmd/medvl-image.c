@@ -17,6 +17,8 @@ static const struct cli_option OPTIONS[] = {
              "R,G,B, a name or mean, behind pictures [black]"),
     CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI|file|name",
              "values of grey that become 0..255"),
+    CLI_RARE_FLAG(0, "overlays", &opt.overlays,
+                  "burn in the overlays of DICOM"),
     CLI_RARE_TEXT(0, "rescale", &opt.rescale, "S,I",
                   "values of wide grey mean S * value + I (1,-32768)"),
     CLI_TEXT(0, "crop", &opt.crop, "box|field",
@@ -38,8 +40,13 @@ static const struct cli_option OPTIONS[] = {
                "scale of the regions that come in [pixel]"),
     CLI_INT(0, "thick", &opt.thick, 1, 1000, "pixels of a frame [1]"),
     CLI_TEXT(0, "augment", &opt.augment, "NAME=REACH,...",
-             "change at random: shift, scale, rotate, contrast, brightness, "
-             "gamma, noise"),
+             "change at random: hflip, vflip, shift, scale, rotate, blur, "
+             "contrast, brightness, gamma, noise"),
+    CLI_CHOICE(0, "sides", &opt.sides, "leave|swap",
+               "text with left or right: picture not flipped, or words "
+               "swapped [leave]"),
+    CLI_TEXT(0, "anomaly", &opt.anomaly, "KIND,...[:SHARE]",
+             "put one on: cutpaste, gaussian, source, sink"),
     CLI_INT(0, "copies", &opt.copies, 1, 1000000,
             "augmented records for each [1]"),
     CLI_CHOICE(0, "filter", &opt.filter, "bicubic|bilinear",

@@ -310,21 +310,32 @@ static uint8_t grey_of(const struct grey *g, double stored)
     return (uint8_t)(v * 255 + 0.5);
 }
 
+struct medvl_dicom_bits medvl_dicom_bits(const struct medvl_dicom *dicom)
+{
+    const enum medvl_voxel type = dicom->file.type;
+    const int all = (int)medvl_voxel_bytes(type) * 8;
+    const double bits = number(dicom, -1, "BitsStored", all);
+    const double high = number(dicom, -1, "HighBit", bits - 1);
+    struct medvl_dicom_bits out = {0};
+
+    out.sign = number(dicom, -1, "PixelRepresentation", 0) == 1;
+    if (type == MEDVL_VOXEL_F32 || type == MEDVL_VOXEL_F64)
+        return out;
+    out.bits = all;
+    if (bits >= 1 && bits <= all && high >= bits - 1 && high < all) {
+        out.bits = (int)bits;
+        out.shift = (int)(high - bits + 1);
+    }
+    return out;
+}
+
 static void read_bits(struct grey *g, const struct medvl_dicom *d)
 {
-    const int all = (int)medvl_voxel_bytes(d->file.type) * 8;
-    const double bits = number(d, -1, "BitsStored", all);
-    const double high = number(d, -1, "HighBit", bits - 1);
+    const struct medvl_dicom_bits b = medvl_dicom_bits(d);
 
-    g->sign = number(d, -1, "PixelRepresentation", 0) == 1;
-    if (d->file.type == MEDVL_VOXEL_F32 || d->file.type == MEDVL_VOXEL_F64)
-        return;
-    if (!(bits >= 1 && bits <= all && high >= bits - 1 && high < all))
-        g->bits = all;
-    else {
-        g->bits = (int)bits;
-        g->shift = (int)(high - bits + 1);
-    }
+    g->bits = b.bits;
+    g->shift = b.shift;
+    g->sign = b.sign;
 }
 
 static void read_padding(struct grey *g, const struct medvl_dicom *d)

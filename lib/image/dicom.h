@@ -82,6 +82,27 @@ int medvl_dicom_picture(struct medvl_picture *out,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
+ * Burn the overlays of frame `frame` into its picture, as white, those
+ * outside it left out.  A file that has none changes nothing.
+ *
+ *   picture   as medvl_dicom_picture made it: neither resized nor turned
+ *
+ * MEDVL_EFORMAT: an overlay that lies about its size or its bits.
+ */
+int medvl_dicom_overlays(struct medvl_picture *picture,
+                         const struct medvl_dicom *dicom,
+                         struct medvl_decoder *decoder, int64_t frame,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Which bits of an item are the stored value: `bits` of them from `shift`
+ * on, with the sign in the highest; bits 0: it is a fraction. */
+struct medvl_dicom_bits {
+    int bits, shift;
+    bool sign;
+};
+struct medvl_dicom_bits medvl_dicom_bits(const struct medvl_dicom *dicom);
+
+/*
  * The stored values of a frame of grey, rows from the top; where there is a
  * modality table (ModalityLUTSequence) what it makes of them.  Padding is
  * NaN.

@@ -43,6 +43,9 @@ static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
         rc = medvl_dicom_picture(&out->picture, &dicom, loader->decoder,
                                  frame, &o->window, o->pixels, out->window,
                                  err);
+    if (rc == MEDVL_OK && o->overlays)
+        rc = medvl_dicom_overlays(&out->picture, &dicom, loader->decoder,
+                                  frame, err);
     medvl_dicom_release(&dicom);
     return rc;
 }

@@ -19,6 +19,7 @@ struct medvl_load_options {
                                    above 0, or 0: as they are */
     int64_t pixels;             /* limit; 0: MEDVL_PICTURE_PIXELS */
     int64_t cover[2];           /* see struct medvl_picture_options */
+    bool overlays;              /* burn in those of DICOM */
     const char *helper;         /* path of medvl-decode, see decode.h */
 };
 

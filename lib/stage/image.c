@@ -83,7 +83,9 @@ static int parse_options(struct medvl_image_stage *stage,
 
     if (!o->out)
         return medvl_fail(err, MEDVL_EARG, "no folder for the pictures");
-    if (o->copies && !o->augment)
+    stage->swap = is_word(o->sides, "swap");
+    stage->random = o->augment || o->anomaly;
+    if (o->copies && !stage->random)
         return medvl_fail(err, MEDVL_EARG,
                           "copies without augmentation are all the same");
     if (o->numbers && !o->draw)
@@ -100,19 +102,26 @@ static int parse_options(struct medvl_image_stage *stage,
                                               : MEDVL_FIT_PAD;
     stage->filter = is_word(o->filter, "bilinear") ? MEDVL_FILTER_BILINEAR
                                                    : MEDVL_FILTER_BICUBIC;
+    stage->load.overlays = o->overlays;
     if (o->window)
         rc = medvl_window_parse(&stage->load.window, o->window, err);
     if (rc == MEDVL_OK && o->rescale)
         rc = parse_rescale(&stage->load, o->rescale, err);
     if (rc == MEDVL_OK && o->augment)
         rc = medvl_augment_parse(&stage->augment, o->augment, err);
+    if (rc == MEDVL_OK && o->anomaly)
+        rc = medvl_anomaly_parse(&stage->anomaly, o->anomaly, err);
+    if (rc == MEDVL_OK && o->sides && stage->augment.hflip == 0 &&
+        stage->augment.vflip == 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "sides are of flips: hflip or vflip");
     if (rc == MEDVL_OK && o->resize)
         rc = parse_resize(stage, o->resize, err);
     if (rc == MEDVL_OK && o->draft) {
-        if (!o->resize || o->crop || o->augment)
+        if (!o->resize || o->crop || stage->random)
             return medvl_fail(err, MEDVL_EARG,
                               "draft is for resizing alone: it needs a size, "
-                              "and no crop or augmentation");
+                              "and no crop, anomaly or augmentation");
         stage->load.cover[0] = stage->width;
         stage->load.cover[1] = stage->height;
     }
@@ -173,6 +182,11 @@ static int stage_open(void **out, const void *options,
         rc = medvl_wants_add(&stage->drawn, stage->options.wants, err,
                              "--draw '%s' found a region",
                              stage->options.draw);
+    if (rc == MEDVL_OK)
+        rc = medvl_wants_add_tally(
+            &stage->left, stage->options.wants, err,
+            "flips were not made, as the text has words for sides%s",
+            stage->swap ? " that cannot be swapped" : "; --sides swap");
     return rc;
 }
 
@@ -371,10 +385,15 @@ static int name_picture(struct medvl_image_worker *worker,
     medvl_hash_add(hash, &o->margin, sizeof(o->margin));
     medvl_hash_add(hash, &o->thick, sizeof(o->thick));
     medvl_hash_add(hash, &o->draft, sizeof(o->draft));
+    medvl_hash_add(hash, &o->overlays, sizeof(o->overlays));
     medvl_hash_add(hash, &o->numbers, sizeof(o->numbers));
     medvl_hash_add(hash, &o->blur, sizeof(o->blur));
     medvl_hash_add(hash, worker->steps.at,
                    (size_t)worker->steps.count * sizeof(*worker->steps.at));
+    if (worker->anomalous) {
+        medvl_hash_add(hash, o->anomaly, strlen(o->anomaly));
+        medvl_hash_add(hash, &worker->anomaly, sizeof(worker->anomaly));
+    }
     if (o->augment) {
         medvl_hash_add(hash, &worker->draw, sizeof(worker->draw));
         if (worker->draw.noise > 0) {
@@ -484,17 +503,16 @@ static int one_image(struct medvl_image_worker *worker,
 }
 
 /* All images of one copy, into worker->images as a JSON array. */
-static int one_copy(struct medvl_image_worker *worker,
-                    const struct medvl_record *record,
-                    const struct medvl_json_view *list, bool last,
-                    struct medvl_error *err)
+static int all_images(struct medvl_image_worker *worker,
+                      const struct medvl_record *record,
+                      const struct medvl_json_view *list,
+                      const struct medvl_rng *copy, bool last,
+                      struct medvl_error *err)
 {
     const struct medvl_span messages = medvl_record_get(record, "messages");
-    struct medvl_rng rng = {0};
+    struct medvl_rng rng = *copy;
     int rc;
 
-    medvl_rng_init(&rng, worker->stage->options.seed, MEDVL_PURPOSE_AUGMENT,
-                   worker->item);
     medvl_text_clear(&worker->images);
     rc = medvl_text_putc(&worker->images, '[', err);
     for (size_t i = 0; rc == MEDVL_OK && i < list->count; i++) {
@@ -506,6 +524,9 @@ static int one_copy(struct medvl_image_worker *worker,
             rc = load(worker, span, err);
         if (rc == MEDVL_OK)
             rc = begin_picture(worker, last || list->count > 1, err);
+        /* A place of the stream for each picture. */
+        worker->anomaly.index = (uint64_t)(i + 1) << 32;
+        worker->anomaly.have = 0;
         if (rc == MEDVL_OK)
             rc = one_image(worker, messages, &rng, &image, err);
         if (rc == MEDVL_OK && i > 0)
@@ -521,47 +542,85 @@ static int one_copy(struct medvl_image_worker *worker,
     return rc;
 }
 
+/* Copy `k` of the record, from 1; `line` is the record as it came. */
+static int one_copy(struct medvl_image_worker *worker,
+                    struct medvl_record *record, struct medvl_span line,
+                    const struct medvl_json_view *list, int64_t k,
+                    struct medvl_error *err)
+{
+    const struct medvl_image_stage *stage = worker->stage;
+    struct medvl_rng rng;
+    int rc = MEDVL_OK;
+
+    medvl_rng_init(&rng, stage->options.seed, MEDVL_PURPOSE_AUGMENT,
+                   worker->item);
+    medvl_rng_init(&worker->anomaly, stage->options.seed,
+                   MEDVL_PURPOSE_ANOMALY, worker->item);
+    worker->anomalous =
+        stage->options.anomaly &&
+        medvl_rng_unit(&worker->anomaly) < stage->anomaly.share;
+    if (worker->swapped) /* for the copy before */
+        rc = medvl_record_parse(record, line, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_image_flip(worker, record, &rng, err);
+    if (rc == MEDVL_OK)
+        rc = all_images(worker, record, list, &rng,
+                        k == stage->options.copies, err);
+    if (rc == MEDVL_OK && worker->swapped) {
+        medvl_text_clear(&worker->buffer);
+        rc = medvl_image_swap(&worker->buffer,
+                              medvl_text_span(&worker->images),
+                              worker->swapped, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_record_set(record, "images",
+                                  medvl_text_span(&worker->buffer), err);
+    } else if (rc == MEDVL_OK) {
+        rc = medvl_record_set(record, "images",
+                              medvl_text_span(&worker->images), err);
+    }
+    return rc;
+}
+
 static int one_record(void *at, struct medvl_record *record,
                       struct medvl_out *out, struct medvl_error *err)
 {
     struct medvl_image_worker *worker = at;
-    const struct medvl_image_options *o = &worker->stage->options;
+    const struct medvl_image_stage *stage = worker->stage;
     const struct medvl_span images = medvl_record_get(record, "images");
+    const struct medvl_span line = record->view.whole;
     struct medvl_text id = {0}, label = {0}, before = {0};
     struct medvl_json_view list = {0};
     int rc = MEDVL_OK;
 
-    medvl_want_count(worker->stage->pictures, images.data, NULL);
+    medvl_want_count(stage->pictures, images.data, NULL);
     if (!images.data)
         return medvl_out_write(out, record, err);
-    worker->chose = false;
+    worker->chose = worker->knows_sides = false;
+    worker->swapped = 0;
     medvl_picture_release(&worker->loaded.picture);
     /* Setting "images" would pull the bytes from under the list. */
     rc = medvl_text_append(&before, images.data, images.size, err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_array(&list, medvl_text_span(&before), err);
-    if (rc == MEDVL_OK && o->augment)
+    if (rc == MEDVL_OK && stage->random)
         rc = medvl_record_id(&id, record, err);
-    for (int64_t k = 1; rc == MEDVL_OK && k <= o->copies; k++) {
-        if (o->augment) {
+    for (int64_t k = 1; rc == MEDVL_OK && k <= stage->options.copies; k++) {
+        if (stage->random) {
             medvl_text_clear(&label);
             rc = medvl_text_printf(&label, err, "%s~%lld", id.data,
                                    (long long)k);
             worker->item = medvl_hash64(id.data, id.size) + (uint64_t)k;
         }
         if (rc == MEDVL_OK)
-            rc = one_copy(worker, record, &list, k == o->copies, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_record_set(record, "images",
-                                  medvl_text_span(&worker->images), err);
-        if (rc == MEDVL_OK && o->augment)
+            rc = one_copy(worker, record, line, &list, k, err);
+        if (rc == MEDVL_OK && stage->random)
             rc = medvl_record_set_text(record, "id", medvl_text_span(&label),
                                        err);
         if (rc == MEDVL_OK)
             rc = medvl_out_write(out, record, err);
     }
     if (rc == MEDVL_OK)
-        medvl_want_count(worker->stage->drawn, worker->chose, NULL);
+        medvl_want_count(stage->drawn, worker->chose, NULL);
     medvl_text_release(&id);
     medvl_text_release(&label);
     medvl_text_release(&before);

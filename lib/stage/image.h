@@ -3,8 +3,8 @@
  * writes it as PNG into a folder and points the record at the new file.
  * medvl-image(1) is its command.
  *
- * The order is fixed: window, crop, augmentation, resize, drawing.  What
- * marks "regions", and "spacing", follow the geometry.
+ * The order is fixed: window, crop, anomaly, augmentation, resize, drawing.
+ * What marks "regions", and "spacing", follow the geometry.
  *
  * Read next: image_part.h.
  */
@@ -20,11 +20,14 @@ struct medvl_image_options {
     const char *root;       /* paths in records are below it */
     const char *window;     /* see medvl_window_parse */
     const char *rescale;    /* "SLOPE,INTERCEPT" of wide grey without it */
+    bool overlays;          /* of DICOM burned in */
     const char *crop;       /* "X0,Y0,X1,Y1", or a region's true field */
     double margin;          /* around a cropped region, of its longer side */
     const char *augment;    /* see medvl_augment_parse */
-    int64_t copies;         /* records made of one, with augment */
-    uint64_t seed;          /* of the augmentation */
+    const char *sides;      /* of flips: leave (default), swap */
+    const char *anomaly;    /* see medvl_anomaly_parse */
+    int64_t copies;         /* records made of one, with these */
+    uint64_t seed;          /* of what is drawn at random */
     const char *resize;     /* "N" or "WxH" */
     const char *fit;        /* pad (default), crop, stretch */
     const char *filter;     /* bicubic (default), bilinear */
@@ -40,7 +43,7 @@ struct medvl_image_options {
     const char *scale;      /* of regions that come in: pixel, 1, 100, 999 */
     int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
 
-    struct medvl_wants *wants; /* of pictures and draw; or NULL */
+    struct medvl_wants *wants; /* of pictures, draw, sides; or NULL */
 };
 
 /* Are the options right?  MEDVL_EARG or MEDVL_EFORMAT says what is not. */
@@ -50,7 +53,10 @@ int medvl_image_check(const struct medvl_image_options *options,
 /*
  * The map's functions; options are struct medvl_image_options.
  *
- * Reads "images" and, when augmenting, "id".  Sets in each image "path",
+ * Reads "images" and, when something is drawn at random, "id"; and where it
+ * flips pictures, all text, to find left and right in it.  With sides swap it
+ * sets the members that hold such words: messages, question, answer,
+ * choices, caption, text, prompt, view, laterality, body_part.  Sets in each image "path",
  * "width", "height", "hash", and where they apply "window", "spacing" and
  * "regions"; takes out "data", "shard", "index", "frame" and "rescale".  A
  * record without "images" passes through.
