@@ -9,11 +9,11 @@
 #include "lib/image/dicom.h"
 #include "lib/image/load_part.h"
 
-int medvl_loader_open(struct medvl_loader **out,
-                      const struct medvl_load_options *options,
-                      struct medvl_error *err)
+int medvl_load_open(struct medvl_load **out,
+                    const struct medvl_load_options *options,
+                    struct medvl_error *err)
 {
-    struct medvl_loader *loader = medvl_alloc(1, sizeof(*loader));
+    struct medvl_load *loader = medvl_alloc(1, sizeof(*loader));
 
     *out = loader;
     if (!loader)
@@ -22,14 +22,14 @@ int medvl_loader_open(struct medvl_loader **out,
     return MEDVL_OK;
 }
 
-void medvl_loader_free(struct medvl_loader *loader)
+void medvl_load_free(struct medvl_load *loader)
 {
     if (loader)
         medvl_decoder_free(loader->decoder);
     medvl_free(loader);
 }
 
-static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
+static int load_dicom(struct medvl_loaded *out, struct medvl_load *loader,
                       struct medvl_span bytes, int64_t frame,
                       struct medvl_error *err)
 {
@@ -51,7 +51,7 @@ static int load_dicom(struct medvl_loaded *out, struct medvl_loader *loader,
 }
 
 static int load_here(struct medvl_loaded *out,
-                     const struct medvl_loader *loader,
+                     const struct medvl_load *loader,
                      struct medvl_span bytes,
                      const struct medvl_window *window,
                      struct medvl_error *err)
@@ -70,7 +70,7 @@ static int load_here(struct medvl_loaded *out,
 }
 
 /* The window in stored values, and what was used back in real ones. */
-static int load_scaled(struct medvl_loaded *out, struct medvl_loader *loader,
+static int load_scaled(struct medvl_loaded *out, struct medvl_load *loader,
                        struct medvl_span bytes,
                        const struct medvl_load_what *what,
                        struct medvl_error *err)
@@ -104,10 +104,10 @@ static int load_scaled(struct medvl_loaded *out, struct medvl_loader *loader,
     return rc;
 }
 
-int medvl_loader_bytes(struct medvl_loaded *out, struct medvl_loader *loader,
-                       struct medvl_span bytes,
-                       const struct medvl_load_what *what,
-                       struct medvl_error *err)
+int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *loader,
+                     struct medvl_span bytes,
+                     const struct medvl_load_what *what,
+                     struct medvl_error *err)
 {
     const struct medvl_load_what first = {0};
     int rc;

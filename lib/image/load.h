@@ -24,13 +24,13 @@ struct medvl_load_options {
 };
 
 /* Not to be used by two threads at once. */
-struct medvl_loader;
+struct medvl_load;
 
 /* The options are copied, the helper's path is not. */
-int medvl_loader_open(struct medvl_loader **out,
-                      const struct medvl_load_options *options,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
-void medvl_loader_free(struct medvl_loader *loader);
+int medvl_load_open(struct medvl_load **out,
+                    const struct medvl_load_options *options,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_load_free(struct medvl_load *loader);
 
 /* Which picture of a file, and what its values mean. */
 struct medvl_load_what {
@@ -58,16 +58,16 @@ struct medvl_loaded {
  * not there; above the limit.  Else as medvl_picture_decode,
  * medvl_dicom_picture and medvl_decoder_bytes say.
  */
-int medvl_loader_bytes(struct medvl_loaded *out, struct medvl_loader *loader,
-                       struct medvl_span bytes,
-                       const struct medvl_load_what *what,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *loader,
+                     struct medvl_span bytes,
+                     const struct medvl_load_what *what,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Width and height as decoding would give them, from the headers alone. */
-int medvl_loader_probe(int64_t *width, int64_t *height,
-                       struct medvl_loader *loader, struct medvl_span bytes,
-                       int64_t frame,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_load_probe(int64_t *width, int64_t *height,
+                     struct medvl_load *loader, struct medvl_span bytes,
+                     int64_t frame,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* A file's frames, and its first one. */
 struct medvl_load_shape {
@@ -81,8 +81,8 @@ struct medvl_load_shape {
  * Decode every frame of a file and forget it: is it whole?  MEDVL_EARG also
  * where all frames together have more than 2^32 pixels.
  */
-int medvl_loader_check(struct medvl_load_shape *out,
-                       struct medvl_loader *loader, struct medvl_span bytes,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_load_check(struct medvl_load_shape *out,
+                     struct medvl_load *loader, struct medvl_span bytes,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

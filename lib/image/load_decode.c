@@ -10,7 +10,7 @@
 /* All frames of a file that is checked: seconds, not hours. */
 #define CHECK_PIXELS ((int64_t)1 << 32)
 
-int medvl_load_helper(struct medvl_loader *loader, struct medvl_error *err)
+int medvl_load_helper(struct medvl_load *loader, struct medvl_error *err)
 {
     if (loader->decoder)
         return MEDVL_OK;
@@ -30,7 +30,7 @@ bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind)
 }
 
 /* Turn to a frame, within the limits. */
-static int turn_to(struct medvl_decoded *file, struct medvl_loader *loader,
+static int turn_to(struct medvl_decoded *file, struct medvl_load *loader,
                    int64_t frame, struct medvl_error *err)
 {
     int rc = MEDVL_OK;
@@ -43,7 +43,7 @@ static int turn_to(struct medvl_decoded *file, struct medvl_loader *loader,
     return rc;
 }
 
-static int open_at(struct medvl_decoded *file, struct medvl_loader *loader,
+static int open_at(struct medvl_decoded *file, struct medvl_load *loader,
                    enum medvl_format format, struct medvl_span bytes,
                    int64_t frame, struct medvl_error *err)
 {
@@ -96,7 +96,7 @@ static int map_values(struct medvl_loaded *out,
     return MEDVL_OK;
 }
 
-static int load_values(struct medvl_loaded *out, struct medvl_loader *loader,
+static int load_values(struct medvl_loaded *out, struct medvl_load *loader,
                        const struct medvl_decoded *file, int64_t frame,
                        const struct medvl_window *window,
                        struct medvl_error *err)
@@ -135,7 +135,7 @@ static void invert(struct medvl_picture *picture)
         at[i] ^= 255;
 }
 
-int medvl_load_decoded(struct medvl_loaded *out, struct medvl_loader *loader,
+int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *loader,
                        enum medvl_format format, struct medvl_span bytes,
                        int64_t frame, const struct medvl_window *window,
                        struct medvl_error *err)
@@ -184,9 +184,9 @@ static void fill_shape(struct medvl_load_shape *out,
     out->type = file->type;
 }
 
-int medvl_loader_probe(int64_t *width, int64_t *height,
-                       struct medvl_loader *loader, struct medvl_span bytes,
-                       int64_t frame, struct medvl_error *err)
+int medvl_load_probe(int64_t *width, int64_t *height,
+                     struct medvl_load *loader, struct medvl_span bytes,
+                     int64_t frame, struct medvl_error *err)
 {
     struct medvl_load_shape shape = {0};
     struct medvl_decoded file = {0};
@@ -206,7 +206,7 @@ int medvl_loader_probe(int64_t *width, int64_t *height,
 
 /* Every frame of the open file, one after the other. */
 static int check_frames(struct medvl_decoded *file,
-                        struct medvl_loader *loader, struct medvl_error *err)
+                        struct medvl_load *loader, struct medvl_error *err)
 {
     const int64_t frames = file->frames;
     int64_t pixels = 0;
@@ -232,7 +232,7 @@ static int check_frames(struct medvl_decoded *file,
 }
 
 static int check_here(struct medvl_load_shape *out,
-                      const struct medvl_loader *loader,
+                      const struct medvl_load *loader,
                       struct medvl_span bytes, struct medvl_error *err)
 {
     struct medvl_picture picture = {0};
@@ -248,9 +248,9 @@ static int check_here(struct medvl_load_shape *out,
     return rc;
 }
 
-int medvl_loader_check(struct medvl_load_shape *out,
-                       struct medvl_loader *loader, struct medvl_span bytes,
-                       struct medvl_error *err)
+int medvl_load_check(struct medvl_load_shape *out,
+                     struct medvl_load *loader, struct medvl_span bytes,
+                     struct medvl_error *err)
 {
     struct medvl_decoded file = {0};
     enum medvl_format format;

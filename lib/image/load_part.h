@@ -12,13 +12,13 @@
 #include "lib/image/decode.h"
 #include "lib/image/load.h"
 
-struct medvl_loader {
+struct medvl_load {
     struct medvl_load_options options;
     struct medvl_decoder *decoder; /* from the first file that needs it */
 };
 
 /* Start the helper if there is none yet. */
-int medvl_load_helper(struct medvl_loader *loader,
+int medvl_load_helper(struct medvl_load *loader,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Does the helper read this kind, and as what? */
@@ -28,7 +28,7 @@ bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind);
  * A frame of TIFF, WebP or BMP through a window of its stored values;
  * out->picture and out->window are filled.
  */
-int medvl_load_decoded(struct medvl_loaded *out, struct medvl_loader *loader,
+int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *loader,
                        enum medvl_format format, struct medvl_span bytes,
                        int64_t frame, const struct medvl_window *window,
                        struct medvl_error *err) MEDVL_MUST_CHECK;

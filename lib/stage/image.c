@@ -197,7 +197,7 @@ static void worker_free(void *at)
     if (!worker)
         return;
     medvl_source_free(worker->source);
-    medvl_loader_free(worker->loader);
+    medvl_load_free(worker->loader);
     medvl_picture_release(&worker->loaded.picture);
     medvl_picture_release(&worker->picture);
     medvl_text_release(&worker->name);
@@ -216,7 +216,7 @@ static int worker_open(void **out, void *at, struct medvl_error *err)
     if (!worker)
         return medvl_no_memory(err);
     worker->stage = stage;
-    if (medvl_loader_open(&worker->loader, &stage->load, err) < 0)
+    if (medvl_load_open(&worker->loader, &stage->load, err) < 0)
         return MEDVL_ENOMEM;
     return medvl_source_open(&worker->source, stage->options.root, 0, err);
 }
@@ -322,8 +322,8 @@ static int load(struct medvl_image_worker *worker, struct medvl_span image,
     if (rc == MEDVL_OK) {
         const char *path = medvl_json_string(medvl_json_get(tree, "path"));
 
-        rc = medvl_loader_bytes(&worker->loaded, worker->loader, bytes, &what,
-                                err);
+        rc = medvl_load_bytes(&worker->loaded, worker->loader, bytes, &what,
+                              err);
         if (rc < 0 && path)
             rc = medvl_context(err, "%s", path);
     }

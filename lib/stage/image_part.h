@@ -38,7 +38,7 @@ struct medvl_image_stage {
 struct medvl_image_worker {
     const struct medvl_image_stage *stage;
     struct medvl_source *source;
-    struct medvl_loader *loader;
+    struct medvl_load *loader;
     struct medvl_loaded loaded;
     struct medvl_picture picture;
     struct medvl_steps steps; /* of the picture since it was loaded */

@@ -327,15 +327,15 @@ int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
                           struct medvl_error *err)
 {
     const struct medvl_load_options options = {0};
-    struct medvl_loader *loader = NULL;
+    struct medvl_load *loader = NULL;
     struct medvl_load_shape shape;
     struct medvl_text file = {0}, line = {0};
     int rc = medvl_file_read(&file, path, MEDVL_SOURCE_MAX, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_loader_open(&loader, &options, err);
+        rc = medvl_load_open(&loader, &options, err);
     if (rc == MEDVL_OK) {
-        rc = medvl_loader_check(&shape, loader, medvl_text_span(&file), err);
+        rc = medvl_load_check(&shape, loader, medvl_text_span(&file), err);
         if (rc < 0)
             medvl_context(err, "%s: as a picture", path);
     }
@@ -343,7 +343,7 @@ int medvl_inspect_picture(const char *path, medvl_inspect_put *put, void *arg,
         rc = print_picture(&line, path, &shape, medvl_text_span(&file), err);
     if (rc == MEDVL_OK)
         rc = put(arg, medvl_text_span(&line), err);
-    medvl_loader_free(loader);
+    medvl_load_free(loader);
     medvl_text_release(&line);
     medvl_text_release(&file);
     return rc;

@@ -177,18 +177,18 @@ static void a_loader_burns_them_in_when_told(void **state)
     (void)state;
     make(&file, &ONE);
     for (int burned = 0; burned < 2; burned++) {
-        struct medvl_loader *loader;
+        struct medvl_load *loader;
         struct medvl_loaded loaded = {0};
 
         options.overlays = burned;
-        CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
-        CHECK_OK(medvl_loader_bytes(&loaded, loader, medvl_text_span(&file),
-                                    NULL, &err),
+        CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
+        CHECK_OK(medvl_load_bytes(&loaded, loader, medvl_text_span(&file),
+                                  NULL, &err),
                  &err);
         assert_int_equal(((uint8_t *)loaded.picture.data)[0],
                          burned ? 255 : 0);
         medvl_picture_release(&loaded.picture);
-        medvl_loader_free(loader);
+        medvl_load_free(loader);
     }
     medvl_text_release(&file);
 }

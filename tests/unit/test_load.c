@@ -147,20 +147,20 @@ static int load(struct medvl_loaded *out, const char *name,
                 const char *window, const struct medvl_load_what *what)
 {
     struct medvl_load_options options = {0};
-    struct medvl_loader *loader;
+    struct medvl_load *loader;
     struct medvl_text bytes = {0};
     int rc;
 
     if (window)
         CHECK_OK(medvl_window_parse(&options.window, window, &err), &err);
-    CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
     if (strchr(name, '/'))
         CHECK_OK(medvl_file_read(&bytes, name, (size_t)1 << 20, &err), &err);
     else
         read_golden(&bytes, name);
-    rc = medvl_loader_bytes(out, loader, medvl_text_span(&bytes), what, &err);
+    rc = medvl_load_bytes(out, loader, medvl_text_span(&bytes), what, &err);
     assert_true(rc == MEDVL_OK || !out->picture.data);
-    medvl_loader_free(loader);
+    medvl_load_free(loader);
     medvl_text_release(&bytes);
     return rc;
 }
@@ -350,49 +350,49 @@ static void a_file_is_measured_without_its_pixels(void **state)
     };
     const struct medvl_load_options small = {.pixels = 390};
     const struct medvl_load_options options = {0};
-    struct medvl_loader *loader, *narrow;
+    struct medvl_load *loader, *narrow;
     struct medvl_load_shape shape;
     struct medvl_text bytes = {0};
     int64_t width, height;
 
     (void)state;
-    CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
-    CHECK_OK(medvl_loader_open(&narrow, &small, &err), &err);
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_open(&narrow, &small, &err), &err);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
         read_golden(&bytes, CASES[i].name);
-        CHECK_OK(medvl_loader_probe(&width, &height, loader,
-                                    medvl_text_span(&bytes), CASES[i].frame,
-                                    &err),
+        CHECK_OK(medvl_load_probe(&width, &height, loader,
+                                  medvl_text_span(&bytes), CASES[i].frame,
+                                  &err),
                  &err);
         assert_true(width == CASES[i].width && height == CASES[i].height);
     }
-    CHECK_FAILS(medvl_loader_probe(&width, &height, narrow,
-                                   medvl_text_span(&bytes), 0, &err),
+    CHECK_FAILS(medvl_load_probe(&width, &height, narrow,
+                                 medvl_text_span(&bytes), 0, &err),
                 MEDVL_EARG, &err, "over the limit of 390");
-    CHECK_FAILS(medvl_loader_check(&shape, narrow, medvl_text_span(&bytes),
-                                   &err),
+    CHECK_FAILS(medvl_load_check(&shape, narrow, medvl_text_span(&bytes),
+                                 &err),
                 MEDVL_EARG, &err, "over the limit of 390");
     read_golden(&bytes, "pages.tif");
-    CHECK_OK(medvl_loader_check(&shape, loader, medvl_text_span(&bytes),
-                                &err),
+    CHECK_OK(medvl_load_check(&shape, loader, medvl_text_span(&bytes),
+                              &err),
              &err);
     assert_true(shape.frames == 3 && shape.width == 11 &&
                 shape.height == 9 && shape.channels == 1 &&
                 shape.type == MEDVL_VOXEL_U8);
-    medvl_loader_free(loader);
-    medvl_loader_free(narrow);
+    medvl_load_free(loader);
+    medvl_load_free(narrow);
     medvl_text_release(&bytes);
 }
 
 /* ---- damage ------------------------------------------------------------- */
 
 /* Error of checking these bytes; the helper survives. */
-static int check_bytes(struct medvl_loader *loader, const char *data,
+static int check_bytes(struct medvl_load *loader, const char *data,
                        size_t size)
 {
     const struct medvl_span bytes = {data, size};
     struct medvl_load_shape shape;
-    const int rc = medvl_loader_check(&shape, loader, bytes, &err);
+    const int rc = medvl_load_check(&shape, loader, bytes, &err);
 
     if (rc < 0 && (err.code == MEDVL_EIO || !err.text[0]))
         fail_msg("%d: %s", rc, err.text);
@@ -421,11 +421,11 @@ static void a_file_cut_anywhere_is_an_error(void **state)
         {"fields32.bmp", 0},
     };
     const struct medvl_load_options options = {0};
-    struct medvl_loader *loader;
+    struct medvl_load *loader;
     struct medvl_text bytes = {0};
 
     (void)state;
-    CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
         read_golden(&bytes, CASES[i].name);
         for (size_t size = 0; size < bytes.size; size++)
@@ -434,7 +434,7 @@ static void a_file_cut_anywhere_is_an_error(void **state)
                 fail_msg("%s: whole with %zu of %zu bytes",
                          CASES[i].name, size, bytes.size);
     }
-    medvl_loader_free(loader);
+    medvl_load_free(loader);
     medvl_text_release(&bytes);
 }
 
@@ -442,7 +442,7 @@ static void a_file_changed_anywhere_ends_well(void **state)
 {
     const struct medvl_load_options options = {.pixels = 1 << 22};
     FILE *list = fopen(FOLDER "formats.txt", "r");
-    struct medvl_loader *loader;
+    struct medvl_load *loader;
     struct medvl_text bytes = {0};
     struct golden at;
     struct medvl_rng rng;
@@ -450,7 +450,7 @@ static void a_file_changed_anywhere_ends_well(void **state)
 
     (void)state;
     assert_non_null(list);
-    CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
     medvl_rng_init(&rng, 1, MEDVL_PURPOSE_TEST, 0);
     while (next_golden(&at, list))
         for (int i = 0; i < 15; i++) {
@@ -465,7 +465,7 @@ static void a_file_changed_anywhere_ends_well(void **state)
         }
     assert_true(good > 100 && bad > 100);
     fclose(list);
-    medvl_loader_free(loader);
+    medvl_load_free(loader);
     medvl_text_release(&bytes);
 }
 
@@ -503,12 +503,12 @@ static void check_refused(const uint8_t *data, size_t size, int code,
                           const char *text)
 {
     const struct medvl_load_options options = {0};
-    struct medvl_loader *loader;
+    struct medvl_load *loader;
 
-    CHECK_OK(medvl_loader_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
     CHECK_FAILS(check_bytes(loader, (const char *)data, size), code, &err,
                 text);
-    medvl_loader_free(loader);
+    medvl_load_free(loader);
 }
 
 static void a_size_without_bytes_behind_it_is_refused(void **state)
