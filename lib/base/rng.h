@@ -26,6 +26,7 @@ enum medvl_purpose {
     MEDVL_PURPOSE_PERMUTE,   /* item: 0 */
     MEDVL_PURPOSE_BOOTSTRAP, /* item: resample */
     MEDVL_PURPOSE_MIX,       /* item: epoch */
+    MEDVL_PURPOSE_ANOMALY,   /* item: hash of record id and copy */
 };
 
 /* The bare generator: 10 rounds over a 128-bit counter with a 64-bit key. */

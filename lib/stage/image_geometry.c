@@ -1,12 +1,13 @@
 /*
- * Crop, augmentation and resizing of a picture, with the map of where its
- * pixels went.
+ * Crop, anomaly, augmentation and resizing of a picture, with the map of
+ * where its pixels went.
  *
  * Read next: image_region.c.
  */
 #include "lib/stage/image_part.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Replace the picture by what was made of it. */
 static void take(struct medvl_image_worker *worker, struct medvl_picture *made,
@@ -94,6 +95,80 @@ static int crop(struct medvl_image_worker *worker,
     return MEDVL_OK;
 }
 
+/*
+ * The anomaly's region as one that came with the picture: its mask where it
+ * was before the steps, and no box or area yet, which follow from the mask.
+ */
+static int add_region(struct medvl_image_worker *worker,
+                      struct medvl_json_view *image,
+                      const struct medvl_mask *mask, int kind,
+                      struct medvl_error *err)
+{
+    const struct medvl_span old = medvl_json_view_get(image, "regions");
+    struct medvl_text counts = {0}, *out = &worker->buffer;
+    struct medvl_json_writer w = {.out = out};
+    int rc = medvl_mask_encode(&counts, mask, err);
+
+    medvl_text_clear(out);
+    if (rc == MEDVL_OK && old.data) {
+        rc = medvl_text_append(out, old.data, old.size, err);
+        while (rc == MEDVL_OK && out->data[out->size - 1] != ']')
+            out->size--;
+        if (rc == MEDVL_OK)
+            out->size--; /* the bracket */
+    } else if (rc == MEDVL_OK) {
+        rc = medvl_text_putc(out, '[', err);
+    }
+    if (rc == MEDVL_OK && old.data && memchr(old.data, '{', old.size))
+        rc = medvl_text_putc(out, ',', err);
+    medvl_json_begin(&w, NULL, '{');
+    medvl_json_put_string(&w, "label", medvl_span("anomaly"));
+    medvl_json_put_string(&w, "kind", medvl_span(medvl_anomaly_name(kind)));
+    medvl_json_put_null(&w, "box");
+    medvl_json_begin(&w, "mask", '{');
+    medvl_json_begin(&w, "size", '[');
+    medvl_json_put_int(&w, NULL, mask->height);
+    medvl_json_put_int(&w, NULL, mask->width);
+    medvl_json_end(&w);
+    medvl_json_put_string(&w, "counts", medvl_text_span(&counts));
+    medvl_json_end(&w);
+    medvl_json_put_null(&w, "area");
+    medvl_json_put_string(&w, "author", medvl_span("medvl-image"));
+    medvl_json_end(&w);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_write_end(&w, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_putc(out, ']', err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_set(image, "regions", medvl_text_span(out), err);
+    medvl_text_release(&counts);
+    return rc;
+}
+
+static int put_anomaly(struct medvl_image_worker *worker,
+                       struct medvl_json_view *image, struct medvl_error *err)
+{
+    const struct medvl_steps *steps = &worker->steps;
+    const struct medvl_affine map = medvl_steps_map(steps);
+    const int64_t x = (int64_t)-map.m[2], y = (int64_t)-map.m[5];
+    struct medvl_mask mask = {0}, whole = {0};
+    int kind = 0;
+    int rc = medvl_anomaly_make(&worker->picture, &mask, &kind,
+                                worker->stage->anomaly.kinds,
+                                &worker->anomaly, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_mask_make(&whole, steps->width, steps->height, err);
+    for (int64_t row = 0; rc == MEDVL_OK && row < mask.height; row++)
+        memcpy(whole.data + (y + row) * whole.width + x,
+               mask.data + row * mask.width, (size_t)mask.width);
+    if (rc == MEDVL_OK)
+        rc = add_region(worker, image, &whole, kind, err);
+    medvl_mask_release(&mask);
+    medvl_mask_release(&whole);
+    return rc;
+}
+
 static bool is_grey(const uint8_t color[3])
 {
     return color[0] == color[1] && color[1] == color[2];
@@ -108,6 +183,8 @@ static int augment(struct medvl_image_worker *worker, struct medvl_rng *rng,
 
     medvl_augment_draw(&worker->draw, rng, &stage->augment,
                        worker->picture.width, worker->picture.height);
+    medvl_draw_flip(&worker->draw, worker->flip, worker->picture.width,
+                    worker->picture.height);
     if (!medvl_affine_is_identity(&worker->draw.map) &&
         !is_grey(stage->background))
         rc = medvl_picture_to_rgb(&worker->picture, err);
@@ -141,7 +218,7 @@ static int resize(struct medvl_image_worker *worker, struct medvl_error *err)
 }
 
 int medvl_image_geometry(struct medvl_image_worker *worker,
-                         const struct medvl_json_view *image,
+                         struct medvl_json_view *image,
                          struct medvl_rng *rng, struct medvl_error *err)
 {
     const struct medvl_image_stage *stage = worker->stage;
@@ -149,6 +226,8 @@ int medvl_image_geometry(struct medvl_image_worker *worker,
 
     if (stage->options.crop)
         rc = crop(worker, image, err);
+    if (rc == MEDVL_OK && worker->anomalous)
+        rc = put_anomaly(worker, image, err);
     if (rc == MEDVL_OK && stage->options.augment)
         rc = augment(worker, rng, err);
     if (rc == MEDVL_OK && stage->width)

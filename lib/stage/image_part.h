@@ -13,16 +13,21 @@
 
 #include "lib/base/json.h"
 #include "lib/data/source.h"
+#include "lib/image/anomaly.h"
 #include "lib/image/augment.h"
 #include "lib/image/load.h"
 #include "lib/image/resize.h"
 #include "lib/image/shape.h"
 #include "lib/stage/image.h"
+#include "lib/text/side.h"
 
 struct medvl_image_stage {
     struct medvl_image_options options;
     struct medvl_load_options load;
     struct medvl_augment augment;
+    struct medvl_anomaly anomaly;
+    bool swap;   /* words, rather than leave pictures */
+    bool random; /* copies differ */
     struct medvl_box crop;
     bool crop_box; /* numbers, not a region's field */
     int64_t width, height;
@@ -31,7 +36,7 @@ struct medvl_image_stage {
     uint8_t background[3], color[3];
     int64_t scale; /* of coordinates that come in; 0: pixels */
     char *folder;  /* root and out */
-    struct medvl_want *pictures, *drawn;
+    struct medvl_want *pictures, *drawn, *left;
 };
 
 /* A picture on its way; `loaded` stays for the next copy. */
@@ -47,6 +52,16 @@ struct medvl_image_worker {
     struct medvl_draw draw;
     bool chose;    /* a region of the record, to draw */
     uint64_t item; /* of the random stream */
+
+    /* Of the record: which flips its text is against, once looked at. */
+    struct medvl_sides sides;
+    bool knows_sides;
+
+    /* Of the copy. */
+    struct medvl_flip flip;
+    unsigned swapped; /* flips whose words are swapped in the record */
+    bool anomalous;
+    struct medvl_rng anomaly;
     struct medvl_text name, buffer, regions, images;
 };
 
@@ -66,9 +81,28 @@ int medvl_image_extent(struct medvl_box *box,
                        const struct medvl_json *region,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Crop, augment and resize worker->picture, and note the steps. */
+/*
+ * Draw the copy's flips and pass over those that the record's text is
+ * against; with sides swap, put the text's opposite into the record.
+ *
+ *   rng   of the copy; stays as it is
+ */
+int medvl_image_flip(struct medvl_image_worker *worker,
+                     struct medvl_record *record,
+                     const struct medvl_rng *rng,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Append the JSON with the words of the flips swapped in its strings. */
+int medvl_image_swap(struct medvl_text *out, struct medvl_span json,
+                     unsigned flips,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Crop worker->picture, put an anomaly on it, augment and resize it, and
+ * note the steps; an anomaly's region is added to the image's.
+ */
 int medvl_image_geometry(struct medvl_image_worker *worker,
-                         const struct medvl_json_view *image,
+                         struct medvl_json_view *image,
                          struct medvl_rng *rng,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 

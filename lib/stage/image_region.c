@@ -266,7 +266,9 @@ static int follow(struct medvl_image_worker *worker, struct region *r,
     const struct medvl_box before = s->box;
     const bool moved = !medvl_image_is_still(worker);
     const bool bare = !s->has_box && (s->mask.data || s->polygons.count);
-    const bool boxed = worker->stage->options.boxes && bare;
+    const bool asked = worker->stage->options.boxes ||
+                       medvl_json_get(r->json, "box"); /* null */
+    const bool boxed = bare && asked;
     int rc = moved ? medvl_shape_move(s, &worker->steps, err) : 1;
 
     if (rc <= 0)

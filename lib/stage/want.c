@@ -15,17 +15,17 @@
 
 struct medvl_want {
     struct medvl_want *next;
-    atomic_llong asked;
-    atomic_bool had;
+    atomic_llong asked, had;
+    bool tally;
     pthread_mutex_t lock; /* of why */
     char said[300], why[300];
 };
 
-int medvl_wants_add(struct medvl_want **out, struct medvl_wants *wants,
-                    struct medvl_error *err, const char *said, ...)
+static int add(struct medvl_want **out, struct medvl_wants *wants,
+               bool tally, struct medvl_error *err, const char *said,
+               va_list args)
 {
     struct medvl_want **end;
-    va_list args;
 
     *out = NULL;
     if (!wants)
@@ -34,13 +34,36 @@ int medvl_wants_add(struct medvl_want **out, struct medvl_wants *wants,
     if (!*out)
         return medvl_no_memory(err);
     pthread_mutex_init(&(*out)->lock, NULL);
-    va_start(args, said);
+    (*out)->tally = tally;
     vsnprintf((*out)->said, sizeof((*out)->said), said, args);
-    va_end(args);
     for (end = &wants->first; *end;)
         end = &(*end)->next;
     *end = *out;
     return MEDVL_OK;
+}
+
+int medvl_wants_add(struct medvl_want **out, struct medvl_wants *wants,
+                    struct medvl_error *err, const char *said, ...)
+{
+    va_list args;
+    int rc;
+
+    va_start(args, said);
+    rc = add(out, wants, false, err, said, args);
+    va_end(args);
+    return rc;
+}
+
+int medvl_wants_add_tally(struct medvl_want **out, struct medvl_wants *wants,
+                          struct medvl_error *err, const char *said, ...)
+{
+    va_list args;
+    int rc;
+
+    va_start(args, said);
+    rc = add(out, wants, true, err, said, args);
+    va_end(args);
+    return rc;
 }
 
 void medvl_want_count(struct medvl_want *want, bool had, const char *why)
@@ -49,7 +72,7 @@ void medvl_want_count(struct medvl_want *want, bool had, const char *why)
         return;
     atomic_fetch_add_explicit(&want->asked, 1, memory_order_relaxed);
     if (had)
-        atomic_store_explicit(&want->had, true, memory_order_relaxed);
+        atomic_fetch_add_explicit(&want->had, 1, memory_order_relaxed);
     if (!why || atomic_load_explicit(&want->had, memory_order_relaxed))
         return;
     pthread_mutex_lock(&want->lock);
@@ -63,13 +86,18 @@ void medvl_wants_unmet(const struct medvl_wants *wants,
 {
     for (struct medvl_want *w = wants->first; w; w = w->next) {
         const long long asked = atomic_load(&w->asked);
+        const long long had = atomic_load(&w->had);
         char text[700];
 
-        if (!asked || atomic_load(&w->had))
+        if (!asked || (had > 0) != w->tally)
             continue;
-        snprintf(text, sizeof(text), "%s in none of %lld %s%s%s%s", w->said,
-                 asked, wants->noun ? wants->noun : "record",
-                 asked == 1 ? "" : "s", w->why[0] ? ": " : "", w->why);
+        if (w->tally)
+            snprintf(text, sizeof(text), "%lld of %lld %s", had, asked,
+                     w->said);
+        else
+            snprintf(text, sizeof(text), "%s in none of %lld %s%s%s%s",
+                     w->said, asked, wants->noun ? wants->noun : "record",
+                     asked == 1 ? "" : "s", w->why[0] ? ": " : "", w->why);
         say(arg, text);
     }
 }

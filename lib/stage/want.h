@@ -34,6 +34,14 @@ int medvl_wants_add(struct medvl_want **out, struct medvl_wants *wants,
     MEDVL_PRINTF(4, 5) MEDVL_MUST_CHECK;
 
 /*
+ * Add one of which is told how many had it, where any did; said is what
+ * follows "3 of 20", such as "flips were not made".
+ */
+int medvl_wants_add_tally(struct medvl_want **out, struct medvl_wants *wants,
+                          struct medvl_error *err, const char *said, ...)
+    MEDVL_PRINTF(4, 5) MEDVL_MUST_CHECK;
+
+/*
  * A record had it, or had it not.  From any thread; a NULL want is fine.
  *
  *   why    what to say of a record that had it not, or NULL; of many the
@@ -42,7 +50,7 @@ int medvl_wants_add(struct medvl_want **out, struct medvl_wants *wants,
 void medvl_want_count(struct medvl_want *want, bool had, const char *why);
 
 /* Call say(arg, text) for each that records were asked for and none had:
- * "--draw 'x' found a region in none of 20 records: WHY". */
+ * "--draw 'x' found a region in none of 20 records: WHY"; and for tallies. */
 void medvl_wants_unmet(const struct medvl_wants *wants,
                        void (*say)(void *arg, const char *text), void *arg);
 

@@ -89,11 +89,13 @@ static const struct {
     {{"LMZ", "RMZ"}, 0},
     {{"LAO", "RAO"}, 0},
     {{"LPO", "RPO"}, 0},
+    {{"LLD", "RLD"}, 0},
+    {{"LLO", "RLO"}, 0},
     {{"LCC", "RCC"}, 0},
     {{"LMLO", "RMLO"}, 0},
 };
 static const char SHORT_STUCK[] =
-    " LV RV LA RA LT RT Lt Rt RML LAD LCX LCA RCA LMCA RMCA LICA RICA LVH"
+    " LL RL LV RV LA RA LT RT Lt Rt RML LAD LCX LCA RCA LMCA RMCA LICA RICA LVH"
     " RVH LAA LVOT RVOT LVEF RVEF OD OS ";
 
 /* Words that are never swapped: exactly these, and those that begin so. */
