@@ -376,8 +376,10 @@ static int find_stack(struct medvl_volume *out, struct reading *r,
     }
     out->spacing[0] = first->spacing[1];
     out->spacing[1] = first->spacing[0];
-    out->spacing[2] = sqrt(step[0] * step[0] + step[1] * step[1] +
-                           step[2] * step[2]);
+    /* To a picometre: places are decimals, their differences are not. */
+    out->spacing[2] = round(1e9 * sqrt(step[0] * step[0] + step[1] * step[1] +
+                                       step[2] * step[2])) /
+                      1e9;
     return MEDVL_OK;
 }
 

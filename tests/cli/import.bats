@@ -333,3 +333,95 @@ moved() {
         "$MEDVL_DATA/dicom/malformed"
     [ "$(wc -l <bad)" -eq 14 ]
 }
+
+# series Z...: CT_small.dcm in folder ct at these places, -Z.699997 mm.
+series() {
+    local file=$MEDVL_DATA/dicom/modalities/CT_small.dcm z
+    rm -rf ct
+    mkdir ct
+    printf 'sixteen bytes...' >key
+    for z in "$@"; do
+        LC_ALL=C sed "s/-75[.]699997/-$z.699997/" "$file" >"ct/$z.dcm"
+    done
+}
+
+@test "a DICOM series becomes slices like any volume" {
+    local dicom
+    need_data dicom
+    series 75 70 65 60 55
+    set -- medvl-import --key key --out px dicom-volumes ct
+    run_ok "$@" --window p1,p99 --axis all
+    # 128 x 128 of 0.66 mm, 5 slices
+    [ "${#lines[@]}" -eq 261 ]
+    line 4 ':axial:4","images":[{"path":"px/' '"width":128,"height":128,' \
+        '"modality":"CT",' '"slice":4,"axis":"axial","position":-55.699997,' \
+        '"spacing":[0.661468,0.661468,5],' '"hash":' \
+        '}],"modality":"CT","plane":"axial","series":"' '"study":"' \
+        '"source":"dicom","group":"'
+    line 5 ':coronal:0"' '"width":128,"height":5,' \
+        '"spacing":[0.661468,5,0.661468]'
+    dicom=$(medvl-import dicom --key key ct | head -n 1)
+    [ "$(jq -c '[.series, .study, .group, .modality]' <<<"$dicom")" = \
+        "$(jq -c '[.series, .study, .group, .modality]' <<<"${lines[0]}")" ]
+    run_ok "$@" --window -500,1500 --resample 5 --slices 50%
+    [ "${#lines[@]}" -eq 1 ]
+    line 0 '"width":17,"height":17,' '"slice":2' '"position":-65.699997' \
+        '"spacing":[5,5,5],"window":[-500,1500]'
+    run_code 1 "$@"
+    [[ $stderr == *'series of ct/'*'need a window'* ]]
+    run_code 1 "$@" --window file
+    [[ $stderr == *'series of ct/'*': --window file: the files have no'* ]]
+    run_code 2 "$@" --ask modality --window 0,100
+    run_code 2 medvl-import dicom-volumes ct --out px
+    [[ $stderr == *'dicom-volumes wants a key'* ]]
+}
+
+@test "a series that is no stack is set aside with its reason" {
+    need_data dicom
+    series 75 70 60 55
+    set -- medvl-import --key key --out px --window 0,100 dicom-volumes
+    run_code 1 "$@" ct
+    [[ $stderr == *'1 missing between ct/70.dcm and ct/60.dcm, 10 mm'* ]]
+    run_code 1 "$@" ct/60.dcm
+    [[ $stderr == *'ct/60.dcm is the only picture'* ]]
+    mv ct/55.dcm twice.dcm
+    run_code 1 "$@" ct/60.dcm ct/70.dcm twice.dcm ct/60.dcm
+    [[ $stderr == *'ct/60.dcm frame 1 and ct/60.dcm frame 1 lie at one'* ]]
+    cp "$MEDVL_DATA/dicom/modalities/emri_small.dcm" ct
+    run_code 3 "$@" -k --rejects bad ct
+    [ "${#lines[@]}" -eq 0 ] && [ "$(wc -l <bad)" -eq 2 ]
+    grep -q 'emri_small.dcm: frame 1 does not say where it lies' bad
+    rm ct/60.dcm
+    run_code 3 "$@" -k ct
+    [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "labels follow a DICOM series through the patient" {
+    need_data dicom
+    series 75 70 65
+    # one voxel of 1 x 1 x 2 mm in each of two slices
+    # shellcheck disable=SC2086
+    nifti lab.nii 0 0 0 0 1 0 0 0 0 0 0 0 0 0 0 0 2 0 0 0 0 0 0 0
+    run_code 1 medvl-import --key key --out px --window 0,100 \
+        dicom-volumes ct --labels lab.nii
+    [[ $stderr == *'lab.nii and series of ct/'*' lie apart'* ]]
+    {
+        head -c 292 lab.nii
+        printf '\0\0\240\102' # 80 mm to the right
+        tail -c +297 lab.nii | head -c 12
+        printf '\0\0\310\102' # 100 mm to the front
+        tail -c +313 lab.nii | head -c 12
+        printf '\0\0\226\302' # 75 mm below
+        tail -c +329 lab.nii
+    } >near.nii
+    run_ok medvl-import --key key --out px --window 0,100 \
+        dicom-volumes ct --labels near.nii
+    # Label 1 is at x 81 +- 0.5: columns (158.135803 - x) / 0.661468, that is
+    # 116 and 117 of 128 from the right; y 101 +- 0.5: row 118 alone.
+    line 0 '"position":-75.699997' '{"label":"1","box":[10,118,12,119],'
+    line 1 '"regions":[]'
+    cp "$MEDVL_DATA/dicom/modalities/MR_small.dcm" ct
+    run_code 1 medvl-import --key key --out px --window 0,100 \
+        dicom-volumes ct --labels near.nii
+    [[ $stderr == *'--labels go with one volume: the files are 2 series'* ]]
+}

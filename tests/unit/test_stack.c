@@ -210,7 +210,7 @@ static void a_tilted_gantry_is_a_sheared_volume(void **state)
     read_ok(&s, 4);
     check_place(&s.volume, 0, 0, 3, 0, -3, 9);
     check_place(&s.volume, 1, 0, 2, -0.5, -2, 6);
-    CHECK_CLOSE(s.volume.spacing[2], sqrt(10), 1e-12);
+    CHECK_CLOSE(s.volume.spacing[2], sqrt(10), 1e-8);
     medvl_stack_release(&s);
 }
 
