@@ -54,12 +54,12 @@ int medvl_image_check(const struct medvl_image_options *options,
  * The map's functions; options are struct medvl_image_options.
  *
  * Reads "images" and, when something is drawn at random, "id"; and where it
- * flips pictures, all text, to find left and right in it.  With sides swap it
- * sets the members that hold such words: messages, question, answer,
- * choices, caption, text, prompt, view, laterality, body_part.  Sets in each image "path",
- * "width", "height", "hash", and where they apply "window", "spacing" and
- * "regions"; takes out "data", "shard", "index", "frame" and "rescale".  A
- * record without "images" passes through.
+ * flips pictures, all text, to find left and right in it.  Sets in each image
+ * "path", "width", "height", "hash", and where they apply "window", "spacing"
+ * and "regions"; takes out "data", "shard", "index", "frame" and "rescale".
+ * With sides swap it sets what holds such words of "messages", "question",
+ * "answer", "choices", "caption", "text", "prompt", "view", "laterality",
+ * "body_part" and the images.  A record without "images" passes through.
  *
  * MEDVL_EARG besides what decoding says: grey of more than 8 bits without a
  * window; a change of geometry on a record whose "messages" hold boxes; a
