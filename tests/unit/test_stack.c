@@ -2,10 +2,12 @@
  * Series that are made here as volumes: where their voxels lie, what they
  * hold, and why some are none.
  */
+#include "tests/unit/check.h"
+
 #include <sys/stat.h>
 
 #include "lib/image/stack.h"
-#include "tests/unit/dicom.h"
+#include "tests/unit/dicom_file.h"
 
 static struct medvl_error err;
 static struct medvl_decoder *decoder;
@@ -35,39 +37,46 @@ static const char *const PATHS[MOST] = {paths[0], paths[1], paths[2],
                                         paths[3], paths[4], paths[5],
                                         paths[6], paths[7]};
 
+static void put_text(struct medvl_text *out, uint32_t tag, const char *vr,
+                     const char *text)
+{
+    if (text)
+        dicom_text(out, tag, vr, text);
+}
+
 static void put_frame(struct medvl_text *out, int number, int rows)
 {
     for (int y = 0; y < rows; y++)
         for (int x = 0; x < W; x++) {
             const int16_t v = (int16_t)(100 * number + 10 * y + x - 150);
 
-            dicom_bytes(out, &v, 2);
+            CHECK_OK(medvl_text_append(out, &v, 2, &err), &err);
         }
 }
 
 static void put_image(struct medvl_text *out, const struct made *m)
 {
-    dicom_small(out, 0x0028, 0x0002, 1);
-    dicom_word(out, 0x0028, 0x0004, "CS",
-               m->photometric ? m->photometric : "MONOCHROME2");
+    dicom_word(out, 0x00280002, "US", 1);
+    put_text(out, 0x00280004, "CS",
+             m->photometric ? m->photometric : "MONOCHROME2");
 }
 
 /* Twelve bits with a sign, in 16. */
 static void put_bits(struct medvl_text *out, const struct made *m)
 {
-    dicom_small(out, 0x0028, 0x0010, (unsigned)m->rows);
-    dicom_small(out, 0x0028, 0x0011, W);
-    dicom_word(out, 0x0028, 0x0030, "DS", m->spacing);
-    dicom_small(out, 0x0028, 0x0100, 16);
-    dicom_small(out, 0x0028, 0x0101, 12);
-    dicom_small(out, 0x0028, 0x0102, 11);
-    dicom_small(out, 0x0028, 0x0103, 1);
+    dicom_word(out, 0x00280010, "US", m->rows);
+    dicom_word(out, 0x00280011, "US", W);
+    put_text(out, 0x00280030, "DS", m->spacing);
+    dicom_word(out, 0x00280100, "US", 16);
+    dicom_word(out, 0x00280101, "US", 12);
+    dicom_word(out, 0x00280102, "US", 11);
+    dicom_word(out, 0x00280103, "US", 1);
     if (m->padding)
-        dicom_element(out, 0x0028, 0x0120, "SS", m->padding, 2);
-    dicom_word(out, 0x0028, 0x1050, "DS", m->centre);
-    dicom_word(out, 0x0028, 0x1051, "DS", m->width);
-    dicom_word(out, 0x0028, 0x1052, "DS", m->intercept);
-    dicom_word(out, 0x0028, 0x1053, "DS", m->slope);
+        dicom_bytes(out, 0x00280120, "SS", m->padding, 2);
+    put_text(out, 0x00281050, "DS", m->centre);
+    put_text(out, 0x00281051, "DS", m->width);
+    put_text(out, 0x00281052, "DS", m->intercept);
+    put_text(out, 0x00281053, "DS", m->slope);
 }
 
 /* File `at`, whose values say that it is slice `number`. */
@@ -76,18 +85,19 @@ static void make(int at, int number, const struct made *m)
     struct medvl_text out = {0}, pixels = {0};
 
     snprintf(paths[at], sizeof(paths[at]), "%s/%d", folder, at);
-    dicom_begin(&out);
-    dicom_word(&out, 0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2");
-    dicom_word(&out, 0x0008, 0x0060, "CS", "CT");
-    dicom_word(&out, 0x0010, 0x0010, "PN", "Mustermann^Erika");
-    dicom_word(&out, 0x0020, 0x0032, "DS", m->position);
-    dicom_word(&out, 0x0020, 0x0037, "DS", m->orientation);
+    dicom_begin(&out, "", SYNTAX_EXPLICIT, NULL);
+    put_text(&out, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2");
+    put_text(&out, 0x00080060, "CS", "CT");
+    put_text(&out, 0x00100010, "PN", "Mustermann^Erika");
+    put_text(&out, 0x00200032, "DS", m->position);
+    put_text(&out, 0x00200037, "DS", m->orientation);
     put_image(&out, m);
     put_bits(&out, m);
     put_frame(&pixels, number, m->rows);
-    dicom_element(&out, 0x7fe0, 0x0010, "OW", pixels.data, pixels.size);
+    dicom_bytes(&out, 0x7fe00010, "OW", pixels.data, pixels.size);
     medvl_text_release(&pixels);
-    dicom_end(&out, paths[at]);
+    CHECK_OK(medvl_file_write(paths[at], out.data, out.size, &err), &err);
+    medvl_text_release(&out);
 }
 
 static int start(void **state)
@@ -319,57 +329,50 @@ static void padding_is_no_value_and_inversion_is_kept(void **state)
 
 /* ---- enhanced files ----------------------------------------------------- */
 
-static void put_group(struct medvl_text *item, unsigned group,
-                      unsigned number, struct medvl_text *inner)
-{
-    struct medvl_text sequence = {0};
-
-    dicom_item(&sequence, inner);
-    dicom_element(item, group, number, "SQ", sequence.data, sequence.size);
-    medvl_text_release(&sequence);
-    medvl_text_release(inner);
-}
-
 /* A file of many frames, whose places stand in functional groups. */
 static void make_enhanced(int at, const char *const *positions,
                           const char *const *slopes, int count)
 {
     const struct made m = {.rows = H};
-    struct medvl_text out = {0}, pixels = {0}, shared = {0}, frames = {0};
-    struct medvl_text inner = {0}, item = {0};
+    struct medvl_text out = {0}, pixels = {0};
+    size_t start, group;
     char number[8];
 
     snprintf(paths[at], sizeof(paths[at]), "%s/%d", folder, at);
-    dicom_word(&inner, 0x0020, 0x0037, "DS", AXIAL);
-    put_group(&item, 0x0020, 0x9116, &inner);
-    dicom_word(&inner, 0x0028, 0x0030, "DS", "2\\0.5");
-    put_group(&item, 0x0028, 0x9110, &inner);
-    dicom_item(&shared, &item);
-    medvl_text_release(&item);
-    for (int i = 0; i < count; i++) {
-        dicom_word(&inner, 0x0020, 0x0032, "DS", positions[i]);
-        put_group(&item, 0x0020, 0x9113, &inner);
-        dicom_word(&inner, 0x0028, 0x1052, "DS", "0");
-        dicom_word(&inner, 0x0028, 0x1053, "DS", slopes[i]);
-        put_group(&item, 0x0028, 0x9145, &inner);
-        dicom_item(&frames, &item);
-        medvl_text_release(&item);
-        put_frame(&pixels, i, H);
-    }
-    dicom_begin(&out);
-    dicom_word(&out, 0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.4.1");
-    dicom_word(&out, 0x0008, 0x0060, "CS", "MR");
+    dicom_begin(&out, "", SYNTAX_EXPLICIT, NULL);
+    put_text(&out, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4.1");
+    put_text(&out, 0x00080060, "CS", "MR");
     put_image(&out, &m);
     snprintf(number, sizeof(number), "%d", count);
-    dicom_word(&out, 0x0028, 0x0008, "IS", number);
+    put_text(&out, 0x00280008, "IS", number);
     put_bits(&out, &m);
-    dicom_element(&out, 0x5200, 0x9229, "SQ", shared.data, shared.size);
-    dicom_element(&out, 0x5200, 0x9230, "SQ", frames.data, frames.size);
-    dicom_element(&out, 0x7fe0, 0x0010, "OW", pixels.data, pixels.size);
+    start = out.size;
+    put_text(&out, 0x00200037, "DS", AXIAL);
+    dicom_wrap(&out, start, 0x00209116);
+    group = out.size;
+    put_text(&out, 0x00280030, "DS", "2\\0.5");
+    dicom_wrap(&out, group, 0x00289110);
+    dicom_wrap(&out, start, 0x52009229);
+    start = out.size;
+    for (int i = 0; i < count; i++) {
+        const size_t frame = out.size;
+
+        put_text(&out, 0x00200032, "DS", positions[i]);
+        dicom_wrap(&out, frame, 0x00209113);
+        group = out.size;
+        put_text(&out, 0x00281052, "DS", "0");
+        put_text(&out, 0x00281053, "DS", slopes[i]);
+        dicom_wrap(&out, group, 0x00289145);
+        CHECK_OK(medvl_dataset_wrap(&out, frame, MEDVL_DATASET_ITEM, NULL,
+                                    &err),
+                 &err);
+        put_frame(&pixels, i, H);
+    }
+    CHECK_OK(medvl_dataset_wrap(&out, start, 0x52009230, "SQ", &err), &err);
+    dicom_bytes(&out, 0x7fe00010, "OW", pixels.data, pixels.size);
     medvl_text_release(&pixels);
-    medvl_text_release(&shared);
-    medvl_text_release(&frames);
-    dicom_end(&out, paths[at]);
+    CHECK_OK(medvl_file_write(paths[at], out.data, out.size, &err), &err);
+    medvl_text_release(&out);
 }
 
 static void frames_of_one_file_are_slices(void **state)
