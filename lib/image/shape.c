@@ -123,6 +123,8 @@ static void keep_one(struct medvl_mask *out, const struct medvl_mask *in,
 static bool move_box(struct medvl_box *box, const struct medvl_steps *steps,
                      double more)
 {
+    if (!medvl_box_clip(box, steps->width, steps->height))
+        return false;
     for (int i = 0; i < steps->count; i++) {
         *box = medvl_affine_box(&steps->at[i].map, *box);
         box->x0 -= more;
@@ -169,6 +171,8 @@ static int move_mask(struct medvl_mask *mask, const struct medvl_steps *steps,
 
 static bool move_place(double place[2], const struct medvl_steps *steps)
 {
+    if (!is_within(place[0], place[1], steps->width, steps->height))
+        return false;
     for (int i = 0; i < steps->count; i++) {
         apply(&steps->at[i].map, &place[0], &place[1]);
         if (!is_within(place[0], place[1], steps->at[i].width,
@@ -201,7 +205,7 @@ static int move_polygons(struct medvl_polygons *polygons,
                          const struct medvl_steps *steps,
                          struct medvl_error *err)
 {
-    int rc = MEDVL_OK;
+    int rc = medvl_polygons_clip(polygons, steps->width, steps->height, err);
 
     for (int i = 0; i < steps->count && rc == MEDVL_OK; i++) {
         const struct medvl_step *step = &steps->at[i];

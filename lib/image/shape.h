@@ -53,8 +53,9 @@ struct medvl_shape {
 void medvl_shape_release(struct medvl_shape *shape);
 
 /*
- * Move the shape as the picture's steps did, cut to the picture after each:
- * what a crop cut off does not come back in a later step's padding.
+ * Move the shape as the picture's steps did, cut to the picture before the
+ * first and after each: what a crop cut off does not come back in a later
+ * step's padding.
  *
  * Of a mask of which pixels are in the new picture, but so few that no new
  * pixel's centre falls into one, one new pixel stays: the one that the

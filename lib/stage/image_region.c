@@ -175,7 +175,7 @@ static int draw_number(struct medvl_image_worker *worker, size_t number,
     const bool light = 299 * c[0] + 587 * c[1] + 114 * c[2] >= 128000;
     struct medvl_picture *p = &worker->picture;
     const int64_t side = p->width < p->height ? p->width : p->height;
-    const int scale = (int)between((side + 84) / 168, 1, MEDVL_GLYPH_SCALE);
+    const int scale = (int)between((side + 64) / 128, 1, MEDVL_GLYPH_SCALE);
     const uint8_t ink = light ? 0 : 255;
     const struct medvl_glyphs how = {
         scale, {ink, ink, ink}, true, {c[0], c[1], c[2]}};
