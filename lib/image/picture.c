@@ -1,7 +1,7 @@
 /*
  * Pictures in memory, and which decoder reads a file.
  *
- * Read next: picture_turn.c.
+ * Read next: picture_window.c.
  */
 #include "lib/image/picture.h"
 
@@ -211,56 +211,6 @@ int medvl_picture_to_rgb(struct medvl_picture *picture,
     to = out.data;
     for (size_t i = 0; i < count; i++, to += 3)
         to[0] = to[1] = to[2] = from[i];
-    medvl_picture_release(picture);
-    *picture = out;
-    return MEDVL_OK;
-}
-
-static double sample(const void *from, size_t index)
-{
-    const struct medvl_picture *picture = from;
-
-    return picture->depth == 16 ? ((const uint16_t *)picture->data)[index]
-                                : ((const uint8_t *)picture->data)[index];
-}
-
-int medvl_picture_window(struct medvl_picture *picture,
-                         const struct medvl_window *window, double used[2],
-                         struct medvl_error *err)
-{
-    const size_t count = (size_t)(picture->width * picture->height);
-    struct medvl_picture out = {0};
-    double low, high;
-    int rc;
-
-    if ((!window->given || window->file) && picture->depth == 8)
-        return MEDVL_OK;
-    if (window->file)
-        return medvl_fail(err, MEDVL_EARG,
-                          "grey of %d bits has no window of its own "
-                          "(--window C,W)",
-                          picture->depth);
-    if (!window->given)
-        return medvl_fail(err, MEDVL_EARG,
-                          "grey of %d bits needs a window: --window C,W or "
-                          "--window pLO,pHI",
-                          picture->depth);
-    if (picture->channels != 1)
-        return medvl_fail(err, MEDVL_EARG,
-                          "a window applies to grey, not to colour");
-    rc = medvl_window_range(&low, &high, window, sample, picture, count, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_picture_room(&out, picture->width, picture->height, 1, 8,
-                                err);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < count; i++)
-        ((uint8_t *)out.data)[i] =
-            medvl_window_apply(sample(picture, i), low, high);
-    if (used) {
-        used[0] = (low + high) / 2;
-        used[1] = high - low;
-    }
     medvl_picture_release(picture);
     *picture = out;
     return MEDVL_OK;

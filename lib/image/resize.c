@@ -193,75 +193,144 @@ static int pass_rows(struct medvl_picture *out,
     return rc;
 }
 
-static int pass_columns(struct medvl_picture *out,
-                        const struct medvl_picture *in, int64_t skip,
+/* Down the columns of the rows at `from`, the first of them row `skip`. */
+static int pass_columns(struct medvl_picture *out, const uint8_t *from,
+                        size_t stride, int64_t skip,
                         const struct medvl_taps *taps, bool fast,
                         struct medvl_error *err)
 {
     const size_t row = medvl_picture_row(out);
+    uint8_t *to = out->data;
     uint32_t *packed;
     const int rc =
         pack(&packed, taps, fast && row >= MEDVL_RESIZE_COLUMN, err);
 
-    for (int64_t y = 0; rc == MEDVL_OK && y < out->height; y++) {
-        uint8_t *dst = (uint8_t *)out->data + (size_t)y * row;
-        const uint8_t *from = (const uint8_t *)in->data +
-                              (size_t)(taps->first[y] - skip) * row;
+    for (int64_t y = 0; rc == MEDVL_OK && y < out->height; y++, to += row) {
+        const uint8_t *first = from + (size_t)(taps->first[y] - skip) * stride;
 
         if (packed)
-            medvl_resize_column_avx2(dst, from, row, row, y, taps, packed);
+            medvl_resize_column_avx2(to, first, stride, row, y, taps, packed);
         else
-            medvl_resize_column_ref(dst, from, row, row, y, taps);
+            medvl_resize_column_ref(to, first, stride, row, y, taps);
     }
     medvl_free(packed);
+    return rc;
+}
+
+/* Which part of the resized picture is wanted. */
+struct part {
+    int64_t width, height; /* of the whole */
+    int64_t x, y;          /* out's size from here */
+};
+
+/* The taps of outputs [from, from + size) alone. */
+static struct medvl_taps some_taps(const struct medvl_taps *taps,
+                                   int64_t from, int64_t size)
+{
+    return (struct medvl_taps){.size = size,
+                               .taps = taps->taps,
+                               .first = taps->first + from,
+                               .count = taps->count + from,
+                               .weight = taps->weight + from * taps->taps};
+}
+
+/* Both sides change: the rows that are needed, then the columns. */
+static int both_passes(struct medvl_picture *out,
+                       const struct medvl_picture *in,
+                       const struct medvl_taps *across,
+                       const struct medvl_taps *down, bool fast,
+                       struct medvl_error *err)
+{
+    const int64_t last = down->size - 1, skip = down->first[0];
+    struct medvl_picture middle = {0};
+    int rc = medvl_picture_room(&middle, across->size,
+                                down->first[last] + down->count[last] - skip,
+                                in->channels, 8, err);
+
+    if (rc == MEDVL_OK)
+        rc = pass_rows(&middle, in, skip, across, fast, err);
+    if (rc == MEDVL_OK)
+        rc = pass_columns(out, middle.data, medvl_picture_row(&middle), skip,
+                          down, fast, err);
+    medvl_picture_release(&middle);
+    return rc;
+}
+
+/* `out` is made; at least one side changes. */
+static int resize_part(struct medvl_picture *out,
+                       const struct medvl_picture *in,
+                       const struct part *part, enum medvl_filter filter,
+                       bool fast, struct medvl_error *err)
+{
+    struct medvl_taps across = {0}, down = {0}, some_across, some_down;
+    int rc = MEDVL_OK;
+
+    if (part->width != in->width)
+        rc = medvl_taps_make(&across, in->width, part->width, filter, err);
+    if (rc == MEDVL_OK && part->height != in->height)
+        rc = medvl_taps_make(&down, in->height, part->height, filter, err);
+    if (rc < 0)
+        goto done;
+    some_across = some_taps(&across, part->x, out->width);
+    some_down = some_taps(&down, part->y, out->height);
+    if (across.size && down.size)
+        rc = both_passes(out, in, &some_across, &some_down, fast, err);
+    else if (across.size)
+        rc = pass_rows(out, in, part->y, &some_across, fast, err);
+    else
+        rc = pass_columns(out,
+                          (const uint8_t *)in->data + part->x * in->channels,
+                          medvl_picture_row(in), 0, &some_down, fast, err);
+done:
+    medvl_taps_release(&across);
+    medvl_taps_release(&down);
+    return rc;
+}
+
+static int resize_and_crop(struct medvl_picture *out,
+                           const struct medvl_picture *in,
+                           const struct part *part, int64_t width,
+                           int64_t height, enum medvl_filter filter,
+                           bool fast, struct medvl_error *err)
+{
+    int rc;
+
+    if (in->depth != 8)
+        return medvl_fail(err, MEDVL_EARG,
+                          "pictures of %d bits are not resized", in->depth);
+    if (part->width > MEDVL_PICTURE_SIDE || part->height > MEDVL_PICTURE_SIDE)
+        return medvl_fail(err, MEDVL_EARG,
+                          "a picture of %lld x %lld pixels; a side has 1..%d",
+                          (long long)part->width, (long long)part->height,
+                          MEDVL_PICTURE_SIDE);
+    if (part->width == in->width && part->height == in->height)
+        return medvl_picture_crop(out, in, part->x, part->y, width, height,
+                                  err);
+    rc = medvl_picture_room(out, width, height, in->channels, 8, err);
+    if (rc == MEDVL_OK)
+        rc = resize_part(out, in, part, filter, fast, err);
+    if (rc < 0)
+        medvl_picture_release(out);
     return rc;
 }
 
 int medvl_picture_resize_with(struct medvl_picture *out,
                               const struct medvl_picture *in, int64_t width,
                               int64_t height, enum medvl_filter filter,
-                              bool fast,
-                              struct medvl_error *err)
+                              bool fast, struct medvl_error *err)
 {
-    struct medvl_taps across = {0}, down = {0};
-    struct medvl_picture middle = {0};
-    const struct medvl_picture *source = in;
-    int64_t skip = 0, end = in->height;
-    int rc;
+    const struct part whole = {width, height, 0, 0};
 
-    if (in->depth != 8)
-        return medvl_fail(err, MEDVL_EARG,
-                          "pictures of %d bits are not resized", in->depth);
-    if (width == in->width && height == in->height)
-        return medvl_picture_crop(out, in, 0, 0, width, height, err);
-    rc = medvl_picture_room(out, width, height, in->channels, 8, err);
-    if (rc == MEDVL_OK && height != in->height) {
-        rc = medvl_taps_make(&down, in->height, height, filter, err);
-        if (rc < 0)
-            goto done;
-        skip = down.first[0];
-        end = down.first[height - 1] + down.count[height - 1];
-    }
-    if (rc == MEDVL_OK && width != in->width) {
-        rc = medvl_taps_make(&across, in->width, width, filter, err);
-        if (rc == MEDVL_OK && height != in->height)
-            rc = medvl_picture_room(&middle, width, end - skip, in->channels,
-                                    8, err);
-        if (rc == MEDVL_OK)
-            rc = pass_rows(middle.data ? &middle : out, in, skip, &across,
-                           fast, err);
-        source = &middle;
-    }
-    if (rc == MEDVL_OK && height != in->height)
-        rc = pass_columns(out, source, source == in ? 0 : skip, &down, fast,
-                          err);
-done:
-    medvl_taps_release(&across);
-    medvl_taps_release(&down);
-    medvl_picture_release(&middle);
-    if (rc < 0)
-        medvl_picture_release(out);
-    return rc;
+    return resize_and_crop(out, in, &whole, width, height, filter, fast, err);
+}
+
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2");
+#else
+    return false;
+#endif
 }
 
 int medvl_picture_resize(struct medvl_picture *out,
@@ -269,13 +338,8 @@ int medvl_picture_resize(struct medvl_picture *out,
                          int64_t width, int64_t height,
                          enum medvl_filter filter, struct medvl_error *err)
 {
-#ifdef __x86_64__
-    const bool fast = __builtin_cpu_supports("avx2");
-#else
-    const bool fast = false;
-#endif
-
-    return medvl_picture_resize_with(out, in, width, height, filter, fast, err);
+    return medvl_picture_resize_with(out, in, width, height, filter,
+                                     has_avx2(), err);
 }
 
 /* ---- crop, pad, fit --------------------------------------------------- */
@@ -370,20 +434,16 @@ static int fit_crop(struct medvl_picture *out, const struct medvl_picture *in,
                     enum medvl_filter filter,
                     struct medvl_placement *placed, struct medvl_error *err)
 {
-    struct medvl_picture whole = {0};
     const bool narrow = in->width * height <= in->height * width;
     const int64_t w = narrow ? width : in->width * height / in->height;
     const int64_t h = narrow ? in->height * width / in->width : height;
-    const int64_t x = (w - width) / 2, y = (h - height) / 2;
-    int rc = medvl_picture_resize(&whole, in, w, h, filter, err);
+    const struct part part = {w, h, (w - width) / 2, (h - height) / 2};
 
-    if (rc == MEDVL_OK)
-        rc = medvl_picture_crop(out, &whole, x, y, width, height, err);
-    medvl_picture_release(&whole);
     *placed = (struct medvl_placement){(double)w / (double)in->width,
                                        (double)h / (double)in->height,
-                                       (double)-x, (double)-y};
-    return rc;
+                                       (double)-part.x, (double)-part.y};
+    return resize_and_crop(out, in, &part, width, height, filter, has_avx2(),
+                           err);
 }
 
 static int fit_pad(struct medvl_picture *out, const struct medvl_picture *in,

@@ -352,6 +352,51 @@ static void sixteen_bits_without_a_window_are_an_error(void **state)
     medvl_picture_release(&a);
 }
 
+static double value_of(const void *from, size_t index)
+{
+    return ((const uint16_t *)from)[index];
+}
+
+static void a_windowed_picture_is_its_values_windowed(void **state)
+{
+    static const char *const WINDOWS[] = {
+        "40,400", "1000.5,0.25", "32768,65536", "-600,1500", "70000,3",
+        "-9,3", "p1,p99", "p0,p100", "p33.3,p66.7"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(WINDOWS) / sizeof(*WINDOWS); i++) {
+        struct medvl_picture wide = {0}, got = {0};
+        struct medvl_window window;
+        double low, high, used[2];
+        uint16_t *values;
+
+        CHECK_OK(medvl_picture_make(&wide, 256, 300, 1, 16, &err), &err);
+        values = wide.data;
+        for (uint32_t k = 0; k < 256 * 300; k++)
+            values[k] = (uint16_t)(k < 65536 ? k : k * k >> 9);
+        CHECK_OK(medvl_picture_crop(&got, &wide, 0, 0, 256, 300, &err), &err);
+        CHECK_OK(medvl_window_parse(&window, WINDOWS[i], &err), &err);
+        CHECK_OK(medvl_picture_window(&got, &window, used, &err), &err);
+        CHECK_OK(medvl_window_range(&low, &high, &window, value_of, values,
+                                    256 * 300, &err),
+                 &err);
+        assert_true(used[0] == (low + high) / 2 && used[1] == high - low);
+        assert_int_equal(got.depth, 8);
+        for (size_t k = 0; k < 256 * 300; k++)
+            if (((uint8_t *)got.data)[k] !=
+                medvl_window_apply(values[k], low, high))
+                fail_msg("%s: value %u became %u", WINDOWS[i], values[k],
+                         ((uint8_t *)got.data)[k]);
+        /* 8 bits, and no value but zero */
+        memset(got.data, 0, medvl_picture_bytes(&got));
+        CHECK_OK(medvl_picture_window(&got, &window, used, &err), &err);
+        if (window.percentile)
+            assert_true(used[0] == 0.5 && used[1] == 1);
+        medvl_picture_release(&wide);
+        medvl_picture_release(&got);
+    }
+}
+
 /* ---- the real inputs --------------------------------------------------- */
 
 static uint32_t crc32_of(const uint8_t *data, size_t size)
@@ -454,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_picture_written_reads_back_the_same),
         cmocka_unit_test(a_picture_that_cannot_be_written_leaves_nothing),
         cmocka_unit_test(sixteen_bits_without_a_window_are_an_error),
+        cmocka_unit_test(a_windowed_picture_is_its_values_windowed),
         cmocka_unit_test(real_pictures_come_out_as_from_pillow),
     };
 

@@ -85,8 +85,10 @@ static void put_stored(struct medvl_text *out, const struct recipe *r,
         const size_t left = raw->size - at;
         const uint32_t n = left < 65535 ? (uint32_t)left : 65535;
 
-        put(out, (char[]){n == left, (char)n, (char)(n >> 8), (char)~n, (char)(~n >> 8)},
-            5);
+        const char block[5] = {n == left, (char)n, (char)(n >> 8), (char)~n,
+                               (char)(~n >> 8)};
+
+        put(out, block, 5);
         put(out, raw->data + at, n);
         at += n;
     } while (at < raw->size);
@@ -168,7 +170,23 @@ static int compare(const char *data, size_t size, int *libpng)
 
 static const struct {
     int color, depth;
-} KINDS[] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}, {0, 16}, {2, 8}, {2, 16}, {3, 1}, {3, 2}, {3, 4}, {3, 8}, {4, 8}, {4, 16}, {6, 8}, {6, 16}};
+} KINDS[] = {
+    {0, 1},
+    {0, 2},
+    {0, 4},
+    {0, 8},
+    {0, 16},
+    {2, 8},
+    {2, 16},
+    {3, 1},
+    {3, 2},
+    {3, 4},
+    {3, 8},
+    {4, 8},
+    {4, 16},
+    {6, 8},
+    {6, 16},
+};
 
 #define KIND_COUNT (sizeof(KINDS) / sizeof(*KINDS))
 
