@@ -210,7 +210,25 @@ static void sample(uint8_t *out, const struct medvl_picture *p, double x,
     }
 }
 
-/* Another place than the shape's, where there is one. */
+/* Do eight places on the piece's edge lie on content? */
+static bool is_whole(const struct shape *s, const struct medvl_picture *p,
+                     const struct medvl_content *c, const double from[2],
+                     double angle)
+{
+    for (int i = 0; i < ANGLES; i += ANGLES / 8) {
+        const double a = angle + i * 2 * acos(-1) / ANGLES;
+        const double x = from[0] + s->radius[i] * cos(a);
+        const double y = from[1] + s->radius[i] * sin(a);
+
+        if (x < 0 || y < 0 || x >= (double)p->width ||
+            y >= (double)p->height ||
+            !c->on[(int64_t)y / c->cell * c->columns + (int64_t)x / c->cell])
+            return false;
+    }
+    return true;
+}
+
+/* Another place than the shape's, and all of it content, if there is one. */
 static void cut_paste(struct patch *t, const struct medvl_picture *p,
                       const struct medvl_content *c, struct medvl_rng *rng)
 {
@@ -219,10 +237,11 @@ static void cut_paste(struct patch *t, const struct medvl_picture *p,
     const double cosine = cos(angle), sine = sin(angle);
     double from[2];
 
-    for (int k = 0; k < 8; k++) {
+    for (int k = 0; k < 16; k++) {
         draw_place(from, c, p, rng);
         if (hypot(from[0] - s->middle[0], from[1] - s->middle[1]) >
-            (double)(s->width + s->height) / 4)
+                (double)(s->width + s->height) / 4 &&
+            is_whole(s, p, c, from, angle))
             break;
     }
     for (int64_t y = 0; y < s->height; y++)

@@ -5,7 +5,7 @@
  * Kinds, of which the first three are MediCLIP's; there a piece is cut from
  * other normal pictures, here from the same one:
  *
- *   cutpaste   a piece from another place of the picture, turned by up to 45
+ *   cutpaste   a piece from another place of the content, turned by up to 45
  *              degrees
  *   gaussian   brighter or darker by up to 0.4..0.6 of full range, with a
  *              texture (random bits, blurred with 1/50 of the content's

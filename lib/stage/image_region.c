@@ -2,7 +2,7 @@
  * The regions of a picture: read, moved as the picture was, measured,
  * written back; and the chosen ones drawn.
  *
- * Read next: ../data/record.c.
+ * Read next: image_side.c.
  */
 #include "lib/stage/image_part.h"
 

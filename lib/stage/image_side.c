@@ -6,7 +6,7 @@
  * things.  They are found as the JSON stands, so that what is not swapped
  * keeps its bytes.
  *
- * Read next: prompt.c.
+ * Read next: ../data/record.c.
  */
 #include "lib/stage/image_part.h"
 
