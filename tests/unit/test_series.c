@@ -439,6 +439,64 @@ static void what_is_no_picture_is_passed_over_or_set_aside(void **state)
     release(&f);
 }
 
+/* ---- whole series ------------------------------------------------------- */
+
+static int whole(void *arg, const struct medvl_series *s,
+                 struct medvl_error *e)
+{
+    struct found *f = arg;
+
+    CHECK_OK(medvl_text_printf(&f->records, e,
+                               "%zu/%zu %zu %s|%s|%s|%s|%s|%s %d %d\n",
+                               s->number, s->all, s->count,
+                               s->modality ? s->modality : "",
+                               s->view ? s->view : "",
+                               s->laterality ? s->laterality : "",
+                               s->body_part ? s->body_part : "",
+                               s->burned_in ? s->burned_in : "", s->hash,
+                               s->group == s->study, strlen(s->series) == 32),
+             e);
+    for (size_t i = 0; i < s->count; i++)
+        CHECK_OK(medvl_text_printf(&f->records, e, "%c",
+                                   s->paths[i][strlen(folder) + 1]),
+                 e);
+    return medvl_text_putc(&f->records, '\n', e);
+}
+
+/* One call for each, with what all its files say. */
+static void series_are_given_whole(void **state)
+{
+    static const struct made FILES[] = {
+        {"a", "CT", "p1", "1.9", "1.9.1", "2", "2", NULL, NULL, "HEAD", "AP",
+         "L", "YES"},
+        {"b", "CT", "p1", "1.9", "1.9.1", "2", "1", NULL, NULL, "NECK", "AP",
+         NULL, "NO"},
+        {"c", "MR", NULL, "1.9", "1.9.2", "1", "9", NULL, NULL, NULL, NULL,
+         NULL, "NO"},
+    };
+    struct found f = {0};
+    const struct medvl_layout_job layout = {.put = put, .bad = bad, .arg = &f};
+    const char *const paths[] = {folder};
+    const struct medvl_series_job job = {.paths = paths,
+                                         .path_count = 1,
+                                         .secret = secret,
+                                         .decoder = decoder,
+                                         .layout = &layout,
+                                         .whole = whole};
+    int64_t passed;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(*FILES); i++)
+        make(&FILES[i]);
+    CHECK_OK(medvl_series_read(&passed, &job, &err), &err);
+    CHECK_OK(medvl_text_putc(&f.records, '\0', &err), &err);
+    assert_non_null(strstr(f.records.data, "0/2 1 MRI|||||"));
+    assert_non_null(strstr(f.records.data, " 1 1\nc\n"));
+    assert_non_null(strstr(f.records.data, "1/2 2 CT|AP|||yes|"));
+    assert_non_null(strstr(f.records.data, " 0 1\nba\n"));
+    release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +506,7 @@ int main(void)
                                clear),
         cmocka_unit_test_setup(questions_have_the_tags_as_answers, clear),
         cmocka_unit_test_setup(burned_words_are_reported, clear),
+        cmocka_unit_test_setup(series_are_given_whole, clear),
         cmocka_unit_test_setup(what_is_no_picture_is_passed_over_or_set_aside,
                                clear),
     };
