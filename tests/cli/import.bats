@@ -304,6 +304,25 @@ moved() {
         '{"label":"Precentral_R","box":[146,75,159,88],'
 }
 
+# voxels LABELS ARG...: how many labels, and voxels that have one, ch2bet gets.
+voxels() {
+    local t=/usr/share/mricron/templates labels=$1
+    shift
+    medvl-import nifti $t/ch2bet.nii.gz --labels "$t/$labels.nii.gz" \
+        --out slices "$@" |
+        jq -r '.images[].regions[] | "\(.label) \(.area)"' |
+        awk '{ of[$1] += $2; all += $2 } END { print length(of), all }'
+}
+
+@test "atlases of other grids give what nibabel and numpy count" {
+    [ -e /usr/share/mricron/templates/aal.nii.gz ] || skip "no mricron-data"
+    use_release
+    # tests/golden/atlas.py: voxels of 2 mm; flipped and shifted; cubes
+    [ "$(voxels JHU-WhiteMatter-labels-2mm)" = '48 168944' ]
+    [ "$(voxels HarvardOxford-cort-maxprob-thr0-1mm)" = '48 1689547' ]
+    [ "$(voxels aal --resample 2)" = '116 185405' ]
+}
+
 @test "a folder without pictures is an error" {
     mkdir -p scans/deeper
     run_code 1 medvl-import images scans
