@@ -66,31 +66,51 @@ static int folder_of(struct medvl_text *out, const char *path,
     return medvl_text_append(out, path, size > 1 ? size - 1 : size, err);
 }
 
-int medvl_layout_image(struct medvl_json_writer *w, const char *path,
-                       const char *root, struct medvl_error *err)
+/* A picture file: its bytes' hash, and what its headers say. */
+struct picture {
+    const char *path;
+    char hash[33];
+    struct medvl_load_shape shape;
+};
+
+/* Its first frame; the others are asked for with medvl_load_probe_frame. */
+static int read_picture(struct picture *p, const struct medvl_layout_job *job,
+                        const char *path, struct medvl_error *err)
 {
     struct medvl_text bytes = {0};
-    int64_t width = 0, height = 0;
-    char hash[33];
     int rc = medvl_file_read(&bytes, path, PICTURE_MAX, err);
 
+    *p = (struct picture){.path = path, .shape = {.frames = 1}};
     if (rc == MEDVL_OK) {
-        rc = medvl_picture_probe(&width, &height, bytes.data ? bytes.data : "",
-                                 bytes.size, 0, err);
+        const char *data = bytes.data ? bytes.data : "";
+
+        medvl_hash128_hex(p->hash, data, bytes.size);
+        rc = job->load
+                 ? medvl_load_probe(&p->shape, job->load,
+                                    (struct medvl_span){data, bytes.size},
+                                    err)
+                 : medvl_picture_probe(&p->shape.width, &p->shape.height,
+                                       data, bytes.size, 0, err);
         if (rc < 0)
             rc = medvl_context(err, "%s", path);
     }
-    if (rc == MEDVL_OK) {
-        medvl_hash128_hex(hash, bytes.data, bytes.size);
-        medvl_json_begin(w, NULL, '{');
-        medvl_json_put_string(w, "path",
-                              medvl_span(medvl_layout_below(path, root)));
-        medvl_json_put_int(w, "width", width);
-        medvl_json_put_int(w, "height", height);
-        medvl_json_put_string(w, "hash", medvl_span(hash));
-    }
     medvl_text_release(&bytes);
     return rc;
+}
+
+/* {"path", "frame", "width", "height", "hash" with the object left open. */
+static void put_picture(struct medvl_json_writer *w,
+                        const struct medvl_layout_job *job,
+                        const struct picture *p, int64_t frame)
+{
+    medvl_json_begin(w, NULL, '{');
+    medvl_json_put_string(w, "path",
+                          medvl_span(medvl_layout_below(p->path, job->root)));
+    if (p->shape.frames > 1)
+        medvl_json_put_int(w, "frame", frame);
+    medvl_json_put_int(w, "width", p->shape.width);
+    medvl_json_put_int(w, "height", p->shape.height);
+    medvl_json_put_string(w, "hash", medvl_span(p->hash));
 }
 
 static void put_text(struct medvl_json_writer *w, const char *name,
@@ -277,6 +297,7 @@ static int begin_item(struct medvl_json_writer *w,
                       const char *folder, const char *image,
                       struct medvl_error *err)
 {
+    struct picture picture;
     char *path = NULL;
     int rc = medvl_path_join(&path, folder, image, err);
 
@@ -284,7 +305,9 @@ static int begin_item(struct medvl_json_writer *w,
     put_text(w, "id", id);
     medvl_json_begin(w, "images", '[');
     if (rc == MEDVL_OK)
-        rc = medvl_layout_image(w, path, job->root, err);
+        rc = read_picture(&picture, job, path, err);
+    if (rc == MEDVL_OK)
+        put_picture(w, job, &picture, 0);
     medvl_free(path);
     return rc;
 }
@@ -807,34 +830,62 @@ static int read_medmnist(const struct medvl_layout_job *job,
 
 static bool is_picture(const char *name)
 {
+    static const char *const ENDS[] = {".png", ".jpg", ".jpeg", ".tif",
+                                       ".tiff", ".webp", ".bmp"};
     const char *dot = strrchr(name, '.');
 
-    return dot && (strcasecmp(dot, ".png") == 0 ||
-                   strcasecmp(dot, ".jpg") == 0 ||
-                   strcasecmp(dot, ".jpeg") == 0);
+    for (size_t i = 0; dot && i < sizeof(ENDS) / sizeof(*ENDS); i++)
+        if (strcasecmp(dot, ENDS[i]) == 0)
+            return true;
+    return false;
 }
 
-static int one_picture(const struct medvl_layout_job *job, const char *path,
-                       struct medvl_text *json, struct medvl_error *err)
+/* The record of one frame; with several, "#0" and so on end its id. */
+static int put_frame(const struct medvl_layout_job *job,
+                     const struct picture *p, int64_t frame,
+                     struct medvl_text *json, struct medvl_error *err)
 {
     struct medvl_json_writer w = {.out = json};
-    int rc;
+    struct medvl_text id = {0};
+    int rc = medvl_text_puts(&id, medvl_layout_below(p->path, job->root),
+                             err);
 
+    if (rc == MEDVL_OK && p->shape.frames > 1)
+        rc = medvl_text_printf(&id, err, "#%lld", (long long)frame);
     medvl_text_clear(json);
     medvl_json_begin(&w, NULL, '{');
-    medvl_json_put_string(&w, "id",
-                          medvl_span(medvl_layout_below(path, job->root)));
+    medvl_json_put_string(&w, "id", medvl_text_span(&id));
     medvl_json_begin(&w, "images", '[');
-    rc = medvl_layout_image(&w, path, job->root, err);
-    if (rc < 0)
-        return medvl_is_fatal(rc) ? rc : job->bad(job->arg, err);
+    put_picture(&w, job, p, frame);
     medvl_json_end(&w);
     medvl_json_end(&w);
     put_origin(&w, job, NULL, NULL, NULL, (struct medvl_span){0});
     medvl_json_end(&w);
-    rc = medvl_json_write_end(&w, err);
+    medvl_text_release(&id);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_write_end(&w, err);
     if (rc == MEDVL_OK)
         rc = job->put(job->arg, medvl_text_span(json), "", err);
+    return rc;
+}
+
+/* One file is set aside as a whole, or from the frame on that is damaged. */
+static int one_picture(const struct medvl_layout_job *job, const char *path,
+                       struct medvl_text *json, struct medvl_error *err)
+{
+    struct picture picture;
+    int rc = read_picture(&picture, job, path, err);
+
+    for (int64_t i = 0; rc == MEDVL_OK && i < picture.shape.frames; i++) {
+        if (i)
+            rc = medvl_load_probe_frame(&picture.shape, job->load, i, err);
+        if (rc < 0)
+            rc = medvl_context(err, "%s: frame %lld", path, (long long)i);
+        else if ((rc = put_frame(job, &picture, i, json, err)) < 0)
+            return rc;
+    }
+    if (rc < 0 && !medvl_is_fatal(rc))
+        return job->bad(job->arg, err);
     return rc;
 }
 
@@ -863,8 +914,8 @@ static int read_images(const struct medvl_layout_job *job,
     }
     if (rc == MEDVL_OK && !pictures && medvl_folder_exists(job->path))
         rc = medvl_fail(err, MEDVL_EFORMAT,
-                        "%s: holds no .png, .jpg or .jpeg (folders in it are "
-                        "not looked into)",
+                        "%s: holds no .png, .jpg, .jpeg, .tif, .tiff, .webp or "
+                        ".bmp (folders in it are not looked into)",
                         job->path);
     medvl_names_release(&names);
     medvl_text_release(&json);

@@ -14,6 +14,7 @@
 #define MEDVL_BUILD_LAYOUT_H
 
 #include "lib/base/json.h"
+#include "lib/image/load.h"
 
 struct medvl_layout_job {
     const char *path;          /* operand: file or folder */
@@ -23,6 +24,7 @@ struct medvl_layout_job {
     const char *split;         /* for sets that do not say; or NULL */
     const char *source;        /* instead of the layout's name, or NULL */
     const char *license;       /* instead of the layout's, or NULL */
+    struct medvl_load *load;   /* NULL: pictures are PNG and JPEG alone */
     const char *const *labels; /* of medmnist; NULL: known sets only */
     size_t label_count;
 
@@ -64,13 +66,5 @@ int medvl_npy_parse(struct medvl_npy *out, struct medvl_span bytes,
 
 /* `path` as records have it: without the folder `root` (or NULL). */
 const char *medvl_layout_below(const char *path, const char *root);
-
-/*
- * Append {"path", "width", "height", "hash"} for a picture file, without
- * the closing brace so that more can follow.
- */
-int medvl_layout_image(struct medvl_json_writer *w, const char *path,
-                       const char *root,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

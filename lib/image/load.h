@@ -30,7 +30,7 @@ struct medvl_load;
 int medvl_load_open(struct medvl_load **out,
                     const struct medvl_load_options *options,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
-void medvl_load_free(struct medvl_load *loader);
+void medvl_load_free(struct medvl_load *load);
 
 /* Which picture of a file, and what its values mean. */
 struct medvl_load_what {
@@ -58,31 +58,35 @@ struct medvl_loaded {
  * not there; above the limit.  Else as medvl_picture_decode,
  * medvl_dicom_picture and medvl_decoder_bytes say.
  */
-int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *loader,
+int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *load,
                      struct medvl_span bytes,
                      const struct medvl_load_what *what,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Width and height as decoding would give them, from the headers alone. */
-int medvl_load_probe(int64_t *width, int64_t *height,
-                     struct medvl_load *loader, struct medvl_span bytes,
-                     int64_t frame,
-                     struct medvl_error *err) MEDVL_MUST_CHECK;
-
-/* A file's frames, and its first one. */
+/* A file's frames, and one of them. */
 struct medvl_load_shape {
     int64_t frames;
     int64_t width, height; /* upright */
-    int channels;
+    int channels;          /* 0: not known (PNG, JPEG by their headers) */
     enum medvl_voxel type; /* as it is stored, before any window */
 };
+
+/* The first frame's shape, from the headers alone. */
+int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
+                     struct medvl_span bytes,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Then another frame's, where the shape that is filled has several. */
+int medvl_load_probe_frame(struct medvl_load_shape *out,
+                           struct medvl_load *load, int64_t frame,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * Decode every frame of a file and forget it: is it whole?  MEDVL_EARG also
  * where all frames together have more than 2^32 pixels.
  */
 int medvl_load_check(struct medvl_load_shape *out,
-                     struct medvl_load *loader, struct medvl_span bytes,
+                     struct medvl_load *load, struct medvl_span bytes,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

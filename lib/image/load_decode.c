@@ -10,11 +10,11 @@
 /* All frames of a file that is checked: seconds, not hours. */
 #define CHECK_PIXELS ((int64_t)1 << 32)
 
-int medvl_load_helper(struct medvl_load *loader, struct medvl_error *err)
+int medvl_load_helper(struct medvl_load *load, struct medvl_error *err)
 {
-    if (loader->decoder)
+    if (load->decoder)
         return MEDVL_OK;
-    return medvl_decoder_open(&loader->decoder, loader->options.helper, 0,
+    return medvl_decoder_open(&load->decoder, load->options.helper, 0,
                               err);
 }
 
@@ -30,30 +30,30 @@ bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind)
 }
 
 /* Turn to a frame, within the limits. */
-static int turn_to(struct medvl_decoded *file, struct medvl_load *loader,
+static int turn_to(struct medvl_decoded *file, struct medvl_load *load,
                    int64_t frame, struct medvl_error *err)
 {
     int rc = MEDVL_OK;
 
-    if (frame)
-        rc = medvl_decoder_turn(file, loader->decoder, frame, err);
+    if (frame || !file->bytes)
+        rc = medvl_decoder_turn(file, load->decoder, frame, err);
     if (rc == MEDVL_OK)
         rc = medvl_picture_check_size(file->size[1], file->size[2],
-                                      loader->options.pixels, err);
+                                      load->options.pixels, err);
     return rc;
 }
 
-static int open_at(struct medvl_decoded *file, struct medvl_load *loader,
+static int open_at(struct medvl_decoded *file, struct medvl_load *load,
                    enum medvl_format format, struct medvl_span bytes,
                    int64_t frame, struct medvl_error *err)
 {
-    int rc = medvl_load_helper(loader, err);
+    int rc = medvl_load_helper(load, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_decoder_bytes(file, loader->decoder, format, bytes, err);
+        rc = medvl_decoder_bytes(file, load->decoder, format, bytes, err);
     if (rc == MEDVL_OK && !file->frames)
         rc = medvl_fail(err, MEDVL_EFORMAT, "no picture in it");
-    return rc < 0 ? rc : turn_to(file, loader, frame, err);
+    return rc < 0 ? rc : turn_to(file, load, frame, err);
 }
 
 /* ---- a picture --------------------------------------------------------- */
@@ -96,7 +96,7 @@ static int map_values(struct medvl_loaded *out,
     return MEDVL_OK;
 }
 
-static int load_values(struct medvl_loaded *out, struct medvl_load *loader,
+static int load_values(struct medvl_loaded *out, struct medvl_load *load,
                        const struct medvl_decoded *file, int64_t frame,
                        const struct medvl_window *window,
                        struct medvl_error *err)
@@ -119,7 +119,7 @@ static int load_values(struct medvl_loaded *out, struct medvl_load *loader,
     data = medvl_alloc(file->bytes, 1);
     if (!data)
         return medvl_no_memory(err);
-    rc = medvl_decoder_frame(data, loader->decoder, frame, err);
+    rc = medvl_decoder_frame(data, load->decoder, frame, err);
     if (rc == MEDVL_OK)
         rc = map_values(out, file, data, window, err);
     medvl_free(data);
@@ -135,14 +135,14 @@ static void invert(struct medvl_picture *picture)
         at[i] ^= 255;
 }
 
-int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *loader,
+int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *load,
                        enum medvl_format format, struct medvl_span bytes,
                        int64_t frame, const struct medvl_window *window,
                        struct medvl_error *err)
 {
     struct medvl_picture *picture = &out->picture;
     struct medvl_decoded file = {0};
-    int rc = open_at(&file, loader, format, bytes, frame, err);
+    int rc = open_at(&file, load, format, bytes, frame, err);
     const bool grey = file.size[0] == 1;
     const bool stays =
         file.type == MEDVL_VOXEL_U8 || (grey && file.type == MEDVL_VOXEL_U16);
@@ -152,13 +152,13 @@ int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *loader,
     if (!grey && (file.size[0] != 3 || !stays))
         return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
     if (!stays) {
-        rc = load_values(out, loader, &file, frame, window, err);
+        rc = load_values(out, load, &file, frame, window, err);
     } else {
         rc = medvl_picture_make(picture, file.size[1], file.size[2],
                                 (int)file.size[0],
                                 file.type == MEDVL_VOXEL_U8 ? 8 : 16, err);
         if (rc == MEDVL_OK)
-            rc = medvl_decoder_frame(picture->data, loader->decoder, frame,
+            rc = medvl_decoder_frame(picture->data, load->decoder, frame,
                                      err);
         if (rc == MEDVL_OK)
             rc = medvl_picture_window(picture, window, out->window, err);
@@ -184,29 +184,39 @@ static void fill_shape(struct medvl_load_shape *out,
     out->type = file->type;
 }
 
-int medvl_load_probe(int64_t *width, int64_t *height,
-                     struct medvl_load *loader, struct medvl_span bytes,
-                     int64_t frame, struct medvl_error *err)
+int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
+                     struct medvl_span bytes, struct medvl_error *err)
 {
-    struct medvl_load_shape shape = {0};
     struct medvl_decoded file = {0};
     enum medvl_format format;
     int rc;
 
+    *out = (struct medvl_load_shape){.frames = 1};
     if (!medvl_load_format(&format,
                            medvl_picture_kind(bytes.data, bytes.size)))
-        return medvl_picture_probe(width, height, bytes.data, bytes.size,
-                                   loader->options.pixels, err);
-    rc = open_at(&file, loader, format, bytes, frame, err);
-    fill_shape(&shape, &file);
-    *width = shape.width;
-    *height = shape.height;
+        return medvl_picture_probe(&out->width, &out->height, bytes.data,
+                                   bytes.size, load->options.pixels, err);
+    rc = open_at(&file, load, format, bytes, 0, err);
+    if (rc == MEDVL_OK)
+        fill_shape(out, &file);
+    return rc;
+}
+
+int medvl_load_probe_frame(struct medvl_load_shape *out,
+                           struct medvl_load *load, int64_t frame,
+                           struct medvl_error *err)
+{
+    struct medvl_decoded file = {.frames = out->frames};
+    const int rc = turn_to(&file, load, frame, err);
+
+    if (rc == MEDVL_OK)
+        fill_shape(out, &file);
     return rc;
 }
 
 /* Every frame of the open file, one after the other. */
 static int check_frames(struct medvl_decoded *file,
-                        struct medvl_load *loader, struct medvl_error *err)
+                        struct medvl_load *load, struct medvl_error *err)
 {
     const int64_t frames = file->frames;
     int64_t pixels = 0;
@@ -215,7 +225,7 @@ static int check_frames(struct medvl_decoded *file,
     for (int64_t i = 0; i < frames && rc == MEDVL_OK; i++) {
         void *data = NULL;
 
-        rc = turn_to(file, loader, i, err);
+        rc = turn_to(file, load, i, err);
         pixels += file->size[1] * file->size[2];
         if (rc == MEDVL_OK && pixels > CHECK_PIXELS)
             rc = medvl_fail(err, MEDVL_EARG,
@@ -223,7 +233,7 @@ static int check_frames(struct medvl_decoded *file,
         if (rc == MEDVL_OK && !(data = medvl_alloc(file->bytes, 1)))
             rc = medvl_no_memory(err);
         if (rc == MEDVL_OK)
-            rc = medvl_decoder_frame(data, loader->decoder, i, err);
+            rc = medvl_decoder_frame(data, load->decoder, i, err);
         medvl_free(data);
         if (rc < 0 && frames > 1)
             medvl_context(err, "frame %lld", (long long)i);
@@ -232,12 +242,12 @@ static int check_frames(struct medvl_decoded *file,
 }
 
 static int check_here(struct medvl_load_shape *out,
-                      const struct medvl_load *loader,
+                      const struct medvl_load *load,
                       struct medvl_span bytes, struct medvl_error *err)
 {
     struct medvl_picture picture = {0};
     const int rc = medvl_picture_decode(&picture, bytes.data, bytes.size,
-                                        loader->options.pixels, err);
+                                        load->options.pixels, err);
 
     out->frames = 1;
     out->width = picture.width;
@@ -249,7 +259,7 @@ static int check_here(struct medvl_load_shape *out,
 }
 
 int medvl_load_check(struct medvl_load_shape *out,
-                     struct medvl_load *loader, struct medvl_span bytes,
+                     struct medvl_load *load, struct medvl_span bytes,
                      struct medvl_error *err)
 {
     struct medvl_decoded file = {0};
@@ -259,10 +269,10 @@ int medvl_load_check(struct medvl_load_shape *out,
     *out = (struct medvl_load_shape){0};
     if (!medvl_load_format(&format,
                            medvl_picture_kind(bytes.data, bytes.size)))
-        return check_here(out, loader, bytes, err);
-    rc = open_at(&file, loader, format, bytes, 0, err);
+        return check_here(out, load, bytes, err);
+    rc = open_at(&file, load, format, bytes, 0, err);
     if (rc < 0)
         return rc;
     fill_shape(out, &file);
-    return check_frames(&file, loader, err);
+    return check_frames(&file, load, err);
 }

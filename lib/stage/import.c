@@ -154,15 +154,19 @@ static int run_layout(struct medvl_import *im,
 {
     const struct medvl_import_options *o = im->options;
     struct medvl_layout_job job = layout_job(im);
+    const struct medvl_load_options load = {.helper = o->helper};
     const char **labels = NULL;
     int rc = order_labels(&labels, im, err);
 
+    if (rc == MEDVL_OK)
+        rc = medvl_load_open(&job.load, &load, err);
     job.labels = labels;
     job.label_count = im->name_count;
     for (int i = 0; rc == MEDVL_OK && i < o->path_count; i++) {
         job.path = o->paths[i];
         rc = layout->read(&job, err);
     }
+    medvl_load_free(job.load);
     for (size_t i = 0; labels && i < im->name_count; i++)
         medvl_free((void *)labels[i]);
     medvl_free(labels);

@@ -346,6 +346,7 @@ static void a_file_is_measured_without_its_pixels(void **state)
         {"turned3.tif", 0, 23, 17},
         {"pages.tif", 2, 6, 5},
         {"turned6.webp", 0, 17, 23},
+        {"moving.webp", 2, 11, 9},
         {"down.bmp", 0, 23, 17},
     };
     const struct medvl_load_options small = {.pixels = 390};
@@ -353,32 +354,37 @@ static void a_file_is_measured_without_its_pixels(void **state)
     struct medvl_load *loader, *narrow;
     struct medvl_load_shape shape;
     struct medvl_text bytes = {0};
-    int64_t width, height;
 
     (void)state;
     CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
     CHECK_OK(medvl_load_open(&narrow, &small, &err), &err);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
         read_golden(&bytes, CASES[i].name);
-        CHECK_OK(medvl_load_probe(&width, &height, loader,
-                                  medvl_text_span(&bytes), CASES[i].frame,
+        CHECK_OK(medvl_load_probe(&shape, loader, medvl_text_span(&bytes),
                                   &err),
                  &err);
-        assert_true(width == CASES[i].width && height == CASES[i].height);
+        if (CASES[i].frame)
+            CHECK_OK(medvl_load_probe_frame(&shape, loader, CASES[i].frame,
+                                            &err),
+                     &err);
+        assert_true(shape.width == CASES[i].width &&
+                    shape.height == CASES[i].height &&
+                    shape.frames == (CASES[i].frame ? 3 : 1));
     }
-    CHECK_FAILS(medvl_load_probe(&width, &height, narrow,
-                                 medvl_text_span(&bytes), 0, &err),
+    CHECK_FAILS(medvl_load_probe(&shape, narrow, medvl_text_span(&bytes),
+                                 &err),
                 MEDVL_EARG, &err, "over the limit of 390");
     CHECK_FAILS(medvl_load_check(&shape, narrow, medvl_text_span(&bytes),
                                  &err),
                 MEDVL_EARG, &err, "over the limit of 390");
     read_golden(&bytes, "pages.tif");
-    CHECK_OK(medvl_load_check(&shape, loader, medvl_text_span(&bytes),
-                              &err),
+    CHECK_OK(medvl_load_check(&shape, loader, medvl_text_span(&bytes), &err),
              &err);
     assert_true(shape.frames == 3 && shape.width == 11 &&
                 shape.height == 9 && shape.channels == 1 &&
                 shape.type == MEDVL_VOXEL_U8);
+    CHECK_FAILS(medvl_load_probe_frame(&shape, loader, 3, &err), MEDVL_EARG,
+                &err, "frame 4 of 3");
     medvl_load_free(loader);
     medvl_load_free(narrow);
     medvl_text_release(&bytes);
