@@ -128,6 +128,7 @@ static void polygons_are_cut_or_gone(void **state)
     check_clip("20,1,25,1,25,5", "");
     check_clip("10,1,25,1,25,5", ""); /* touches */
     check_clip("-5,4,4,-5,-5,-5", "");
+    check_clip("10,1,10,3,10,5,25,5", ""); /* a side on the edge */
     check_clip("-9,-9,99,-9,99,99,-9,99", "10,0,10,8,0,8,0,0");
     check_clip("1,1,2,1,2,2;20,1,25,1,25,5", "1,1,2,1,2,2");
     /* crossing lines, with as much area on the left as on the right */
