@@ -63,40 +63,114 @@ static void make(struct medvl_picture *out, int64_t w, int64_t h,
     fill(out, seed, flat);
 }
 
+/* A line of resize.txt. */
+struct golden {
+    int channels;
+    char filter[16], fit[16];
+    long w, h, to_w, to_h;
+    unsigned long long seed, hash;
+};
+
+static bool next_golden(struct golden *g, FILE *list)
+{
+    return fscanf(list, "%d %15s %15s %ld %ld %ld %ld %llu %llx",
+                  &g->channels, g->filter, g->fit, &g->w, &g->h, &g->to_w,
+                  &g->to_h, &g->seed, &g->hash) == 9;
+}
+
 static void resized_bytes_are_those_of_pillow(void **state)
 {
-    FILE *golden = fopen("tests/golden/resize.txt", "r");
-    char name[16];
-    long w, h, to_w, to_h;
-    unsigned long long want;
-    int channels, cases = 0;
+    FILE *list = fopen("tests/golden/resize.txt", "r");
+    struct golden g;
+    int stretched = 0, fitted = 0;
 
     (void)state;
-    assert_non_null(golden);
-    while (fscanf(golden, "%d %15s %ld %ld %ld %ld %llx", &channels, name, &w,
-                  &h, &to_w, &to_h, &want) == 7) {
-        const enum medvl_filter filter = strcmp(name, "bicubic") == 0
+    assert_non_null(list);
+    while (next_golden(&g, list)) {
+        const uint8_t color[3] = {g.channels == 1 ? 7 : 122,
+                                  g.channels == 1 ? 7 : 116,
+                                  g.channels == 1 ? 7 : 104};
+        const enum medvl_filter filter = strcmp(g.filter, "bicubic") == 0
                                              ? MEDVL_FILTER_BICUBIC
                                              : MEDVL_FILTER_BILINEAR;
-        struct medvl_picture in;
+        const enum medvl_fit fit = g.fit[0] == 'p'   ? MEDVL_FIT_PAD
+                                   : g.fit[0] == 'c' ? MEDVL_FIT_CROP
+                                                     : MEDVL_FIT_STRETCH;
+        struct medvl_picture in, out = {0}, plain = {0};
 
-        make(&in, w, h, channels, (uint64_t)cases, cases % 3 == 2);
-        for (int fast = 0; fast <= have_fast(); fast++) {
-            struct medvl_picture out = {0};
-
-            assert_int_equal(medvl_picture_resize_with(
-                                 &out, &in, to_w, to_h, filter, fast, &err),
+        make(&in, g.w, g.h, g.channels, g.seed, g.seed % 3 == 2);
+        assert_int_equal(medvl_picture_fit(&out, &in, g.to_w, g.to_h, fit,
+                                           filter, color, 0, NULL, &err),
+                         0);
+        if (fit == MEDVL_FIT_STRETCH)
+            assert_int_equal(medvl_picture_resize_with(&plain, &in, g.to_w,
+                                                       g.to_h, filter, false,
+                                                       &err),
                              0);
-            if (fnv(&out) != want)
-                fail_msg("case %d, %s, %ld x %ld to %ld x %ld, fast %d",
-                         cases, name, w, h, to_w, to_h, fast);
-            medvl_picture_release(&out);
-        }
+        if (fnv(&out) != g.hash || (plain.data && fnv(&plain) != g.hash))
+            fail_msg("%s %s, %ld x %ld to %ld x %ld, %d channels: %s",
+                     g.filter, g.fit, g.w, g.h, g.to_w, g.to_h, g.channels,
+                     fnv(&out) != g.hash ? "differs" : "plain differs");
+        stretched += fit == MEDVL_FIT_STRETCH;
+        fitted += fit != MEDVL_FIT_STRETCH;
         medvl_picture_release(&in);
-        cases++;
+        medvl_picture_release(&out);
+        medvl_picture_release(&plain);
     }
-    fclose(golden);
-    assert_true(cases >= 200);
+    fclose(list);
+    assert_true(stretched >= 400 && fitted >= 400);
+}
+
+static void the_plain_and_the_avx2_form_agree_on_large_pictures(void **state)
+{
+    static const int64_t SIZES[][4] = {
+        {1000, 700, 336, 235}, {301, 803, 77, 336}, {64, 64, 640, 333}};
+
+    (void)state;
+    if (!have_fast())
+        skip();
+    for (int i = 0; i < 3; i++)
+        for (int channels = 1; channels <= 3; channels += 2) {
+            struct medvl_picture in, out = {0}, plain = {0};
+
+            make(&in, SIZES[i][0], SIZES[i][1], channels, 5, i == 1);
+            for (int fast = 0; fast < 2; fast++)
+                assert_int_equal(
+                    medvl_picture_resize_with(
+                        fast ? &out : &plain, &in, SIZES[i][2], SIZES[i][3],
+                        MEDVL_FILTER_BICUBIC, fast, &err),
+                    0);
+            assert_memory_equal(out.data, plain.data,
+                                medvl_picture_bytes(&out));
+            medvl_picture_release(&in);
+            medvl_picture_release(&out);
+            medvl_picture_release(&plain);
+        }
+}
+
+static void a_side_over_the_limit_is_refused(void **state)
+{
+    const uint8_t black[3] = {0};
+    struct medvl_picture in, out = {0};
+
+    (void)state;
+    make(&in, 5000, 7, 1, 1, false);
+    assert_int_equal(medvl_picture_resize(&out, &in, 65536, 7,
+                                          MEDVL_FILTER_BICUBIC, &err),
+                     MEDVL_EARG);
+    assert_non_null(strstr(err.text, "65536 x 7"));
+    assert_non_null(strstr(err.text, "1..65535"));
+    assert_int_equal(medvl_picture_resize(&out, &in, 0, 7,
+                                          MEDVL_FILTER_BICUBIC, &err),
+                     MEDVL_EARG);
+    /* Covering 336 rows takes 240000 columns. */
+    assert_int_equal(medvl_picture_fit(&out, &in, 336, 336, MEDVL_FIT_CROP,
+                                       MEDVL_FILTER_BICUBIC, black, 0, NULL,
+                                       &err),
+                     MEDVL_EARG);
+    assert_non_null(strstr(err.text, "240000 x 336"));
+    assert_null(out.data);
+    medvl_picture_release(&in);
 }
 
 static void crop_takes_the_rectangle(void **state)
@@ -231,6 +305,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resized_bytes_are_those_of_pillow),
+        cmocka_unit_test(
+            the_plain_and_the_avx2_form_agree_on_large_pictures),
+        cmocka_unit_test(a_side_over_the_limit_is_refused),
         cmocka_unit_test(crop_takes_the_rectangle),
         cmocka_unit_test(grey_padded_with_a_colour_becomes_rgb),
         cmocka_unit_test(crop_fit_truncates_the_long_side_and_centres_down),
