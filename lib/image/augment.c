@@ -194,7 +194,9 @@ int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
 
 static double around(struct medvl_rng *rng, double reach)
 {
-    return (2 * medvl_rng_unit(rng) - 1) * reach;
+    const double at = 2 * medvl_rng_unit(rng) - 1;
+
+    return reach > 0 ? at * reach : 0; /* without the sign of -0 */
 }
 
 /* Blocks of the stream from here on are asked for by their number. */
