@@ -87,8 +87,10 @@ static int load_scaled(struct medvl_loaded *out, struct medvl_load *loader,
         window.a = (window.a - intercept) / slope;
         window.b /= slope;
     }
-    if (medvl_load_format(&format,
-                          medvl_picture_kind(bytes.data, bytes.size)))
+    rc = medvl_load_format(&format, bytes, err);
+    if (rc < 0)
+        return rc;
+    if (rc)
         rc = medvl_load_decoded(out, loader, format, bytes, what->frame,
                                 &window, err);
     else if (what->frame != 0)

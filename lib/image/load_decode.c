@@ -18,15 +18,20 @@ int medvl_load_helper(struct medvl_load *load, struct medvl_error *err)
                               err);
 }
 
-bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind)
+int medvl_load_format(enum medvl_format *out, struct medvl_span bytes,
+                      struct medvl_error *err)
 {
-    switch (kind) {
-    case MEDVL_PICTURE_DICOM: *out = MEDVL_FORMAT_DICOM; return true;
-    case MEDVL_PICTURE_TIFF: *out = MEDVL_FORMAT_TIFF; return true;
-    case MEDVL_PICTURE_WEBP: *out = MEDVL_FORMAT_WEBP; return true;
-    case MEDVL_PICTURE_BMP: *out = MEDVL_FORMAT_BMP; return true;
-    default: return false;
+    switch (medvl_picture_kind(bytes.data, bytes.size)) {
+    case MEDVL_PICTURE_DICOM: *out = MEDVL_FORMAT_DICOM; return 1;
+    case MEDVL_PICTURE_TIFF: *out = MEDVL_FORMAT_TIFF; return 1;
+    case MEDVL_PICTURE_WEBP: *out = MEDVL_FORMAT_WEBP; return 1;
+    case MEDVL_PICTURE_BMP: *out = MEDVL_FORMAT_BMP; return 1;
+    case MEDVL_PICTURE_PNG:
+    case MEDVL_PICTURE_JPEG: return 0;
+    case MEDVL_PICTURE_OTHER: break;
     }
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "neither PNG, JPEG, TIFF, WebP, BMP nor DICOM");
 }
 
 /* Turn to a frame, within the limits. */
@@ -192,8 +197,10 @@ int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
     int rc;
 
     *out = (struct medvl_load_shape){.frames = 1};
-    if (!medvl_load_format(&format,
-                           medvl_picture_kind(bytes.data, bytes.size)))
+    rc = medvl_load_format(&format, bytes, err);
+    if (rc < 0)
+        return rc;
+    if (!rc)
         return medvl_picture_probe(&out->width, &out->height, bytes.data,
                                    bytes.size, load->options.pixels, err);
     rc = open_at(&file, load, format, bytes, 0, err);
@@ -267,8 +274,10 @@ int medvl_load_check(struct medvl_load_shape *out,
     int rc;
 
     *out = (struct medvl_load_shape){0};
-    if (!medvl_load_format(&format,
-                           medvl_picture_kind(bytes.data, bytes.size)))
+    rc = medvl_load_format(&format, bytes, err);
+    if (rc < 0)
+        return rc;
+    if (!rc)
         return check_here(out, load, bytes, err);
     rc = open_at(&file, load, format, bytes, 0, err);
     if (rc < 0)

@@ -21,8 +21,12 @@ struct medvl_load {
 int medvl_load_helper(struct medvl_load *loader,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Does the helper read this kind, and as what? */
-bool medvl_load_format(enum medvl_format *out, enum medvl_picture_kind kind);
+/*
+ * Does the helper read these bytes, and as what?  0 where PNG and JPEG are
+ * read here, 1 where it does; MEDVL_EFORMAT for all other bytes.
+ */
+int medvl_load_format(enum medvl_format *out, struct medvl_span bytes,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * A frame of TIFF, WebP or BMP through a window of its stored values;

@@ -157,7 +157,7 @@ none of 2 records" ]
     { record a '' && echo '{"id":"b","images":[{"data":"AAAA"}]}' &&
         record c ''; } >in.jsonl
     run_code 1 medvl-image --out px in.jsonl
-    [[ "$stderr" == *'in.jsonl:2: b: image 1: neither PNG nor JPEG'* ]]
+    [[ "$stderr" == *'in.jsonl:2: b: image 1: neither PNG, JPEG'* ]]
     echo '{"id":"d","images":[{"path":"none.png"}]}' >>in.jsonl
     run_code 3 medvl-image -k --rejects bad.jsonl --out px in.jsonl
     [ "${#lines[@]}" -eq 2 ]

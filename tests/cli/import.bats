@@ -326,8 +326,8 @@ voxels() {
 @test "a folder without pictures is an error" {
     mkdir -p scans/deeper
     run_code 1 medvl-import images scans
-    [ "$output" = '{"medvl_failed":"medvl-import: scans: holds no .png, .jpg'\
-' or .jpeg (folders in it are not looked into)"}' ]
+    [ "$output" = '{"medvl_failed":"medvl-import: scans: holds no .png, .jpg,'\
+' .jpeg, .tif, .tiff, .webp or .bmp (folders in it are not looked into)"}' ]
 }
 
 @test "dicom: ordered, under pseudonyms, and ready for medvl-image" {

@@ -605,7 +605,7 @@ static void what_is_not_read_is_said(void **state)
     check_refused(bmp, sizeof(bmp), MEDVL_EUNSUPPORTED,
                   "24 bits a pixel with compression 4");
     check_refused((const uint8_t *)"no picture", 10, MEDVL_EFORMAT,
-                  "neither PNG nor JPEG");
+                  "neither PNG, JPEG, TIFF");
 }
 
 /* Readers of PNG and JPEG alone say where to go with the others. */
