@@ -4,7 +4,7 @@
  * Grey of 8 and 16 stored bits goes through a table of all stored values,
  * made once a frame; wider values are mapped one by one.
  *
- * Read next: load.c.
+ * Read next: dicom_tags.c.
  */
 #include "lib/image/dicom.h"
 
@@ -657,9 +657,10 @@ int medvl_dicom_picture(struct medvl_picture *out,
     return rc;
 }
 
-int medvl_dicom_values(double *out, const struct medvl_dicom *dicom,
+int medvl_dicom_values(const struct medvl_dicom *dicom,
                        struct medvl_decoder *decoder, int64_t frame,
-                       struct medvl_error *err)
+                       void (*put)(void *arg, size_t pixel, double value),
+                       void *arg, struct medvl_error *err)
 {
     const size_t count = (size_t)(dicom->file.size[1] * dicom->file.size[2]);
     struct grey g = {.slope = 1};
@@ -679,7 +680,7 @@ int medvl_dicom_values(double *out, const struct medvl_dicom *dicom,
     if (rc == MEDVL_OK)
         rc = medvl_decoder_frame(data, decoder, frame, err);
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++)
-        out[i] = value_of(&values, i);
+        put(arg, i, value_of(&values, i));
     table_release(&g.modality);
     medvl_free(data);
     return rc;

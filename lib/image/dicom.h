@@ -5,7 +5,7 @@
  * stored, the modality's rescaling or table, the window or VOI table,
  * inversion where black means much (MONOCHROME1).  Colours become RGB.
  *
- * Read next: load.h.
+ * Read next: deidentify.h.
  */
 #ifndef MEDVL_IMAGE_DICOM_H
 #define MEDVL_IMAGE_DICOM_H
@@ -103,16 +103,15 @@ struct medvl_dicom_bits {
 struct medvl_dicom_bits medvl_dicom_bits(const struct medvl_dicom *dicom);
 
 /*
- * The stored values of a frame of grey, rows from the top; where there is a
- * modality table (ModalityLUTSequence) what it makes of them.  Padding is
- * NaN.
- *
- *   out   as many as a frame has pixels
+ * Give the stored value of each pixel of a frame of grey, rows from the top;
+ * where there is a modality table (ModalityLUTSequence) what it makes of it.
+ * Padding is NaN.
  *
  * MEDVL_EUNSUPPORTED: colours.
  */
-int medvl_dicom_values(double *out, const struct medvl_dicom *dicom,
+int medvl_dicom_values(const struct medvl_dicom *dicom,
                        struct medvl_decoder *decoder, int64_t frame,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
+                       void (*put)(void *arg, size_t pixel, double value),
+                       void *arg, struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -18,6 +18,9 @@
 #define MEDVL_STACK_MM    0.1
 #define MEDVL_STACK_SHARE 0.1
 
+/* Of a slice. */
+#define MEDVL_STACK_PIXELS (1 << 24)
+
 struct medvl_stack {
     struct medvl_volume volume;
 
