@@ -41,6 +41,26 @@ static void only_what_was_asked_and_never_there_is_said(void **state)
     assert_null(wants.first);
 }
 
+static void a_tally_says_how_many(void **state)
+{
+    struct medvl_wants wants = {0};
+    struct medvl_want *some, *none;
+    struct medvl_error err = {0};
+    char said[1000] = "";
+
+    (void)state;
+    CHECK_OK(medvl_wants_add_tally(&some, &wants, &err, "were %s", "left"),
+             &err);
+    CHECK_OK(medvl_wants_add_tally(&none, &wants, &err, "were taken"), &err);
+    for (int i = 0; i < 5; i++) {
+        medvl_want_count(some, i % 2, NULL);
+        medvl_want_count(none, false, NULL);
+    }
+    medvl_wants_unmet(&wants, join, said);
+    assert_string_equal(said, "2 of 5 were left\n");
+    medvl_wants_release(&wants);
+}
+
 static void one_of_many(void *arg, int64_t index, int thread)
 {
     struct medvl_want *const *want = arg;
@@ -73,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_was_asked_and_never_there_is_said),
+        cmocka_unit_test(a_tally_says_how_many),
         cmocka_unit_test(threads_count_together),
     };
 
