@@ -1,22 +1,25 @@
 /*
- * medvl-inspect - what shards, pictures, models, tokenizers and packed
- * batches hold, as JSON Lines.
+ * medvl-inspect - what files and models hold and what is wrong with records.
  *
- * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c and
- * lib/run/view.c.
+ * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c,
+ * lib/stage/check.c and lib/run/view.c.
  */
-#include <stdio.h>
-
 #include "cmd/cli.h"
 #include "lib/base/file.h"
 #include "lib/base/stream.h"
 #include "lib/run/view.h"
+#include "lib/stage/check.h"
 #include "lib/stage/inspect.h"
 
 static struct medvl_view_batches packed;
-static bool values;
-
+static bool values, check;
+static int64_t problems;
+static struct medvl_check_options checked = {.problems = &problems};
 static const struct cli_option OPTIONS[] = {
+    CLI_FLAG(0, "check", &check,
+             "operands are records: print what is wrong with them"),
+    CLI_PATH(0, "root", &checked.root, "folder",
+             "with --check: paths in records are below it"),
     CLI_FLAG(0, "values", &values, "tensors: least, largest and mean value"),
     CLI_INT(0, "batch", &packed.batches, 1, 1e9,
             "the first N batches that training would see, as text"),
@@ -54,7 +57,7 @@ static const struct kind {
 static int put_line(void *arg, struct medvl_span json,
                     struct medvl_error *err)
 {
-    int rc = medvl_writer_put(arg, json.data, json.size, err);
+    const int rc = medvl_writer_put(arg, json.data, json.size, err);
 
     return rc < 0 ? rc : medvl_writer_put(arg, "\n", 1, err);
 }
@@ -70,12 +73,23 @@ static int print(struct medvl_writer *out, const char *path,
                       path);
 }
 
+static void check_use(struct cli *cli)
+{
+    if (check ? packed.batches || values : checked.root != NULL)
+        cli_misuse(cli, "--check goes with --root alone");
+    if (!cli->argc && !check)
+        cli_misuse(cli, "what to look into?");
+    if (!packed.batches != !packed.model)
+        cli_misuse(cli, "--batch and -m go together");
+    if (packed.batch_tokens && !packed.batches)
+        cli_misuse(cli, "--batch-tokens goes with --batch");
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
         .name = "medvl-inspect",
-        .about = "Print what shards, pictures and models hold as JSON "
-                 "Lines.",
+        .about = "Print what files and models hold, or what is wrong.",
         .operands = "PATH ...",
         .options = OPTIONS,
         .has = CLI_HAS_SEED,
@@ -85,12 +99,11 @@ int main(int argc, char **argv)
     int rc;
 
     cli_parse(&cli, argc, argv);
-    if (!cli.argc)
-        cli_misuse(&cli, "what to look into?");
-    if (!packed.batches != !packed.model)
-        cli_misuse(&cli, "--batch and -m go together");
-    if (packed.batch_tokens && !packed.batches)
-        cli_misuse(&cli, "--batch-tokens goes with --batch");
+    check_use(&cli);
+    if (check) { /* findings make the status 1 */
+        rc = cli_batch(&cli, &medvl_check_batch, &checked);
+        return rc == 0 && problems ? 1 : rc;
+    }
     packed.data = (const char *const *)cli.argv;
     packed.data_count = cli.argc;
     packed.seed = cli.seed;

@@ -2,7 +2,7 @@
  * Image-free predictions: answers are counted and boxes gathered by cell,
  * cell 0 being all records; then each cell has one prediction.
  *
- * Read next: inspect.c.
+ * Read next: check.c.
  */
 #include "lib/stage/baseline.h"
 

@@ -2,7 +2,7 @@
  * Predictions that never saw the picture: what a trained model must beat.
  * The work of medvl-score(1) with --predict.
  *
- * Read next: inspect.h.
+ * Read next: check.h.
  */
 #ifndef MEDVL_STAGE_BASELINE_H
 #define MEDVL_STAGE_BASELINE_H

@@ -1117,6 +1117,19 @@ static int batch_call(struct batch_run *b, size_t from, size_t to,
     return rc;
 }
 
+/* Line `index` of the window is no record. */
+static int bad_line(struct batch_run *b, size_t index,
+                    struct medvl_error *bad)
+{
+    struct medvl_record *line = &b->window.records[index];
+    const struct medvl_error why = *bad;
+
+    if (!b->batch->damaged || medvl_is_fatal(bad->code))
+        return set_aside(&b->out, line, b->window.lines[index], false, bad);
+    line->view.count = 0;
+    return b->batch->damaged(b->stage, line, &why, &b->out, bad);
+}
+
 /* The window's records; a bad line waits for those before it.  Those that
  * an earlier run did are passed over. */
 static int batch_window(struct batch_run *b, struct medvl_error *err)
@@ -1141,7 +1154,7 @@ static int batch_window(struct batch_run *b, struct medvl_error *err)
             return rc;
         rc = bad.code;
         if (rc < 0 && !failed)
-            rc = set_aside(&b->out, &w->records[i], w->lines[i], false, &bad);
+            rc = bad_line(b, i, &bad);
         if (rc < 0) {
             *err = bad;
             return rc;

@@ -126,6 +126,11 @@ struct medvl_batch {
     int64_t (*window)(void *stage);
     int (*records)(void *stage, struct medvl_record *records, int64_t count,
                    struct medvl_out *out, struct medvl_error *err);
+    /* A line that is no record, of which `line` has the place alone; NULL:
+     * it is bad. */
+    int (*damaged)(void *stage, const struct medvl_record *line,
+                   const struct medvl_error *why, struct medvl_out *out,
+                   struct medvl_error *err);
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);
     int (*publish)(void *stage, struct medvl_error *err);
     void (*free)(void *stage);

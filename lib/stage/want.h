@@ -5,7 +5,7 @@
  * so: the stream that lacks what was asked for looks like one that is right.
  * So stages count, and commands warn when a run is over.
  *
- * Read next: import.h.
+ * Read next: fetch.h.
  */
 #ifndef MEDVL_STAGE_WANT_H
 #define MEDVL_STAGE_WANT_H
