@@ -1,7 +1,7 @@
 /*
  * Random geometry and intensities.
  *
- * Read next: ../build/layout.c.
+ * Read next: shape.c.
  */
 #include "lib/image/augment.h"
 
@@ -157,37 +157,6 @@ struct medvl_box medvl_affine_box(const struct medvl_affine *map,
         out.y1 = fmax(out.y1, v);
     }
     return out;
-}
-
-int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
-                      const struct medvl_affine *map, int64_t width,
-                      int64_t height, struct medvl_error *err)
-{
-    const struct medvl_affine back = inverse(map);
-    const double *m = back.m;
-    struct medvl_box box;
-    const int rc = medvl_mask_make(out, width, height, err);
-
-    if (rc < 0 || !medvl_mask_box(&box, in))
-        return rc;
-    /* Only where something can land; a pixel more against rounding. */
-    box = medvl_affine_box(map, box);
-    box = (struct medvl_box){floor(box.x0) - 1, floor(box.y0) - 1,
-                             ceil(box.x1) + 1, ceil(box.y1) + 1};
-    if (!medvl_box_clip(&box, width, height))
-        return MEDVL_OK;
-    for (int64_t y = (int64_t)box.y0; y < (int64_t)box.y1; y++)
-        for (int64_t x = (int64_t)box.x0; x < (int64_t)box.x1; x++) {
-            const double px = (double)x + 0.5, py = (double)y + 0.5;
-            const double u = m[0] * px + m[1] * py + m[2];
-            const double v = m[3] * px + m[4] * py + m[5];
-
-            if (u >= 0 && v >= 0 && u < (double)in->width &&
-                v < (double)in->height)
-                out->data[y * width + x] =
-                    in->data[(int64_t)v * in->width + (int64_t)u];
-        }
-    return MEDVL_OK;
 }
 
 /* ---- drawing lots ------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /*
  * Augmentation: flips, a random shift, scale and rotation about the
- * picture's centre, blur, and random intensities; boxes and masks follow.
+ * picture's centre, blur, and random intensities.
  *
- * Read next: ../text/unicode.h.
+ * Read next: shape.h.
  */
 #ifndef MEDVL_IMAGE_AUGMENT_H
 #define MEDVL_IMAGE_AUGMENT_H
@@ -102,16 +102,5 @@ struct medvl_affine medvl_affine_after(const struct medvl_affine *a,
 /* The upright box around the mapped box. */
 struct medvl_box medvl_affine_box(const struct medvl_affine *map,
                                   struct medvl_box box);
-
-/*
- * The mask moved by the map, each new pixel taking the value at the place
- * it came from (nearest).
- *
- *   out   made width x height; holds none
- */
-int medvl_affine_mask(struct medvl_mask *out, const struct medvl_mask *in,
-                      const struct medvl_affine *map, int64_t width,
-                      int64_t height,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Gaussian blur: one direction after the other, in whole numbers.
  *
- * Read next: region.c.
+ * Read next: coordinates.c.
  */
 #include "lib/image/blur.h"
 

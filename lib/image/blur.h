@@ -1,7 +1,7 @@
 /*
  * Gaussian blur.
  *
- * Read next: region.h.
+ * Read next: coordinates.h.
  */
 #ifndef MEDVL_IMAGE_BLUR_H
 #define MEDVL_IMAGE_BLUR_H
