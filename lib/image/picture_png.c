@@ -321,7 +321,8 @@ int medvl_picture_decode_quick(struct medvl_picture *out,
                                int64_t pixels, struct medvl_error *err)
 {
     struct png png = {.data = data, .size = size};
-    int rc = size < 8 ? 0 : read_chunks(&png, pixels, err);
+    const bool mine = medvl_picture_kind(data, size) == MEDVL_PICTURE_PNG;
+    int rc = mine ? read_chunks(&png, pixels, err) : 0;
 
     if (rc == 1 && png.color == PALETTE && !png.has_palette)
         rc = 0;
