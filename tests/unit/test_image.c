@@ -28,7 +28,9 @@ static int setup(void **state)
                                "{\"id\":\"a\",\"images\":[{\"path\":\"%s\","
                                "\"spacing\":[1,1],\"regions\":[{\"box\":"
                                "[1,1,5,5],\"x\":true,\"mask\":{\"size\":"
-                               "[7,9],\"counts\":\"a177\"}}]}]}\n",
+                               "[7,9],\"counts\":\"a177\"}},{\"x\":true,"
+                               "\"polygons\":[[1,1,8,1,8,6]],\"point\":"
+                               "[4,3],\"points\":[[4,3],[5,4]]}]}]}\n",
                                picture_path),
              &err);
     CHECK_OK(medvl_file_write(in_path, line.data, line.size, &err), &err);
@@ -68,6 +70,8 @@ static void the_stage_is_whole_or_there_is_no_memory(void **state)
         .background = "mean",
         .draw = "x",
         .shape = "outline",
+        .numbers = true,
+        .boxes = true,
     };
     struct medvl_error err = {0};
 
