@@ -106,13 +106,19 @@ def vips_seconds(paths):
                     folder + '/%s.png[compression=2]'])[0]
 
 
-def check(paths):
+def check(paths, draft):
+    options = ('--draft',) if draft else ()
     with tempfile.TemporaryDirectory() as folder:
-        lines = medvl(paths, folder, '-j', '1')[2].splitlines()
+        lines = medvl(paths, folder, '-j', '1', *options)[2].splitlines()
         for path, line in zip(paths, lines, strict=True):
             ours = Image.open(json.loads(line)['images'][0]['path'])
-            if ours.convert('RGB').tobytes() != prepare(path).tobytes():
+            theirs = prepare(path, draft)
+            if ours.convert('RGB').tobytes() != theirs.tobytes():
                 sys.exit(f'{path}: pixels differ')
+
+
+def all_jpeg(paths):
+    return all(p.endswith(('.jpg', '.jpeg')) for p in paths)
 
 
 def sides(paths, simd):
@@ -122,7 +128,7 @@ def sides(paths, simd):
         if simd and level != 'own':
             yield ('simd_' + name,
                    lambda v=level: other_pillow(simd, paths, False, v))
-    if all(p.endswith(('.jpg', '.jpeg')) for p in paths):
+    if all_jpeg(paths):
         yield 'medvl_draft', lambda: medvl_seconds(paths, '--draft')
         for name, level in (('level2', 2), ('own', 'own'),
                             ('unwritten', None)):
@@ -164,7 +170,9 @@ def main():
         return
     if not args.paths:
         sys.exit(__doc__)
-    check(args.paths)
+    check(args.paths, False)
+    if all_jpeg(args.paths):
+        check(args.paths, True)
     jobs = list(sides(args.paths, args.simd))
     times = {name: [] for name, _ in jobs}
     for _ in range(args.rounds):
