@@ -247,7 +247,7 @@ static void read_word(struct word *word, struct medvl_span rest,
                       enum script script)
 {
     size_t at = 0, size = 0, capitals = 0;
-    bool lower = false, first = false;
+    bool lower = false, first = false, odd = false;
     uint32_t rune;
     int n;
 
@@ -262,6 +262,7 @@ static void read_word(struct word *word, struct medvl_span rest,
             break;
         lower = low == rune;
         capitals += low != rune;
+        odd = odd || (low != rune && medvl_unicode_upper(low) != rune);
         first = first || (low != rune && at == 0);
         if (size < WORD)
             size += (size_t)medvl_utf8_encode(word->bytes + size, low);
@@ -270,7 +271,8 @@ static void read_word(struct word *word, struct medvl_span rest,
     }
     word->text = (struct medvl_span){rest.data, at};
     word->low = (struct medvl_span){word->bytes, size};
-    word->letters = capitals == 0                             ? LOWER
+    word->letters = odd                                       ? MIXED
+                    : capitals == 0                           ? LOWER
                     : capitals == word->runes && capitals > 1 ? UPPER
                     : capitals == 1 && first                  ? TITLE
                                                               : MIXED;
@@ -324,6 +326,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_letter(char c)
+{
+    return small(c) >= 'a' && small(c) <= 'z';
+}
+
 /* The English word after this one, behind one space or hyphen. */
 static struct medvl_span next_word(char *buffer, const struct place *place)
 {
@@ -335,7 +342,7 @@ static struct medvl_span next_word(char *buffer, const struct place *place)
     while (size < WORD) {
         const char c = small(byte_at(place, at + size));
 
-        if (c < 'a' || c > 'z')
+        if (!is_letter(c))
             break;
         buffer[size++] = c;
     }
@@ -408,7 +415,7 @@ static void judge_letter(struct verdict *out, const struct place *place)
         return;
     }
     if (is_digit(next) || is_digit(before) || next == '\'' ||
-        (small(before) >= 'a' && small(before) <= 'z') || before & 0x80 ||
+        is_letter(before) || before & 0x80 ||
         begins((struct medvl_span){place->text.data + place->end,
                                    place->text.size - place->end},
                "\xe2\x80\x99"))
@@ -422,7 +429,8 @@ static void judge_letter(struct verdict *out, const struct place *place)
         char buffer[WORD];
 
         if (medvl_span_is(next_word(buffer, place), "spine") ||
-            (next == '/' && byte_at(place, place->end + 1) != 'R'))
+            (next == '/' && !(byte_at(place, place->end + 1) == 'R' &&
+                              !is_letter(byte_at(place, place->end + 2)))))
             return;
     }
     out->words = out->stuck = ACROSS;
