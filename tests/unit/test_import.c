@@ -4,10 +4,12 @@
  */
 #include "tests/unit/check.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/image/picture.h"
 #include "lib/stage/import.h"
+#include "tests/unit/dicom_file.h"
 
 static char *set_path, *out_path, *picture_path, *folder;
 
@@ -128,14 +130,101 @@ static int run_volume(void *arg, struct medvl_error *err)
     return medvl_import(&options, err);
 }
 
+/* The same, on cubes, where its labels show. */
+static int run_cubes(void *arg, struct medvl_error *err)
+{
+    const char *const paths[] = {arg};
+    const struct medvl_import_options options = {
+        .layout = "nifti",
+        .paths = paths,
+        .path_count = 1,
+        .labels = arg,
+        .window = "p1,p99",
+        .resample = 0.7,
+        .slices = "largest",
+        .out = folder,
+        .output = out_path,
+    };
+
+    return medvl_import(&options, err);
+}
+
 static void a_volume_is_whole_or_there_is_no_memory(void **state)
 {
+    struct medvl_error err = {0};
+    struct medvl_text text = {0};
     char *path = check_temp("import_volume.nii");
 
     (void)state;
     make_volume(path);
     check_no_memory(run_volume, path, 2000);
+    check_no_memory(run_cubes, path, 2000);
+    CHECK_OK(medvl_file_read(&text, out_path, 1 << 20, &err), &err);
+    assert_non_null(strstr(text.data, "\"spacing\":[0.7,0.7,0.7]"));
+    assert_non_null(strstr(text.data, "\"regions\":[{\"label\":\"2\""));
+    medvl_text_release(&text);
     assert_int_equal(unlink(path), 0);
+    medvl_free(path);
+}
+
+/* Two slices of one series in `where`, and a key beside them. */
+static void make_series(const char *where)
+{
+    static const char *const PLACES[] = {"0\\0\\0", "0\\0\\2"};
+    static const uint16_t PIXELS[6] = {0, 100, 200, 300, 400, 500};
+    struct medvl_error err = {0};
+    char path[600];
+
+    assert_int_equal(mkdir(where, 0777), 0);
+    snprintf(path, sizeof(path), "%s.key", where);
+    CHECK_OK(medvl_file_write(path, "sixteen bytes...", 16, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        struct medvl_text out = {0};
+
+        dicom_begin(&out, "", SYNTAX_EXPLICIT, NULL);
+        dicom_text(&out, 0x00080060, "CS", "CT");
+        dicom_text(&out, 0x00100020, "LO", "4711");
+        dicom_text(&out, 0x0020000d, "UI", "1.2.3");
+        dicom_text(&out, 0x0020000e, "UI", "1.2.3.4");
+        dicom_text(&out, 0x00200032, "DS", PLACES[i]);
+        dicom_text(&out, 0x00200037, "DS", "1\\0\\0\\0\\1\\0");
+        dicom_text(&out, 0x00280030, "DS", "1\\1");
+        dicom_shape(&out, 2, 3, NULL, 16, 12);
+        dicom_bytes(&out, 0x7fe00010, "OW", PIXELS, sizeof(PIXELS));
+        snprintf(path, sizeof(path), "%s/%d", where, i);
+        CHECK_OK(medvl_file_write(path, out.data, out.size, &err), &err);
+        medvl_text_release(&out);
+    }
+}
+
+static void a_series_is_cut_under_pseudonyms(void **state)
+{
+    struct medvl_error err = {0};
+    struct medvl_text text = {0};
+    char *path = check_temp("import_series");
+    const char *const paths[] = {path};
+    char key[600];
+    const struct medvl_import_options options = {
+        .layout = "dicom-volumes",
+        .paths = paths,
+        .path_count = 1,
+        .key = key,
+        .window = "250,500",
+        .out = folder,
+        .output = out_path,
+    };
+
+    (void)state;
+    make_series(path);
+    snprintf(key, sizeof(key), "%s.key", path);
+    CHECK_OK(medvl_import(&options, &err), &err);
+    CHECK_OK(medvl_file_read(&text, out_path, 1 << 20, &err), &err);
+    assert_non_null(strstr(text.data, ":axial:1\",\"images\":[{\"path\""));
+    assert_null(strstr(text.data, "4711"));
+    assert_null(strstr(text.data, "1.2.3"));
+    medvl_text_release(&text);
+    assert_int_equal(unlink(key), 0);
+    CHECK_OK(medvl_path_remove(path, &err), &err);
     medvl_free(path);
 }
 
@@ -154,6 +243,13 @@ static void wrong_options_are_named(void **state)
         {{.layout = "bccd", .path_count = 1, .labels = "l"}, "one volume"},
         {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "4-"},
          "FIRST-LAST"},
+        {{.layout = "nifti", .path_count = 1, .out = "x", .slices = "labelled"},
+         "--slices labelled wants"},
+        {{.layout = "dicom-volumes", .path_count = 1, .out = "x"},
+         "wants a key"},
+        {{.layout = "dicom-volumes", .path_count = 1, .key = "k"}, "(--out)"},
+        {{.layout = "nifti", .path_count = 1, .out = "x", .window = "file"},
+         "no window"},
         {{.layout = "nifti", .path_count = 1, .out = "x", .window = "4"},
          "window"},
     };
@@ -170,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_import_is_whole_or_there_is_no_memory),
         cmocka_unit_test(a_volume_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(a_series_is_cut_under_pseudonyms),
         cmocka_unit_test(wrong_options_are_named),
     };
 

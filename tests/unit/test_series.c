@@ -463,6 +463,24 @@ static int whole(void *arg, const struct medvl_series *s,
     return medvl_text_putc(&f->records, '\n', e);
 }
 
+static int pass(void *arg, const struct medvl_series *s,
+                struct medvl_error *e)
+{
+    (void)arg;
+    (void)s;
+    (void)e;
+    return MEDVL_OK;
+}
+
+static int read_whole(void *arg, struct medvl_error *e)
+{
+    struct medvl_series_job job = *(const struct medvl_series_job *)arg;
+    int64_t passed;
+
+    job.whole = pass;
+    return medvl_series_read(&passed, &job, e);
+}
+
 /* One call for each, with what all its files say. */
 static void series_are_given_whole(void **state)
 {
@@ -494,6 +512,7 @@ static void series_are_given_whole(void **state)
     assert_non_null(strstr(f.records.data, " 1 1\nc\n"));
     assert_non_null(strstr(f.records.data, "1/2 2 CT|AP|||yes|"));
     assert_non_null(strstr(f.records.data, " 0 1\nba\n"));
+    check_no_memory(read_whole, (void *)&job, 2000);
     release(&f);
 }
 
