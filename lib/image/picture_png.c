@@ -6,7 +6,7 @@
  * unpack to exactly the rows of the picture.  Such a file is inflated by
  * libdeflate in one go.  Every other file is read by libpng, which alone
  * says what is an error and which; it also reads pictures so large that
- * their rows should not stand in memory twice.
+ * their rows should not stand in memory twice, so that none takes 512 MB.
  *
  * One difference is known: libdeflate takes some Huffman codes that zlib
  * refuses (a code of lengths with one symbol; names of symbols that cannot
@@ -23,7 +23,7 @@
 #include "lib/base/mem.h"
 
 /* Unpacked rows of more bytes, and ancillary chunks of more, are libpng's. */
-#define ROWS_MAX  ((int64_t)128 << 20)
+#define ROWS_MAX  ((int64_t)72 << 20)
 #define CHUNK_MAX ((uint32_t)1 << 20)
 
 enum { GREY = 0,
@@ -149,25 +149,39 @@ static bool read_palette(struct png *png, const struct chunk *chunk)
     return true;
 }
 
-/* The data as one piece; one chunk of them is used where it stands. */
+static size_t raw_size(const struct png *png)
+{
+    return (png->row + 1) * (size_t)png->height;
+}
+
+/*
+ * The data as one piece; one chunk of them is used where it stands.  1, or 0
+ * where they are more than such rows are ever packed into.
+ */
 static int add_data(struct png *png, const struct chunk *chunk,
                     struct medvl_error *err)
 {
+    const size_t raw = raw_size(png);
     int rc = MEDVL_OK;
 
+    if (png->packed_size + chunk->length > raw + raw / 8 + 65536)
+        return 0;
     if (!png->packed) {
         png->packed = chunk->data;
         png->packed_size = chunk->length;
-        return MEDVL_OK;
+        return 1;
     }
-    if (!png->joined.size)
-        rc = medvl_text_append(&png->joined, png->packed, png->packed_size,
-                               err);
+    if (!png->joined.size) {
+        rc = medvl_text_reserve(&png->joined, png->size, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_text_append(&png->joined, png->packed,
+                                   png->packed_size, err);
+    }
     if (rc == MEDVL_OK)
         rc = medvl_text_append(&png->joined, chunk->data, chunk->length, err);
     png->packed = (const unsigned char *)png->joined.data;
     png->packed_size = png->joined.size;
-    return rc;
+    return rc < 0 ? rc : 1;
 }
 
 /* All chunks.  Returns 1, or 0 where libpng shall decide. */
@@ -188,7 +202,7 @@ static int read_chunks(struct png *png, int64_t pixels,
         if (is_chunk(&chunk, "IDAT")) {
             const int rc = after ? 0 : add_data(png, &chunk, err);
 
-            if (after || rc < 0)
+            if (rc != 1)
                 return rc;
             in_data = true;
             continue;
@@ -215,7 +229,7 @@ static bool window_covers(const struct png *png, size_t raw)
 
 static int inflate_rows(struct png *png, struct medvl_error *err)
 {
-    const size_t raw = (png->row + 1) * (size_t)png->height;
+    const size_t raw = raw_size(png);
     struct libdeflate_decompressor *inflater;
     size_t used = 0;
     bool good;

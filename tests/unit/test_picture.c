@@ -397,6 +397,64 @@ static void a_windowed_picture_is_its_values_windowed(void **state)
     }
 }
 
+/* Decode, window, resize and write; the n-th allocation fails. */
+static int whole_way(const struct medvl_text *bytes, const char *window)
+{
+    const uint8_t mean[3] = {122, 116, 104};
+    struct medvl_picture a = {0}, b = {0};
+    struct medvl_window w = {0};
+    struct medvl_text file = {0};
+    int rc = medvl_window_parse(&w, window, &err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_decode(&a, bytes->data, bytes->size, 0, &err);
+    if (rc == MEDVL_OK && a.depth == 16)
+        rc = medvl_picture_window(&a, &w, NULL, &err);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_fit(&b, &a, 20, 18, MEDVL_FIT_PAD,
+                               MEDVL_FILTER_BICUBIC, mean, 0, NULL, &err);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_to_rgb(&b, &err);
+    if (rc == MEDVL_OK)
+        rc = medvl_picture_encode(&file, &b, &err);
+    medvl_picture_release(&a);
+    medvl_picture_release(&b);
+    medvl_text_release(&file);
+    return rc;
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    static const char *const FILES[] = {
+        "grey8.png", "grey16.png", "palette4.png", "rgb_laced.png",
+        "grey_exif6.png", "rgb420.jpg", "cmyk.jpg", "exif6.jpg"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(*FILES); i++) {
+        struct medvl_text bytes = {0};
+        char path[64];
+        long n = 0;
+
+        snprintf(path, sizeof(path), FOLDER "%s", FILES[i]);
+        load(&bytes, path);
+        for (;; n++) {
+            int rc;
+
+            medvl_mem_fail_after(n);
+            rc = whole_way(&bytes, "p1,p99");
+            if (!medvl_mem_failed()) {
+                assert_int_equal(rc, MEDVL_OK);
+                break;
+            }
+            if (rc != MEDVL_ENOMEM)
+                fail_msg("%s, allocation %ld: %d", path, n, rc);
+        }
+        medvl_mem_fail_after(-1);
+        assert_true(n > 5);
+        medvl_text_release(&bytes);
+    }
+}
+
 /* ---- the real inputs --------------------------------------------------- */
 
 static uint32_t crc32_of(const uint8_t *data, size_t size)
@@ -500,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_picture_that_cannot_be_written_leaves_nothing),
         cmocka_unit_test(sixteen_bits_without_a_window_are_an_error),
         cmocka_unit_test(a_windowed_picture_is_its_values_windowed),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(real_pictures_come_out_as_from_pillow),
     };
 
