@@ -3,7 +3,7 @@
  * of other words is no code, whatever a file puts in its place: names are
  * kept back by this.
  *
- * Read next: deidentify.c.
+ * Read next: dicom_overlay.c.
  */
 #include "lib/image/dicom.h"
 
@@ -122,8 +122,11 @@ static bool is_direction(struct medvl_span word)
     return true;
 }
 
+/* A zero byte would end the comparison, not the word. */
 static bool is_word(struct medvl_span word)
 {
+    if (memchr(word.data, 0, word.size))
+        return false;
     return is_direction(word) ||
            bsearch(&word, WORDS, sizeof(WORDS) / sizeof(*WORDS),
                    sizeof(*WORDS), compare);
