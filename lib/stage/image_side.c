@@ -77,49 +77,53 @@ static bool next_string(struct strings *s)
     return true;
 }
 
-static struct medvl_sides sides_of(struct medvl_span json, bool swapped,
-                                   struct medvl_text *buffer)
+/* Add the sides of a member's value to *all. */
+static int add_sides(struct medvl_sides *all, struct medvl_span json,
+                     bool swapped, struct medvl_text *buffer,
+                     struct medvl_error *err)
 {
     struct strings s = {.json = json};
-    struct medvl_sides all = {0};
 
     while (next_string(&s)) {
-        struct medvl_sides one = {BOTH, BOTH}; /* what is no text */
+        struct medvl_sides one = {BOTH, BOTH}; /* what cannot be held */
+        int rc;
 
         if (!s.is_name && !s.is_text)
             continue;
         medvl_text_clear(buffer);
-        if (medvl_json_unescape(buffer, s.string, NULL) == MEDVL_OK)
+        rc = medvl_json_unescape(buffer, s.string, err);
+        if (rc == MEDVL_ENOMEM)
+            return rc;
+        if (rc == MEDVL_OK)
             one = medvl_side_find(medvl_text_span(buffer));
-        all.words |= one.words;
-        all.stuck |= s.is_name || !swapped ? one.words : one.stuck;
+        all->words |= one.words;
+        all->stuck |= s.is_name || !swapped ? one.words : one.stuck;
     }
-    return all;
+    return MEDVL_OK;
 }
 
 /*
  * What stands in the way of flips.  An answer that is the letter of a
  * choice is none: only a choice called L or R is, which is a name.
  */
-static void find_sides(struct medvl_image_worker *worker,
-                       const struct medvl_record *record)
+static int find_sides(struct medvl_image_worker *worker,
+                      const struct medvl_record *record,
+                      struct medvl_error *err)
 {
     const struct medvl_json_view *view = &record->view;
+    int rc = MEDVL_OK;
 
     worker->sides = (struct medvl_sides){0};
-    for (size_t i = 0; i < view->count; i++) {
+    for (size_t i = 0; rc == MEDVL_OK && i < view->count; i++) {
         const struct medvl_span name = view->members[i].name;
-        struct medvl_sides one;
 
-        if (is_one(name, APART, COUNT(APART)))
-            continue;
-        one = sides_of(view->members[i].value,
-                       is_one(name, SWAPPED, COUNT(SWAPPED)),
-                       &worker->buffer);
-        worker->sides.words |= one.words;
-        worker->sides.stuck |= one.stuck;
+        if (!is_one(name, APART, COUNT(APART)))
+            rc = add_sides(&worker->sides, view->members[i].value,
+                           is_one(name, SWAPPED, COUNT(SWAPPED)),
+                           &worker->buffer, err);
     }
     worker->knows_sides = true;
+    return rc;
 }
 
 int medvl_image_swap(struct medvl_text *out, struct medvl_span json,
@@ -187,13 +191,16 @@ int medvl_image_flip(struct medvl_image_worker *worker,
     unsigned flips = (drawn.across ? MEDVL_SIDE_ACROSS : 0) |
                      (drawn.down ? MEDVL_SIDE_DOWN : 0);
     unsigned against;
+    int rc = MEDVL_OK;
 
     worker->flip = (struct medvl_flip){0};
     worker->swapped = 0;
     if (!flips)
         return MEDVL_OK;
     if (!worker->knows_sides)
-        find_sides(worker, record);
+        rc = find_sides(worker, record, err);
+    if (rc < 0)
+        return rc;
     against = stage->swap ? worker->sides.stuck : worker->sides.words;
     medvl_want_count(stage->left, flips & against, NULL);
     flips &= ~against;

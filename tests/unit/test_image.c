@@ -21,6 +21,8 @@ static int setup(void **state)
     picture_path = check_temp("image_in.png");
     folder = check_temp("image_px");
     CHECK_OK(medvl_picture_make(&p, 9, 7, 3, 8, &err), &err);
+    for (size_t i = 0; i < medvl_picture_bytes(&p); i++)
+        ((uint8_t *)p.data)[i] = (uint8_t)(i * i);
     CHECK_OK(medvl_picture_write(&p, picture_path, NULL, &err), &err);
     medvl_picture_release(&p);
     /* the mask: 49 pixels off, 7 on, 7 off, down the columns */
@@ -30,7 +32,9 @@ static int setup(void **state)
                                "[1,1,5,5],\"x\":true,\"mask\":{\"size\":"
                                "[7,9],\"counts\":\"a177\"}},{\"x\":true,"
                                "\"polygons\":[[1,1,8,1,8,6]],\"point\":"
-                               "[4,3],\"points\":[[4,3],[5,4]]}]}]}\n",
+                               "[4,3],\"points\":[[4,3],[5,4]]}]}],"
+                               "\"question\":\"Is the left lung clear?\"}"
+                               "\n",
                                picture_path),
              &err);
     CHECK_OK(medvl_file_write(in_path, line.data, line.size, &err), &err);
@@ -80,6 +84,27 @@ static void the_stage_is_whole_or_there_is_no_memory(void **state)
     check_no_memory(run_stage, &options, 2000);
 }
 
+static void flips_and_anomalies_are_whole_too(void **state)
+{
+    struct medvl_image_options options = {
+        .out = folder,
+        .augment = "hflip=1,vflip=0.5,blur=1",
+        .sides = "swap",
+        .anomaly = "cutpaste,gaussian,source,sink",
+        .copies = 3,
+    };
+    struct medvl_error err = {0};
+    struct medvl_text out = {0};
+
+    (void)state;
+    CHECK_OK(run_stage(&options, &err), &err);
+    check_no_memory(run_stage, &options, 2500);
+    CHECK_OK(medvl_file_read(&out, out_path, 1 << 20, &err), &err);
+    assert_non_null(strstr(out.data, "Is the right lung clear?"));
+    assert_non_null(strstr(out.data, "\"label\":\"anomaly\""));
+    medvl_text_release(&out);
+}
+
 static void wrong_options_are_named(void **state)
 {
     struct medvl_image_options options = {.out = "px", .resize = "0"};
@@ -97,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_stage_is_whole_or_there_is_no_memory),
+        cmocka_unit_test(flips_and_anomalies_are_whole_too),
         cmocka_unit_test(wrong_options_are_named),
     };
 
