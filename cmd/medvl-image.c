@@ -3,6 +3,8 @@
  *
  * See man/medvl-image.1.  All the work is in lib/stage/image.c.
  */
+#include <malloc.h>
+
 #include "cmd/cli.h"
 #include "lib/stage/image.h"
 
@@ -73,6 +75,9 @@ int main(int argc, char **argv)
     struct medvl_error err = {0};
 
     cli_parse(&cli, argc, argv);
+    /* A picture's memory is kept for the next: its pages are not cheap. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     opt.seed = (uint64_t)cli.seed;
     opt.wants = &cli.wants;
     if (medvl_image_check(&opt, &err) < 0)
