@@ -119,7 +119,7 @@ static void the_first_seven_draws_are_what_they_were(void **state)
 static void flips_come_as_often_as_asked(void **state)
 {
     struct medvl_augment a = {.hflip = 0.25, .vflip = 0.5};
-    int across = 0, down = 0, both = 0;
+    int across = 0, down = 0, both = 0, with_shift = 0;
 
     (void)state;
     for (uint64_t i = 0; i < 4000; i++) {
@@ -131,6 +131,7 @@ static void flips_come_as_often_as_asked(void **state)
         across += flip.across;
         down += flip.down;
         both += flip.across && flip.down;
+        with_shift += flip.across && medvl_rng_unit(&rng) < 0.5;
         alone = medvl_augment_flip(&rng,
                                    &(struct medvl_augment){.vflip = 0.5});
         assert_true(!alone.across && alone.down == flip.down);
@@ -140,6 +141,7 @@ static void flips_come_as_often_as_asked(void **state)
     CHECK_CLOSE(across, 1000, 100);
     CHECK_CLOSE(down, 2000, 120);
     CHECK_CLOSE(both, 500, 80);
+    CHECK_CLOSE(with_shift, 500, 80);
 }
 
 /* Sizes on both sides of the eight bytes that are turned at once. */
