@@ -43,7 +43,8 @@ static int find_background(const struct medvl_picture *p)
 
 /* Is the cell's picture background? */
 static bool is_empty(const struct medvl_picture *p,
-                     const struct medvl_content *c, int64_t column, int64_t row, int level)
+                     const struct medvl_content *c, int64_t column,
+                     int64_t row, int level)
 {
     const int64_t x0 = column * c->cell, y0 = row * c->cell;
     const int64_t x1 = x0 + c->cell < p->width ? x0 + c->cell : p->width;

@@ -55,7 +55,15 @@ static void it_is_the_gaussian_sum_within_one(void **state)
         int64_t width, height;
         int channels;
         double sigma;
-    } CASES[] = {{1, 1, 1, 1}, {1, 9, 3, 2}, {150, 1, 3, 1.5}, {70, 11, 1, 0.4}, {23, 65, 3, 3}, {40, 31, 3, 12}, {5, 4, 1, 50}};
+    } CASES[] = {
+        {1, 1, 1, 1},
+        {1, 9, 3, 2},
+        {150, 1, 3, 1.5},
+        {70, 11, 1, 0.4},
+        {23, 65, 3, 3},
+        {40, 31, 3, 12},
+        {5, 4, 1, 50},
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {

@@ -92,7 +92,8 @@ static void a_white_background_is_one_too_and_specks_do_not_count(void **state)
 
 static void any_size_is_fine(void **state)
 {
-    static const int SIZES[][2] = {{1, 1}, {1, 700}, {700, 1}, {257, 3}, {511, 513}};
+    static const int SIZES[][2] = {
+        {1, 1}, {1, 700}, {700, 1}, {257, 3}, {511, 513}};
 
     (void)state;
     for (size_t i = 0; i < sizeof(SIZES) / sizeof(*SIZES); i++) {
