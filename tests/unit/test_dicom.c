@@ -359,9 +359,20 @@ static void a_helper_that_dies_is_started_again(void **state)
     medvl_free(path);
 }
 
+/* A word of the list before it, and none after it. */
+static void a_zero_byte_is_no_part_of_a_code(void **state)
+{
+    (void)state;
+    assert_true(medvl_dicom_is_code(medvl_span("ORIGINAL")));
+    assert_false(
+        medvl_dicom_is_code((struct medvl_span){"PA\0XXXXXXXXXXXX", 15}));
+    assert_false(medvl_dicom_is_code((struct medvl_span){"AP\0", 3}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_zero_byte_is_no_part_of_a_code),
         cmocka_unit_test(every_file_decodes_to_the_bytes_two_decoders_give),
         cmocka_unit_test(renderings_are_within_one_grey_of_dcmtk),
         cmocka_unit_test(damaged_files_are_refused_with_a_reason),
