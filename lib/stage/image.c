@@ -7,12 +7,12 @@
 #include "lib/stage/image.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
+#include "lib/image/coordinates.h"
 #include "lib/stage/image_part.h"
 
 /* ---- options ----------------------------------------------------------- */
@@ -75,6 +75,19 @@ static bool is_word(const char *given, const char *word)
     return given && strcmp(given, word) == 0;
 }
 
+static int parse_scale(struct medvl_image_stage *stage, const char *text,
+                       struct medvl_error *err)
+{
+    if (is_word(text, "pixel"))
+        return MEDVL_OK;
+    if (medvl_parse_int(&stage->scale, medvl_span(text), 1, 999, NULL) < 0 ||
+        !medvl_scale_is(stage->scale))
+        return medvl_fail(err, MEDVL_EARG,
+                          "coordinates '%s': want pixel, 1, 100 or 999",
+                          text);
+    return MEDVL_OK;
+}
+
 static int parse_options(struct medvl_image_stage *stage,
                          struct medvl_error *err)
 {
@@ -92,9 +105,6 @@ static int parse_options(struct medvl_image_stage *stage,
         return medvl_fail(err, MEDVL_EARG,
                           "numbers are beside regions that are drawn");
     stage->load.pixels = o->pixels;
-    stage->scale = o->scale && !is_word(o->scale, "pixel")
-                       ? strtoll(o->scale, NULL, 10)
-                       : 0;
     o->copies = o->copies ? o->copies : 1;
     o->thick = o->thick ? o->thick : 1;
     stage->fit = is_word(o->fit, "crop")      ? MEDVL_FIT_CROP
@@ -103,7 +113,9 @@ static int parse_options(struct medvl_image_stage *stage,
     stage->filter = is_word(o->filter, "bilinear") ? MEDVL_FILTER_BILINEAR
                                                    : MEDVL_FILTER_BICUBIC;
     stage->load.overlays = o->overlays;
-    if (o->window)
+    if (o->scale)
+        rc = parse_scale(stage, o->scale, err);
+    if (rc == MEDVL_OK && o->window)
         rc = medvl_window_parse(&stage->load.window, o->window, err);
     if (rc == MEDVL_OK && o->rescale)
         rc = parse_rescale(&stage->load, o->rescale, err);
