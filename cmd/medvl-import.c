@@ -41,6 +41,8 @@ static const struct cli_option OPTIONS[] = {
              "dicom: key of the patients' pseudonyms"),
     CLI_TEXT(0, "ask", &opt.ask, "names",
              "dicom: questions about modality,plane,view,..."),
+    CLI_FLAG(0, "deidentify", &opt.deidentify,
+             "dicom: write files without what identifies into --out"),
     CLI_RARE_TEXT(0, "images", &opt.images, "folder",
                   "where the set's pictures are"),
     CLI_RARE_TEXT(0, "author", &opt.author, "name",

@@ -18,6 +18,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/data/source.h"
+#include "lib/image/deidentify.h"
 
 #define DEPTH    64   /* folders in folders */
 #define PARALLEL 1e-3 /* of directions of length 1 */
@@ -237,6 +238,31 @@ static void fill(struct slice *s, const struct reading *r,
 
 /* ---- reading ------------------------------------------------------------ */
 
+/*
+ * Write the file without what identifies.  Its name is made of pseudonyms
+ * of the series and of what is in it, so another run writes the same.
+ */
+static int deidentify(struct slice *s, const struct reading *r,
+                      const struct medvl_dicom *dicom,
+                      struct medvl_error *err)
+{
+    const struct medvl_deidentify job = {.dicom = dicom,
+                                         .decoder = r->job->decoder,
+                                         .secret = r->job->secret,
+                                         .fallback = s->hash};
+    char file[33], name[40];
+    int rc;
+
+    medvl_secret_name(file, r->job->secret, "file", medvl_span(s->hash));
+    snprintf(name, sizeof(name), "%.12s-%.20s.dcm", s->series, file);
+    rc = medvl_path_join(&s->path, r->job->deidentify, name, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_deidentify_write(s->hash, s->path, &job, err);
+    if (rc < 0)
+        medvl_free(s->path);
+    return rc;
+}
+
 static int keep_slice(struct reading *r, const char *path,
                       const struct medvl_dicom *dicom,
                       struct medvl_error *err)
@@ -248,12 +274,17 @@ static int keep_slice(struct reading *r, const char *path,
         return rc;
     s = &r->slices[r->count];
     memset(s, 0, sizeof(*s));
-    s->path = medvl_copy_string(path, strlen(path));
+    medvl_hash128_hex(s->hash, r->file.data, r->file.size);
+    fill(s, r, dicom);
+    if (r->job->deidentify)
+        rc = deidentify(s, r, dicom, err);
+    else
+        s->path = medvl_copy_string(path, strlen(path));
+    if (rc < 0)
+        return rc;
     if (!s->path)
         return medvl_no_memory(err);
     r->count++;
-    medvl_hash128_hex(s->hash, r->file.data, r->file.size);
-    fill(s, r, dicom);
     if (s->burned && r->job->burned)
         r->job->burned(r->job->layout->arg, path, s->burned == BURNED_YES);
     return MEDVL_OK;
@@ -268,10 +299,10 @@ static int read_dicom(struct reading *r, const char *path,
 
     if (rc == MEDVL_OK && !dicom.file.frames)
         rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "no picture in it");
-    if (rc < 0)
-        medvl_context(err, "%s", path);
     if (rc == MEDVL_OK)
         rc = keep_slice(r, path, &dicom, err);
+    if (rc < 0 && !medvl_is_fatal(rc))
+        medvl_context(err, "%s", path);
     medvl_dicom_release(&dicom);
     return rc;
 }
@@ -319,8 +350,14 @@ static int push(struct waiting *w, char *path, struct medvl_error *err)
 static int read_folder(struct reading *r, struct waiting *waiting,
                        const char *folder, struct medvl_error *err)
 {
+    const char *out = r->job->deidentify;
     struct medvl_names names = {0};
-    int rc = medvl_folder_list(&names, folder, err);
+    int rc = out && medvl_path_same(folder, out)
+                 ? medvl_fail(err, MEDVL_EARG,
+                              "%s: is where de-identified files go: it "
+                              "cannot be read too",
+                              folder)
+                 : medvl_folder_list(&names, folder, err);
 
     for (size_t i = 0; i < names.count && rc == MEDVL_OK; i++) {
         char *path = NULL;

@@ -51,6 +51,12 @@ struct medvl_series_job {
      */
     const char *ask;
 
+    /*
+     * A folder: write each file there de-identified (deidentify.h), under a
+     * name that says nothing, and let its record name that; or NULL.
+     */
+    const char *deidentify;
+
     const struct medvl_layout_job *layout; /* root, source ..., put, bad */
 
     /*

@@ -2,7 +2,7 @@
  * Overlay planes, PS3.3 C.9.2: groups 6000 to 601E, each a plane of bits
  * with a place of its own, or (retired) a bit of every pixel.
  *
- * Read next: load.c.
+ * Read next: deidentify.c.
  */
 #include <math.h>
 #include <string.h>

@@ -229,6 +229,7 @@ static int run_dicom(struct medvl_import *im, struct medvl_error *err)
                                    .burned = report_burned};
     struct medvl_decoder *decoder = NULL;
     struct medvl_secret *secret = NULL;
+    char *folder = NULL;
     int64_t passed = 0;
     int rc = medvl_secret_read(&secret, o->key, err);
 
@@ -238,6 +239,9 @@ static int run_dicom(struct medvl_import *im, struct medvl_error *err)
         im->author = "dicom";
     if (rc == MEDVL_OK)
         rc = medvl_decoder_open(&decoder, o->helper, (int)o->seconds, err);
+    if (rc == MEDVL_OK && o->deidentify)
+        rc = medvl_path_join(&folder, o->root ? o->root : "", o->out, err);
+    job.deidentify = folder;
     job.secret = secret;
     job.decoder = im->decoder = decoder;
     if (rc == MEDVL_OK)
@@ -246,6 +250,7 @@ static int run_dicom(struct medvl_import *im, struct medvl_error *err)
         rc = report_passed(im, passed, err);
     medvl_decoder_free(decoder);
     medvl_secret_free(secret);
+    medvl_free(folder);
     return rc;
 }
 
@@ -257,6 +262,8 @@ static int check_dicom(const struct medvl_import_options *o,
 {
     if (!is_dicom(o) && (o->key || o->ask))
         return medvl_fail(err, MEDVL_EARG, "--key and --ask go with dicom");
+    if (o->deidentify && (!is_dicom(o) || is_volumes(o)))
+        return medvl_fail(err, MEDVL_EARG, "--deidentify goes with dicom");
     if (!is_dicom(o))
         return MEDVL_OK;
     if (!o->key)
@@ -264,6 +271,13 @@ static int check_dicom(const struct medvl_import_options *o,
                           "%s wants a key for the patients' pseudonyms: "
                           "head -c 32 /dev/urandom >KEY, then --key KEY",
                           o->layout);
+    if (o->deidentify && !o->out)
+        return medvl_fail(err, MEDVL_EARG,
+                          "--deidentify wants a folder for the files (--out)");
+    if (o->out && !o->deidentify && !is_volumes(o))
+        return medvl_fail(err, MEDVL_EARG,
+                          "dicom makes no pictures: --out goes with "
+                          "--deidentify");
     if (o->ask && is_volumes(o))
         return medvl_fail(err, MEDVL_EARG, "--ask goes with dicom alone");
     return o->ask ? medvl_series_check_ask(o->ask, err) : MEDVL_OK;

@@ -42,6 +42,7 @@ struct medvl_import_options {
     /* DICOM: lib/build/series.h. */
     const char *key; /* file; needed */
     const char *ask; /* "modality,view,..." */
+    bool deidentify; /* write files without what identifies into `out` */
 
     const char *output; /* "-" or NULL: standard output */
     bool keep_going;
