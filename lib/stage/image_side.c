@@ -104,7 +104,8 @@ static int add_sides(struct medvl_sides *all, struct medvl_span json,
 
 /*
  * What stands in the way of flips.  An answer that is the letter of a
- * choice is none: only a choice called L or R is, which is a name.
+ * choice is none: only a choice called L or R is, which is a name.  Ids of
+ * a text that was tokenized cannot be swapped with it.
  */
 static int find_sides(struct medvl_image_worker *worker,
                       const struct medvl_record *record,
@@ -122,6 +123,8 @@ static int find_sides(struct medvl_image_worker *worker,
                            is_one(name, SWAPPED, COUNT(SWAPPED)),
                            &worker->buffer, err);
     }
+    if (medvl_record_has(record, "tokens"))
+        worker->sides.stuck = worker->sides.words;
     worker->knows_sides = true;
     return rc;
 }

@@ -122,12 +122,13 @@ pictures() {
         record c '' ',"mine":"left"'
         record d '' ',"choices":{"L":"a","R":"b"},"answer":"L"'
         record e '' ',"prediction":"left"'
+        record f '' ',"question":"left","tokens":[1,2]'
     } >a.jsonl
     run_ok medvl-image --augment hflip=1 --sides swap --out px a.jsonl
     [ "$(pictures | sort -u | wc -l)" -eq 1 ]
     [ "$(found 'del(.images)|del(.id)')" = \
         "$(jq -c 'del(.images)|del(.id)' a.jsonl)" ]
-    [[ "$stderr" == *"5 of 5 flips were not made"*"cannot be swapped"* ]]
+    [[ "$stderr" == *"6 of 6 flips were not made"*"cannot be swapped"* ]]
 }
 
 @test "left hinders no flip of top and bottom, upper one of left and right" {
