@@ -92,8 +92,8 @@ PAGES   := $(wildcard man/*.[1-8])
 # A main that includes a header of these layers is linked to libmedvl-nn.
 NN_USERS := $(shell grep -lE '"(kernels|lib/(tensor|model|train|run))/' \
 	cmd/*.c tests/*/*.c 2>/dev/null)
-# One that includes cmd/decode.h is linked to what medvl-decode reads with.
-DECODE_USERS := $(shell grep -l '"cmd/decode.h"' tests/fuzz/*.c 2>/dev/null)
+# A target of medvl-decode's readers is linked to them.
+DECODE_USERS := $(shell grep -l fuzz_reader.h tests/fuzz/*.c 2>/dev/null)
 
 object = $(patsubst %,$B/%.o,$(1))
 LIB_OBJ := $(call object,$(LIB_SRC))

@@ -227,12 +227,21 @@ static int receive_error(struct medvl_decoder *d,
     char text[sizeof(err->text)] = "";
     int rc;
 
-    if (a->bytes >= sizeof(text))
+    if (a->bytes < 1 || a->bytes >= sizeof(text))
         return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
     rc = move(d, text, a->bytes, false, err);
     if (rc < 0)
         return rc;
-    return medvl_fail(err, (enum medvl_status)a->status, "%s", text);
+    switch (a->status) {
+    case MEDVL_EFORMAT:
+    case MEDVL_EARG:
+    case MEDVL_EUNSUPPORTED:
+        return medvl_fail(err, (enum medvl_status)a->status, "%s", text);
+    case MEDVL_ENOMEM: /* its own limit, not the machine's */
+        return medvl_fail(err, MEDVL_EARG,
+                          "takes more memory than the decoder may have");
+    default: return medvl_fail(err, MEDVL_EIO, "%s", text);
+    }
 }
 
 /*
