@@ -302,7 +302,7 @@ static int check_even(double step[3], const struct medvl_stacking *r,
             off[k] = p[i].at[k] - p[0].at[k] - (double)i * step[k];
             all += off[k] * off[k];
         }
-        if (!(sqrt(all) <= 2 * bound))
+        if (!(sqrt(all) <= bound))
             return medvl_fail(err, MEDVL_EARG,
                               "no volume: %s frame %lld is %g mm out of line",
                               r->paths[p[i].file], (long long)p[i].frame + 1,
