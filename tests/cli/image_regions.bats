@@ -84,6 +84,16 @@ differ() {
     [[ "$stderr" == *'a mask of 2 x 4 on a picture of 4 x 2'* ]]
 }
 
+@test "a bomb as a mask is refused in little memory" {
+    use_release
+    # 65535 x 32768, one byte of data; the check sums are right
+    printf '%s' iVBORw0KGgoAAAANSUhEUgAA//8AAIAACAAAAABtio2CAAAACUlEQVR4nGMA \
+        AAABAAFe/335AAAAAElFTkSuQmCC | base64 -d >big.png
+    record a '{"mask":{"path":"big.png"}}' >a.jsonl
+    (ulimit -v 500000 && medvl-image --out px a.jsonl) >out 2>err && return 1
+    grep -q 'region 1: "mask": big.png: ' err
+}
+
 @test "boxes are made where there is none" {
     record a '{"polygons":[[1,0.5,2.5,0.5,2.5,2]]}' >a.jsonl
     run_ok medvl-image --boxes --out px a.jsonl

@@ -6,6 +6,7 @@
 #include "tests/unit/check.h"
 
 #include "lib/base/rng.h"
+#include "lib/image/resize.h"
 #include "lib/image/shape.h"
 
 #define CASES 300
@@ -665,6 +666,68 @@ static void a_turned_mask_stays_in_the_box_around_its_box(void **state)
     }
 }
 
+/* ---- the picture itself ------------------------------------------------ */
+
+/* The rows and columns of a grey picture that are more white than black. */
+static bool white_box(struct medvl_box *box, const struct medvl_picture *p)
+{
+    struct medvl_mask mask = {0};
+    bool any;
+
+    CHECK_OK(medvl_mask_make(&mask, p->width, p->height, &err), &err);
+    for (int64_t i = 0; i < p->width * p->height; i++)
+        mask.data[i] = ((const uint8_t *)p->data)[i] > 127;
+    any = medvl_mask_box(box, &mask);
+    medvl_mask_release(&mask);
+    return any;
+}
+
+/*
+ * A white block in a black picture, resized as a processor does: where the
+ * picture shows it is where mask, box and polygon are.
+ */
+static void pictures_and_regions_arrive_at_the_same_place(void **state)
+{
+    const uint8_t black[3] = {0, 0, 0};
+    int seen = 0;
+
+    (void)state;
+    for (int n = 0; n < CASES; n++) {
+        struct medvl_steps s = begin(lot(8, 60), lot(8, 60));
+        const int64_t w = lot(8, 60), h = lot(8, 60);
+        struct medvl_shape shape = {.has_box = true};
+        struct medvl_picture in = {0}, out = {0};
+        struct medvl_placement at;
+        struct medvl_box box, own;
+
+        make_block(&shape.mask, s.width, s.height);
+        assert_true(medvl_mask_box(&box, &shape.mask));
+        CHECK_OK(medvl_picture_make(&in, s.width, s.height, 1, 8, &err),
+                 &err);
+        for (int64_t i = 0; i < s.width * s.height; i++)
+            ((uint8_t *)in.data)[i] = shape.mask.data[i] ? 255 : 0;
+        CHECK_OK(medvl_picture_fit(&out, &in, w, h, (enum medvl_fit)(n % 3),
+                                   MEDVL_FILTER_BILINEAR, black, 0, &at,
+                                   &err),
+                 &err);
+        const struct medvl_affine map = {
+            {at.scale_x, 0, at.x0, 0, at.scale_y, at.y0}};
+
+        medvl_steps_add(&s, &map, w, h);
+        if (medvl_shape_move(&shape, &s, &err) && move_box(&box, &s) &&
+            box.x1 - box.x0 > 2 && box.y1 - box.y0 > 2 &&
+            white_box(&own, &out)) {
+            same_box(&shape.box, &own, 1);
+            same_box(&box, &own, 1);
+            seen++;
+        }
+        medvl_picture_release(&in);
+        medvl_picture_release(&out);
+        medvl_shape_release(&shape);
+    }
+    assert_true(seen > CASES / 2);
+}
+
 /* ---- one by one -------------------------------------------------------- */
 
 static void a_mask_of_another_size_is_an_error(void **state)
@@ -734,6 +797,7 @@ int main(void)
         cmocka_unit_test(polygons_and_their_boxes_move_alike),
         cmocka_unit_test(points_stay_in_the_boxes_that_they_are_in),
         cmocka_unit_test(a_turned_mask_stays_in_the_box_around_its_box),
+        cmocka_unit_test(pictures_and_regions_arrive_at_the_same_place),
         cmocka_unit_test(a_mask_of_another_size_is_an_error),
         cmocka_unit_test(the_mask_says_what_the_box_is_then_the_polygons),
     };
