@@ -29,8 +29,8 @@ struct medvl_augment {
 /*
  * Parse "shift=0.05,scale=0.05,rotate=5,contrast=0.15,brightness=0.1,
  * gamma=0.1,noise=0.01,hflip=0.5,vflip=0.5,blur=1", without spaces.
- * scale=S is 1-S..1+S,
- * scale=LO..HI is that range.  Each name at most once, at least one.
+ * scale=S is 1-S..1+S, scale=LO..HI is that range.  Each name at most once,
+ * at least one.
  */
 int medvl_augment_parse(struct medvl_augment *out, const char *text,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -42,6 +42,7 @@ int medvl_augment_parse(struct medvl_augment *out, const char *text,
 struct medvl_affine {
     double m[6];
 };
+
 /* What was drawn for one picture. */
 struct medvl_draw {
     struct medvl_affine map;            /* old place to new place */

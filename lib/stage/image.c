@@ -573,7 +573,7 @@ static int one_copy(struct medvl_image_worker *worker,
         medvl_rng_unit(&worker->anomaly) < stage->anomaly.share;
     if (worker->swapped) /* for the copy before */
         rc = medvl_record_parse(record, line, err);
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK && list->count > 0)
         rc = medvl_image_flip(worker, record, &rng, err);
     if (rc == MEDVL_OK)
         rc = all_images(worker, record, list, &rng,

@@ -115,6 +115,12 @@ pictures() {
     [ -z "$stderr" ]
 }
 
+@test "without a picture there is nothing to flip" {
+    echo '{"id":"a","images":[],"question":"left"}' >a.jsonl
+    run_ok medvl-image --augment hflip=1 --sides swap --out px a.jsonl
+    [ "$(found .question)" = left ]
+}
+
 @test "swap leaves what it cannot turn round" {
     {
         record a '' ',"question":"That is right away the left lung"'
