@@ -1,17 +1,21 @@
 /*
  * medvl-image - work on the pictures of records.
  *
- * See man/medvl-image.1.  All the work is in lib/stage/image.c.
+ * See man/medvl-image.1.  All the work is in lib/stage/image.c and
+ * lib/stage/sheet.c.
  */
 #include <malloc.h>
 
 #include "cmd/cli.h"
 #include "lib/stage/image.h"
+#include "lib/stage/sheet.h"
 
 static struct medvl_image_options opt;
 
 static const struct cli_option OPTIONS[] = {
-    CLI_NEED('O', "out", &opt.out, "folder", "write the pictures here"),
+    CLI_PATH('O', "out", &opt.out, "folder", "write the pictures here"),
+    CLI_PATH(0, "sheet", &opt.sheet, "file.png",
+             "or show them all side by side, with what is said of them"),
     CLI_TEXT(0, "resize", &opt.resize, "N|WxH", "make pictures this size"),
     CLI_CHOICE(0, "fit", &opt.fit, "pad|crop|stretch",
                "how to keep the aspect [pad]"),
@@ -80,7 +84,9 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     opt.seed = (uint64_t)cli.seed;
     opt.wants = &cli.wants;
-    if (medvl_image_check(&opt, &err) < 0)
+    if ((opt.sheet ? medvl_sheet_check : medvl_image_check)(&opt, &err) < 0)
         cli_misuse(&cli, "%s", err.text);
+    if (opt.sheet)
+        return cli_batch(&cli, &medvl_sheet_batch, &opt);
     return cli_map(&cli, &medvl_image_map, &opt);
 }

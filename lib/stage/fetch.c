@@ -83,12 +83,15 @@ static int read_what(struct medvl_load_what *what,
 static int decode(struct medvl_fetched *out, struct medvl_fetch *fetch,
                   struct medvl_span bytes, struct medvl_error *err)
 {
+    struct medvl_error first = {0};
     int rc = medvl_load_bytes(&out->loaded, fetch->loaders[ASKED], bytes,
-                                &out->what, err);
+                              &out->what, &first);
 
     if (rc == MEDVL_EARG && fetch->loaders[RANGE])
-        rc = medvl_load_bytes(&out->loaded, fetch->loaders[RANGE], bytes,
+        return medvl_load_bytes(&out->loaded, fetch->loaders[RANGE], bytes,
                                 &out->what, err);
+    if (rc < 0)
+        *err = first;
     return rc;
 }
 

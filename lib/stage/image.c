@@ -88,13 +88,13 @@ static int parse_scale(struct medvl_image_stage *stage, const char *text,
     return MEDVL_OK;
 }
 
-static int parse_options(struct medvl_image_stage *stage,
-                         struct medvl_error *err)
+int medvl_image_parse(struct medvl_image_stage *stage,
+                      struct medvl_error *err)
 {
     struct medvl_image_options *o = &stage->options;
     int rc = MEDVL_OK;
 
-    if (!o->out)
+    if (!o->out && !o->sheet)
         return medvl_fail(err, MEDVL_EARG, "no folder for the pictures");
     stage->swap = is_word(o->sides, "swap");
     stage->random = o->augment || o->anomaly;
@@ -158,7 +158,7 @@ int medvl_image_check(const struct medvl_image_options *options,
 {
     struct medvl_image_stage stage = {.options = *options};
 
-    return parse_options(&stage, err);
+    return medvl_image_parse(&stage, err);
 }
 
 static void stage_free(void *at)
@@ -180,7 +180,7 @@ static int stage_open(void **out, const void *options,
     if (!stage)
         return medvl_no_memory(err);
     stage->options = *(const struct medvl_image_options *)options;
-    rc = parse_options(stage, err);
+    rc = medvl_image_parse(stage, err);
     if (rc == MEDVL_OK)
         rc = medvl_path_join(&stage->folder,
                              stage->options.root ? stage->options.root : "",

@@ -17,6 +17,7 @@
 /* Text options are NULL, and numbers 0, for what the page calls default. */
 struct medvl_image_options {
     const char *out;        /* folder for the pictures; needed */
+    const char *sheet;      /* in its place: see sheet.h */
     const char *root;       /* paths in records are below it */
     const char *window;     /* see medvl_window_parse */
     const char *rescale;    /* "SLOPE,INTERCEPT" of wide grey without it */

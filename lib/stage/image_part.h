@@ -1,12 +1,12 @@
 /*
  * What the parts of the image preprocessor share: a stage's options as they
  * were understood, and the picture on its way.  Only lib/stage/image*.c
- * include this.
+ * and sheet*.c include this.
  *
  * All that happens to a picture's geometry is kept as steps, an affine map
  * and a size each; regions and spacing are computed from them alone.
  *
- * Read next: prompt.h.
+ * Read next: sheet.h.
  */
 #ifndef MEDVL_STAGE_IMAGE_PART_H
 #define MEDVL_STAGE_IMAGE_PART_H
@@ -64,6 +64,10 @@ struct medvl_image_worker {
     struct medvl_rng anomaly;
     struct medvl_text name, buffer, regions, images;
 };
+
+/* Understand stage->options. */
+int medvl_image_parse(struct medvl_image_stage *stage,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Is every pixel where it was? */
 bool medvl_image_is_still(const struct medvl_image_worker *worker);
