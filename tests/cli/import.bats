@@ -330,6 +330,77 @@ voxels() {
 ' .jpeg, .tif, .tiff, .webp or .bmp (folders in it are not looked into)"}' ]
 }
 
+
+@test "dicom: files without what identifies" {
+    need_data dicom
+    use_release
+    local d=$MEDVL_DATA/dicom n
+    printf 'sixteen bytes...' >key
+    run_code 2 medvl-import --deidentify --key key dicom "$d/modalities"
+    [[ $stderr == *"(--out)"* ]]
+    run_code 2 medvl-import --out px --key key dicom "$d/modalities"
+    run_code 2 medvl-import --deidentify --out px nifti x.nii
+    cp -r "$d/modalities" "$d/ct_all_syntaxes" .
+    medvl-import --deidentify --out clean --key key \
+        dicom modalities ct_all_syntaxes 2>err >all.jsonl
+    grep -q 'modalities/examples_ybr_color.dcm: words may be burned' err
+    n=$(find clean -type f | wc -l)
+    [ "$n" -eq 49 ]
+    [ "$(jq -r '.images[0].path' all.jsonl | sort -u | wc -l)" -eq 49 ]
+    [ "$(grep -cE 'modalities|ct_|_small' all.jsonl)" -eq 0 ]
+    n=$(find clean -type f | grep -cE '^clean/[0-9a-f]{12}-[0-9a-f]{20}\.dcm$')
+    [ "$n" -eq 49 ]
+    # Names and places of the originals: they are there, and gone.
+    for n in CompressedSamples Lestrade TOSHIBA Philips Riesmeier HIGASHI; do
+        LC_ALL=C grep -qaF "$n" modalities/*.dcm
+        [ "$(LC_ALL=C cat clean/*.dcm | grep -caF "$n")" -eq 0 ]
+    done
+    # The same again is the same, whatever files are called.
+    mkdir other
+    cp modalities/MR_small.dcm other/Mustermann
+    medvl-import --deidentify --out again --key key dicom other >mr.jsonl
+    cmp again/*.dcm "clean/$(basename again/*.dcm)"
+    [ "$(grep -c Muster mr.jsonl)" -eq 0 ]
+    # Another key, other names.
+    printf 'sixteen other...' >key
+    medvl-import --deidentify --out other2 --key key dicom other >mr2.jsonl
+    [ "$(ls again)" != "$(ls other2)" ]
+    run cmp -s again/*.dcm other2/*.dcm
+    [ "$status" -eq 1 ]
+}
+
+@test "dicom: what medvl-image makes of a file is the same without names" {
+    need_data dicom
+    local d=$MEDVL_DATA/dicom/modalities f
+    printf 'sixteen bytes...' >key
+    for f in MR_small_jp2klossless vlut_04 OBXXXX1A_rle emri_small_RLE \
+        examples_ybr_color RG3_J2KR; do
+        medvl-import --key key dicom "$d/$f.dcm" 2>/dev/null | head -n 1 |
+            medvl-image --window p1,p99 --out a >a.jsonl
+        medvl-import --deidentify --out b --key key dicom "$d/$f.dcm" \
+            2>/dev/null | head -n 1 |
+            medvl-image --window p1,p99 --out b >b.jsonl
+        cmp "$(jq -r '.images[0].path' a.jsonl)" \
+            "$(jq -r '.images[0].path' b.jsonl)"
+    done
+}
+
+@test "dicom: damaged files leave nothing half written" {
+    need_data dicom
+    local d=$MEDVL_DATA/dicom
+    printf 'sixteen bytes...' >key
+    run_code 3 medvl-import -k --rejects bad --deidentify --out clean \
+        --key key dicom "$d/malformed"
+    [ "$(find clean -name '*.tmp' | wc -l)" -eq 0 ]
+    [ "$(find clean -type f | wc -l)" -eq \
+        "$(jq -r '.images[0].path' <<<"$output" | sort -u | wc -l)" ]
+    run bash -c "ulimit -f 1; medvl-import --deidentify --out full \
+        --key key dicom '$d/modalities/CT_small.dcm' 2>&1"
+    [ "$status" -eq 1 ]
+    [[ "${lines[0]}" == 'medvl-import: full/'*': File too large' ]]
+    [ -z "$(ls full)" ]
+}
+
 @test "dicom: ordered, under pseudonyms, and ready for medvl-image" {
     need_data dicom
     run_code 2 medvl-import dicom "$MEDVL_DATA/dicom/modalities"
