@@ -34,20 +34,17 @@ int medvl_picture_decode_libpng(struct medvl_picture *out,
                                 int64_t pixels, struct medvl_error *err);
 
 /*
- * Undo a filter (0..4) of PNG: `size` bytes of a row, `pixel` bytes a pixel
- * (1, 2, 3, 4, 6, 8), under the row `above`; `out` may be `in`.  The AVX2
- * form gives the same bytes.
+ * Undo PNG's filters (0..4) of 1..MEDVL_PNG_ROWS rows: each is a filter's
+ * byte and `size` bytes, `pixel` of them a pixel (1, 2, 3, 4, 6, 8).  `above`
+ * is the finished row above them; rows of `out` are `out_stride` apart and
+ * may stand where those of `in` do.  The AVX2 form gives the same bytes.
  */
-typedef void medvl_png_unfilter_fn(uint8_t *out, const uint8_t *in,
-                                   const uint8_t *above, size_t size,
-                                   size_t pixel, int filter);
+#define MEDVL_PNG_ROWS 15
+typedef void medvl_png_unfilter_fn(uint8_t *out, size_t out_stride,
+                                   const uint8_t *in, const uint8_t *above,
+                                   size_t size, size_t pixel, int64_t count);
 medvl_png_unfilter_fn medvl_png_unfilter, medvl_png_unfilter_ref,
     medvl_png_unfilter_avx2;
-
-/* The plain form from byte `from` on. */
-void medvl_png_unfilter_rest(uint8_t *out, const uint8_t *in,
-                             const uint8_t *above, size_t from, size_t size,
-                             size_t pixel, int filter);
 
 typedef int medvl_picture_probe_fn(int64_t *width, int64_t *height,
                                    const unsigned char *data, size_t size,

@@ -302,7 +302,7 @@ static int unfilter_rows(struct png *png, struct medvl_error *err)
     const bool grey = png->color == GREY || png->color == GREY_ALPHA;
     const bool plain = png->depth == 8 && (png->color == GREY ||
                                            png->color == RGB);
-    const size_t row = png->row;
+    const size_t row = png->row, out_stride = plain ? row : row + 1;
     uint8_t *above = medvl_alloc(row, 1), *zero = above, *to;
     size_t to_row;
     int rc;
@@ -316,15 +316,19 @@ static int unfilter_rows(struct png *png, struct medvl_error *err)
     to_row = rc < 0 ? 0
                     : medvl_picture_bytes(&png->picture) /
                           (size_t)png->height;
-    for (int64_t y = 0; rc == MEDVL_OK && y < png->height; y++) {
+    for (int64_t y = 0; rc == MEDVL_OK && y < png->height;
+         y += MEDVL_PNG_ROWS) {
+        const int64_t left = png->height - y;
+        const int64_t count = left < MEDVL_PNG_ROWS ? left : MEDVL_PNG_ROWS;
         uint8_t *in = png->rows + (size_t)y * (row + 1);
         uint8_t *out = plain ? to : in + 1;
 
-        medvl_png_unfilter(out, in + 1, above, row, png->pixel, in[0]);
-        if (!plain)
-            keep_row(to, png, out);
-        above = out;
-        to += to_row;
+        medvl_png_unfilter(out, out_stride, in, above, row, png->pixel,
+                           count);
+        above = out + (size_t)(count - 1) * out_stride;
+        for (int64_t i = 0; i < count; i++, to += to_row)
+            if (!plain)
+                keep_row(to, png, out + (size_t)i * out_stride);
     }
     medvl_free(zero);
     return rc < 0 ? rc : 1;

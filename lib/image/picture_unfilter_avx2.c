@@ -1,9 +1,18 @@
 /*
- * PNG's filters undone with AVX2's instructions.
+ * PNG's filters undone with AVX2, fifteen rows at once.
  *
- * A pixel depends on the one before it, so the width that helps is a
- * pixel's: its bytes stand in the 16-bit lanes of one register, and left,
- * above and corner never leave registers.
+ * A byte depends on those to its left, above, and above left, so a row is a
+ * chain; but the byte below may be done one step later.  Sixteen 16-bit lanes
+ * therefore hold sixteen rows, each one byte behind the row above it:
+ *
+ *     lane r at step t has byte t - r of row r
+ *     left    lane r     at step t - pixel
+ *     above   lane r - 1 at step t - 1
+ *     corner  what was above at step t - pixel
+ *
+ * Lane 0 is the finished row above the others, as a row without a filter.
+ * Every lane has its own filter, by masks.  Left of a row all is 0, which
+ * gives 0 there under every filter, as the format wants it.
  *
  * Read next: picture_libpng.c.
  */
@@ -12,164 +21,167 @@
 #ifdef __AVX2__
 
 #include <immintrin.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a pixel in 16-bit lanes; 8 bytes are there to be read. */
-static inline __m128i get(const uint8_t *from)
+#define LANES (MEDVL_PNG_ROWS + 1)
+#define PAST  8 /* steps that are looked back on: the largest pixel */
+
+/* For each filter but 0: which lanes have it. */
+struct masks {
+    __m256i of[5];
+};
+
+struct rows {
+    const uint8_t *in[LANES];
+    uint8_t *out[LANES]; /* that of lane 0 is not used */
+    int count;           /* lanes */
+    int64_t size;        /* bytes of a row */
+};
+
+static inline __m256i paeth(__m256i left, __m256i above, __m256i corner)
 {
-    return _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)from));
+    const __m256i by_left = _mm256_sub_epi16(above, corner);
+    const __m256i by_above = _mm256_sub_epi16(left, corner);
+    const __m256i to_corner =
+        _mm256_abs_epi16(_mm256_add_epi16(by_left, by_above));
+    const __m256i to_left = _mm256_abs_epi16(by_left);
+    const __m256i to_above = _mm256_abs_epi16(by_above);
+    const __m256i other = _mm256_blendv_epi8(
+        above, corner, _mm256_cmpgt_epi16(to_above, to_corner));
+
+    return _mm256_blendv_epi8(
+        left, other,
+        _mm256_cmpgt_epi16(to_left, _mm256_min_epi16(to_above, to_corner)));
 }
 
-/* The lanes' low bytes; what stands behind the pixel stays. */
-static inline void put(uint8_t *to, __m128i lanes, size_t pixel)
+/* Lane r gets what lane r - 1 had. */
+static inline __m256i move_down(__m256i v)
 {
-    const long long bytes =
-        _mm_cvtsi128_si64(_mm_packus_epi16(lanes, lanes));
-
-    memcpy(to, &bytes, pixel);
+    return _mm256_alignr_epi8(v, _mm256_permute2x128_si256(v, v, 0x08), 14);
 }
 
-static inline __m128i paeth(__m128i left, __m128i above, __m128i corner)
+static inline __m256i guess(const struct masks *masks, __m256i left,
+                            __m256i above, __m256i corner)
 {
-    const __m128i by_left = _mm_sub_epi16(above, corner);
-    const __m128i by_above = _mm_sub_epi16(left, corner);
-    const __m128i to_corner = _mm_abs_epi16(_mm_add_epi16(by_left, by_above));
-    const __m128i to_left = _mm_abs_epi16(by_left);
-    const __m128i to_above = _mm_abs_epi16(by_above);
-    const __m128i least =
-        _mm_min_epi16(to_corner, _mm_min_epi16(to_left, to_above));
-    const __m128i other =
-        _mm_blendv_epi8(corner, above, _mm_cmpeq_epi16(least, to_above));
+    const __m256i mean = _mm256_srli_epi16(_mm256_add_epi16(left, above), 1);
 
-    return _mm_blendv_epi8(other, left, _mm_cmpeq_epi16(least, to_left));
+    return _mm256_or_si256(
+        _mm256_or_si256(_mm256_and_si256(left, masks->of[1]),
+                        _mm256_and_si256(above, masks->of[2])),
+        _mm256_or_si256(_mm256_and_si256(mean, masks->of[3]),
+                        _mm256_and_si256(paeth(left, above, corner),
+                                         masks->of[4])));
 }
 
-/*
- * Whole pixels as long as 8 bytes can be read; returns where it stopped.
- * Inlined for each size of pixel and each filter.
- */
-static inline size_t pixels(uint8_t *out, const uint8_t *in,
-                            const uint8_t *up, size_t size, size_t pixel,
-                            int filter)
+/* Interleaving the upper with the lower half, four times, transposes. */
+static inline void turn_square(__m128i v[16])
 {
-    const __m128i low = _mm_set1_epi16(0xff);
-    __m128i left = _mm_setzero_si128(), corner = left;
-    size_t i = 0;
+    for (int k = 0; k < 4; k++) {
+        __m128i w[16];
 
-    for (; i + 8 <= size; i += pixel) {
-        const __m128i above = get(up + i);
-        __m128i guess = left;
-
-        if (filter == 3)
-            guess = _mm_srli_epi16(_mm_add_epi16(left, above), 1);
-        else if (filter == 4)
-            guess = paeth(left, above, corner);
-        left = _mm_and_si128(_mm_add_epi16(get(in + i), guess), low);
-        put(out + i, left, pixel);
-        corner = above;
-    }
-    return i;
-}
-
-static size_t some_pixels(uint8_t *out, const uint8_t *in,
-                          const uint8_t *above, size_t size, size_t pixel,
-                          int filter)
-{
-#define CASE(P, F) \
-    case (P)*8 + (F): return pixels(out, in, above, size, P, F)
-    switch (pixel * 8 + (size_t)filter) {
-        CASE(3, 1);
-        CASE(3, 3);
-        CASE(3, 4);
-        CASE(4, 1);
-        CASE(4, 3);
-        CASE(4, 4);
-        CASE(6, 1);
-        CASE(6, 3);
-        CASE(6, 4);
-        CASE(8, 1);
-        CASE(8, 3);
-        CASE(8, 4);
-    default: return 0;
-    }
-#undef CASE
-}
-
-/* One byte a pixel: the same, by bytes. */
-static void bytes_left(uint8_t *out, const uint8_t *in, size_t size)
-{
-    uint8_t left = 0;
-
-    for (size_t i = 0; i < size; i++)
-        out[i] = left = (uint8_t)(left + in[i]);
-}
-
-static void bytes_mean(uint8_t *out, const uint8_t *in, const uint8_t *above,
-                       size_t size)
-{
-    unsigned left = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        left = (in[i] + (left + above[i]) / 2) & 0xff;
-        out[i] = (uint8_t)left;
+        for (int i = 0; i < 8; i++) {
+            w[2 * i] = _mm_unpacklo_epi8(v[i], v[i + 8]);
+            w[2 * i + 1] = _mm_unpackhi_epi8(v[i], v[i + 8]);
+        }
+        memcpy(v, w, sizeof(w));
     }
 }
 
-static void bytes_paeth(uint8_t *out, const uint8_t *in,
-                        const uint8_t *above, size_t size)
+/* Bytes [x, x + 16) of a row, 0 where they are outside. */
+static __m128i load(const uint8_t *row, int64_t x, int64_t size)
 {
-    int left = 0, corner = 0;
+    uint8_t bytes[16] = {0};
 
-    for (size_t i = 0; i < size; i++) {
-        const int up = above[i], by_left = up - corner;
-        const int by_above = left - corner;
-        const int to_corner = abs(by_left + by_above);
-        const int to_left = abs(by_left), to_above = abs(by_above);
-        int guess = to_above <= to_corner ? up : corner;
+    if (x >= 0 && x + 16 <= size)
+        return _mm_loadu_si128((const __m128i *)(row + x));
+    for (int64_t i = x < 0 ? -x : 0; i < 16 && x + i < size; i++)
+        bytes[i] = row[x + i];
+    return _mm_loadu_si128((const __m128i *)bytes);
+}
 
-        if (to_left <= to_above && to_left <= to_corner)
-            guess = left;
-        left = (in[i] + guess) & 0xff;
-        out[i] = (uint8_t)left;
-        corner = up;
+static void store(uint8_t *row, int64_t x, int64_t size, __m128i v)
+{
+    uint8_t bytes[16];
+
+    if (x >= 0 && x + 16 <= size) {
+        _mm_storeu_si128((__m128i *)(row + x), v);
+        return;
+    }
+    _mm_storeu_si128((__m128i *)bytes, v);
+    for (int64_t i = x < 0 ? -x : 0; i < 16 && x + i < size; i++)
+        row[x + i] = bytes[i];
+}
+
+/* 16 steps: what was done and above in the PAST ones comes before. */
+static inline void steps(__m128i v[16], __m256i done[PAST + 16],
+                         __m256i above[PAST + 16], const struct masks *masks,
+                         int pixel)
+{
+    const __m256i low = _mm256_set1_epi16(0xff);
+
+#pragma GCC unroll 16
+    for (int t = PAST; t < PAST + 16; t++) {
+        const __m256i in = _mm256_cvtepu8_epi16(v[t - PAST]);
+
+        above[t] = move_down(done[t - 1]);
+        done[t] = _mm256_and_si256(
+            _mm256_add_epi16(in, guess(masks, done[t - pixel], above[t],
+                                       above[t - pixel])),
+            low);
+        v[t - PAST] = _mm_packus_epi16(_mm256_castsi256_si128(done[t]),
+                                       _mm256_extracti128_si256(done[t], 1));
     }
 }
 
-/* Rows of any pixel; out may be in, so not told to be apart. */
-static void bytes_above(uint8_t *out, const uint8_t *in,
-                        const uint8_t *above, size_t size)
+static inline void undo(const struct rows *rows, const struct masks *masks,
+                        int pixel)
 {
-    size_t i = 0;
+    __m256i done[PAST + 16], above[PAST + 16];
 
-    for (; i + 32 <= size; i += 32)
-        _mm256_storeu_si256(
-            (__m256i *)(out + i),
-            _mm256_add_epi8(_mm256_loadu_si256((const __m256i *)(in + i)),
-                            _mm256_loadu_si256((const __m256i *)(above + i))));
-    for (; i < size; i++)
-        out[i] = (uint8_t)(in[i] + above[i]);
+    memset(done, 0, sizeof(done));
+    memset(above, 0, sizeof(above));
+    for (int64_t at = 0; at < rows->size + rows->count - 1; at += 16) {
+        __m128i v[16];
+
+        for (int r = 0; r < 16; r++)
+            v[r] = r < rows->count ? load(rows->in[r], at - r, rows->size)
+                                   : _mm_setzero_si128();
+        turn_square(v);
+        steps(v, done, above, masks, pixel);
+        memcpy(done, done + 16, PAST * sizeof(*done));
+        memcpy(above, above + 16, PAST * sizeof(*above));
+        turn_square(v);
+        for (int r = 1; r < rows->count; r++)
+            store(rows->out[r], at - r, rows->size, v[r]);
+    }
 }
 
-void medvl_png_unfilter_avx2(uint8_t *out, const uint8_t *in,
-                             const uint8_t *above, size_t size, size_t pixel,
-                             int filter)
+void medvl_png_unfilter_avx2(uint8_t *out, size_t out_stride,
+                             const uint8_t *in, const uint8_t *above,
+                             size_t size, size_t pixel, int64_t count)
 {
-    if (filter == 0)
-        memmove(out, in, size);
-    else if (filter == 2)
-        bytes_above(out, in, above, size);
-    else if (pixel == 1 && filter == 1)
-        bytes_left(out, in, size);
-    else if (pixel == 1 && filter == 3)
-        bytes_mean(out, in, above, size);
-    else if (pixel == 1)
-        bytes_paeth(out, in, above, size);
-    else
-        medvl_png_unfilter_rest(
-            out, in, above,
-            some_pixels(out, in, above, size, pixel, filter), size, pixel,
-            filter);
+    struct rows rows = {.count = (int)count + 1, .size = (int64_t)size};
+    uint16_t lanes[5][16] = {{0}};
+    struct masks masks;
+
+    rows.in[0] = above;
+    for (int r = 1; r < rows.count; r++) {
+        rows.in[r] = in + 1;
+        rows.out[r] = out;
+        lanes[*in][r] = 0xffff;
+        in += size + 1;
+        out += out_stride;
+    }
+    for (int f = 0; f < 5; f++)
+        masks.of[f] = _mm256_loadu_si256((const __m256i *)lanes[f]);
+    switch (pixel) {
+    case 1: undo(&rows, &masks, 1); break;
+    case 2: undo(&rows, &masks, 2); break;
+    case 3: undo(&rows, &masks, 3); break;
+    case 4: undo(&rows, &masks, 4); break;
+    case 6: undo(&rows, &masks, 6); break;
+    default: undo(&rows, &masks, 8);
+    }
 }
 
 #endif

@@ -387,28 +387,34 @@ static void both_readers_agree_on_the_real_pictures(void **state)
 
 static void unfiltering_is_the_same_with_avx2(void **state)
 {
+    enum { MOST = 72 };
     static const size_t PIXELS[] = {1, 2, 3, 4, 6, 8};
-    uint8_t in[64], above[64], a[64], b[64];
+    uint8_t in[MEDVL_PNG_ROWS * (MOST + 1)], above[MOST];
+    uint8_t a[sizeof(in)], b[sizeof(in)];
 
     (void)state;
     if (!__builtin_cpu_supports("avx2"))
         skip();
     for (size_t p = 0; p < 6; p++)
-        for (size_t size = PIXELS[p]; size <= 60; size += PIXELS[p])
-            for (int filter = 0; filter < 5; filter++) {
+        for (size_t size = PIXELS[p]; size <= MOST; size += PIXELS[p])
+            for (int64_t count = 1; count <= MEDVL_PNG_ROWS; count++) {
+                const size_t row = size + 1;
+
                 for (size_t i = 0; i < sizeof(in); i++) {
-                    in[i] = noise();
-                    above[i] = noise();
+                    in[i] = i % row ? noise() : noise() % 5;
                     a[i] = b[i] = 77;
                 }
-                medvl_png_unfilter_ref(a, in, above, size, PIXELS[p],
-                                       filter);
-                medvl_png_unfilter_avx2(b, in, above, size, PIXELS[p],
-                                        filter);
+                for (size_t i = 0; i < MOST; i++)
+                    above[i] = noise();
+                medvl_png_unfilter_ref(a, row, in, above, size, PIXELS[p],
+                                       count);
+                medvl_png_unfilter_avx2(b, row, in, above, size, PIXELS[p],
+                                        count);
                 assert_memory_equal(a, b, sizeof(a));
-                medvl_png_unfilter_avx2(in, in, above, size, PIXELS[p],
-                                        filter);
-                assert_memory_equal(a, in, size);
+                medvl_png_unfilter_avx2(in + 1, row, in, above, size,
+                                        PIXELS[p], count);
+                for (size_t y = 0; y < (size_t)count; y++)
+                    assert_memory_equal(a + y * row, in + y * row + 1, size);
             }
 }
 
