@@ -120,34 +120,71 @@ static int put_count(struct medvl_text *out, int64_t value,
     return MEDVL_OK;
 }
 
+/* The run that is going on, and the two before it. */
+struct encoding {
+    struct medvl_text *out;
+    int64_t before[2], run, runs;
+    uint8_t value;
+};
+
+static int end_run(struct encoding *e, struct medvl_error *err)
+{
+    const int64_t run = e->runs > 2 ? e->run - e->before[1] : e->run;
+
+    e->before[1] = e->before[0];
+    e->before[0] = e->run;
+    e->runs++;
+    e->run = 0;
+    e->value = !e->value;
+    return put_count(e->out, run, err);
+}
+
+/* `count` pixels more, at least one, all alike. */
+static int add_pixels(struct encoding *e, uint8_t value, int64_t count,
+                      struct medvl_error *err)
+{
+    const int rc = value == e->value ? MEDVL_OK : end_run(e, err);
+
+    e->run += count;
+    return rc;
+}
+
+/* The pixels of the box down its columns, and what is off around them. */
+static int add_columns(struct encoding *e, const struct medvl_mask *mask,
+                       const struct medvl_box *box, struct medvl_error *err)
+{
+    const int64_t x0 = (int64_t)box->x0, x1 = (int64_t)box->x1;
+    const int64_t y0 = (int64_t)box->y0, y1 = (int64_t)box->y1;
+    const int64_t between_columns = mask->height - (y1 - y0);
+    int rc = MEDVL_OK;
+
+    e->run = x0 * mask->height + y0;
+    for (int64_t x = x0; x < x1 && rc == MEDVL_OK; x++) {
+        for (int64_t y = y0; y < y1 && rc == MEDVL_OK; y++)
+            rc = add_pixels(e, mask->data[y * mask->width + x], 1, err);
+        if (rc == MEDVL_OK && x + 1 < x1 && between_columns)
+            rc = add_pixels(e, 0, between_columns, err);
+    }
+    if (rc == MEDVL_OK && (x1 < mask->width || y1 < mask->height))
+        rc = add_pixels(e, 0, (mask->width - x1 + 1) * mask->height - y1,
+                        err);
+    return rc;
+}
+
 int medvl_mask_encode(struct medvl_text *out, const struct medvl_mask *mask,
                       struct medvl_error *err)
 {
-    const int64_t count = mask->width * mask->height;
     const size_t start = out->size;
-    int64_t before[3] = {0, 0, 0}, run = 0, runs = 0, x = 0, y = 0;
-    uint8_t value = 0;
+    struct encoding e = {.out = out};
+    struct medvl_box box;
     int rc = MEDVL_OK;
 
-    for (int64_t i = 0; i <= count && rc == MEDVL_OK; i++) {
-        const uint8_t here =
-            i < count ? mask->data[y * mask->width + x] : !value;
-
-        if (here == value) {
-            run++;
-        } else {
-            rc = put_count(out, runs > 2 ? run - before[1] : run, err);
-            before[1] = before[0];
-            before[0] = run;
-            runs++;
-            run = 1;
-            value = here;
-        }
-        if (++y == mask->height) {
-            y = 0;
-            x++;
-        }
-    }
+    if (medvl_mask_box(&box, mask))
+        rc = add_columns(&e, mask, &box, err);
+    else
+        e.run = mask->width * mask->height;
+    if (rc == MEDVL_OK)
+        rc = end_run(&e, err);
     if (rc < 0 && out->data) {
         out->size = start;
         out->data[start] = 0;

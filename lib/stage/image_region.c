@@ -237,7 +237,9 @@ static int set_area(struct region *r, const struct medvl_image_worker *worker,
     struct medvl_mask mask = {0};
     int rc = MEDVL_OK;
 
-    if (s->mask.data || s->polygons.count) {
+    if (s->mask.data) {
+        area = (double)medvl_mask_area(&s->mask);
+    } else if (s->polygons.count) {
         rc = medvl_mask_make(&mask, worker->picture.width,
                              worker->picture.height, err);
         if (rc == MEDVL_OK)
