@@ -180,6 +180,118 @@ static void a_drawn_mask_is_its_outermost_pixels(void **state)
     medvl_picture_release(&p);
 }
 
+static void an_outline_is_as_thick_as_asked(void **state)
+{
+    const uint8_t red[3] = {255, 0, 0};
+    struct medvl_picture p = {0};
+    struct medvl_mask mask = {0};
+    char text[200];
+
+    (void)state;
+    CHECK_OK(medvl_picture_make(&p, 9, 7, 1, 8, &err), &err);
+    CHECK_OK(medvl_mask_make(&mask, 9, 7, &err), &err);
+    for (int i = 0; i < 63; i++)
+        mask.data[i] = i / 9 >= 1 && i % 9 >= 1 && i % 9 <= 7;
+    CHECK_OK(medvl_draw_mask(&p, &mask, 2, red, &err), &err);
+    show(text, &p);
+    assert_string_equal(text, ".........\n"
+                              ".#######.\n"
+                              ".#######.\n"
+                              ".##...##.\n"
+                              ".##...##.\n"
+                              ".#######.\n"
+                              ".#######.\n");
+    medvl_mask_release(&mask);
+    medvl_picture_release(&p);
+}
+
+static void a_point_is_a_disc(void **state)
+{
+    const uint8_t red[3] = {255, 0, 0};
+    struct medvl_picture p = {0};
+    char text[200];
+
+    (void)state;
+    CHECK_OK(medvl_picture_make(&p, 9, 7, 1, 8, &err), &err);
+    CHECK_OK(medvl_draw_point(&p, 3.5, 3.5, 1, red, &err), &err);
+    CHECK_OK(medvl_draw_point(&p, 9, 0, 1, red, &err), &err);
+    CHECK_OK(medvl_draw_point(&p, -1e9, 1e9, 1000, red, &err), &err);
+    show(text, &p);
+    assert_string_equal(text, ".......##\n"
+                              "..###..##\n"
+                              ".#####...\n"
+                              ".#####...\n"
+                              ".#####...\n"
+                              "..###....\n"
+                              ".........\n");
+    medvl_picture_release(&p);
+}
+
+static void what_is_outside_of_the_mask_is_blurred(void **state)
+{
+    struct medvl_picture p = {0};
+    struct medvl_mask mask = {0}, other = {0};
+    uint8_t *data;
+
+    (void)state;
+    CHECK_OK(medvl_picture_make(&p, 16, 8, 1, 8, &err), &err);
+    CHECK_OK(medvl_mask_make(&mask, 16, 8, &err), &err);
+    CHECK_OK(medvl_mask_make(&other, 8, 8, &err), &err);
+    data = p.data;
+    for (int i = 0; i < 128; i++) {
+        data[i] = i % 2 ? 255 : 0;
+        mask.data[i] = i % 16 < 8;
+    }
+    CHECK_OK(medvl_blur_outside(&p, &mask, 2, &err), &err);
+    assert_int_equal(p.channels, 1);
+    for (int i = 0; i < 128; i++) {
+        if (i % 16 < 8)
+            assert_int_equal(data[i], i % 2 ? 255 : 0);
+        else
+            CHECK_CLOSE(data[i], 127.5, 80);
+    }
+    CHECK_FAILS(medvl_blur_outside(&p, &other, 2, &err), MEDVL_EARG, &err,
+                "8 x 8 on a picture of 16 x 8");
+    medvl_mask_release(&mask);
+    medvl_mask_release(&other);
+    medvl_picture_release(&p);
+}
+
+static void runs_as_numbers_fill_the_mask_or_are_refused(void **state)
+{
+    static const int64_t RUNS[] = {3, 2, 3}, LONG[] = {3, 6},
+                         HUGE_ONE[] = {INT64_MAX, INT64_MAX, 10},
+                         SHORT[] = {3, 4}, BELOW[] = {3, -1, 6};
+    struct medvl_mask mask = {0};
+
+    (void)state;
+    CHECK_OK(medvl_mask_from_runs(&mask, RUNS, 3, 4, 2, &err), &err);
+    assert_int_equal(medvl_mask_area(&mask), 2);
+    assert_true(mask.data[4 + 1] && mask.data[2]);
+    medvl_mask_release(&mask);
+    CHECK_FAILS(medvl_mask_from_runs(&mask, LONG, 2, 4, 2, &err),
+                MEDVL_EFORMAT, &err, "run 2 does not fit");
+    CHECK_FAILS(medvl_mask_from_runs(&mask, HUGE_ONE, 3, 4, 2, &err),
+                MEDVL_EFORMAT, &err, "run 1 does not fit");
+    CHECK_FAILS(medvl_mask_from_runs(&mask, SHORT, 2, 4, 2, &err),
+                MEDVL_EFORMAT, &err, "cover 7 of");
+    CHECK_FAILS(medvl_mask_from_runs(&mask, BELOW, 3, 4, 2, &err),
+                MEDVL_EFORMAT, &err, "run 2 does not fit");
+    CHECK_FAILS(medvl_mask_from_runs(&mask, NULL, 0, 4, 2, &err),
+                MEDVL_EFORMAT, &err, "cover 0 of");
+    assert_null(mask.data);
+}
+
+static void a_box_without_width_is_inside_or_on_the_edge(void **state)
+{
+    struct medvl_box in = {3, 2, 3, 4}, edge = {10, 2, 10, 4};
+
+    (void)state;
+    assert_true(medvl_box_clip(&in, 10, 8));
+    assert_true(in.x0 == 3 && in.x1 == 3);
+    assert_false(medvl_box_clip(&edge, 10, 8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +303,11 @@ int main(void)
         cmocka_unit_test(a_drawn_box_is_a_frame_inside_its_bounds),
         cmocka_unit_test(a_box_without_size_is_still_seen),
         cmocka_unit_test(a_drawn_mask_is_its_outermost_pixels),
+        cmocka_unit_test(an_outline_is_as_thick_as_asked),
+        cmocka_unit_test(a_point_is_a_disc),
+        cmocka_unit_test(what_is_outside_of_the_mask_is_blurred),
+        cmocka_unit_test(runs_as_numbers_fill_the_mask_or_are_refused),
+        cmocka_unit_test(a_box_without_width_is_inside_or_on_the_edge),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
