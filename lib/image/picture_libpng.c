@@ -79,6 +79,8 @@ static int read_png(struct png_job *job)
 
     png_set_read_fn(png, job, on_png_read);
     png_set_user_limits(png, MEDVL_PICTURE_SIDE, MEDVL_PICTURE_SIDE);
+    /* The rest is passed over: it gets memory for what it says it has. */
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     png_read_info(png, job->info);
     rc = check_png(job);
     if (rc < 0)
