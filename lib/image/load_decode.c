@@ -221,30 +221,44 @@ int medvl_load_probe_frame(struct medvl_load_shape *out,
     return rc;
 }
 
-/* Every frame of the open file, one after the other. */
-static int check_frames(struct medvl_decoded *file,
-                        struct medvl_load *load, struct medvl_error *err)
+/* One frame of the open file, decoded and forgotten. */
+static int check_frame(struct medvl_decoded *file, struct medvl_load *load,
+                       int64_t frame, struct medvl_error *err)
+{
+    void *data = NULL;
+    int rc = turn_to(file, load, frame, err);
+
+    if (rc == MEDVL_OK) {
+        data = medvl_alloc(file->bytes, 1);
+        rc = data ? medvl_decoder_frame(data, load->decoder, frame, err)
+                  : medvl_no_memory(err);
+    }
+    medvl_free(data);
+    return rc;
+}
+
+/* Are all frames of the open file within a limit, and whole? */
+static int check_frames(struct medvl_decoded *file, struct medvl_load *load,
+                        struct medvl_error *err)
 {
     const int64_t frames = file->frames;
-    int64_t pixels = 0;
+    int64_t pixels = 0, i = 0;
     int rc = MEDVL_OK;
 
-    for (int64_t i = 0; i < frames && rc == MEDVL_OK; i++) {
-        void *data = NULL;
-
+    for (; i < frames && rc == MEDVL_OK; i++) {
         rc = turn_to(file, load, i, err);
         pixels += file->size[1] * file->size[2];
-        if (rc == MEDVL_OK && pixels > CHECK_PIXELS)
-            rc = medvl_fail(err, MEDVL_EARG,
-                            "more than 2^32 pixels in all frames");
-        if (rc == MEDVL_OK && !(data = medvl_alloc(file->bytes, 1)))
-            rc = medvl_no_memory(err);
-        if (rc == MEDVL_OK)
-            rc = medvl_decoder_frame(data, load->decoder, i, err);
-        medvl_free(data);
-        if (rc < 0 && frames > 1)
-            medvl_context(err, "frame %lld", (long long)i);
     }
+    if (rc == MEDVL_OK && pixels > CHECK_PIXELS)
+        return medvl_fail(err, MEDVL_EARG,
+                          "more than 2^32 pixels in %lld frames",
+                          (long long)frames);
+    if (rc == MEDVL_OK && frames > 1)
+        rc = medvl_decoder_turn(file, load->decoder, 0, err);
+    for (i = rc < 0 ? i : 0; i < frames && rc == MEDVL_OK; i++)
+        rc = check_frame(file, load, i, err);
+    if (rc < 0 && frames > 1)
+        medvl_context(err, "frame %lld", (long long)i - 1);
     return rc;
 }
 

@@ -546,10 +546,6 @@ static void a_size_without_bytes_behind_it_is_refused(void **state)
     entries[0][2] = 0;
     size = make_tiff(bytes, (const uint32_t(*)[3])entries, 8, 0);
     check_refused(bytes, size, MEDVL_EFORMAT, "");
-    /* The next directory is the first again. */
-    entries[0][2] = entries[1][2] = 4;
-    size = make_tiff(bytes, (const uint32_t(*)[3])entries, 8, 8);
-    check_refused(bytes, size, MEDVL_EFORMAT, "TIFF: ");
     check_refused(webp, sizeof(webp), MEDVL_EARG,
                   "16383 x 16383 pixels are over");
     put32(bmp + 10, 54);
@@ -564,6 +560,63 @@ static void a_size_without_bytes_behind_it_is_refused(void **state)
     put32(bmp + 18, 8000);
     put32(bmp + 22, 8000);
     check_refused(bmp, sizeof(bmp), MEDVL_EFORMAT, "cut short");
+}
+
+/* The next directory is the first again: one page, found once. */
+static void a_chain_of_pages_that_is_a_loop_ends(void **state)
+{
+    const uint32_t entries[8][3] = {
+        {256, 4, 4},
+        {257, 4, 4},
+        {258, 3, 8},
+        {259, 3, 1},
+        {262, 3, 1},
+        {273, 4, 8},
+        {278, 4, 4},
+        {279, 4, 16},
+    };
+    const struct medvl_load_options options = {0};
+    struct medvl_load *loader;
+    struct medvl_load_shape shape;
+    uint8_t bytes[200];
+    const size_t size = make_tiff(bytes, entries, 8, 8);
+
+    (void)state;
+    CHECK_OK(medvl_load_open(&loader, &options, &err), &err);
+    CHECK_OK(medvl_load_check(
+                 &shape, loader,
+                 (struct medvl_span){(const char *)bytes, size}, &err),
+             &err);
+    assert_int_equal(shape.frames, 1);
+    medvl_load_free(loader);
+}
+
+/* As many pixels as are taken, a thousand times: refused by the headers. */
+static void frames_are_counted_before_they_are_decoded(void **state)
+{
+    const uint32_t entries[8][3] = {
+        {256, 4, 8192},
+        {257, 4, 8192},
+        {258, 3, 8},
+        {259, 3, 1},
+        {262, 3, 1},
+        {273, 4, 8},
+        {278, 4, 8192},
+        {279, 4, 50},
+    };
+    static uint8_t bytes[8 + 1000 * 102];
+    uint8_t one[200];
+
+    (void)state;
+    for (size_t i = 0; i < 1000; i++) {
+        const size_t at = 8 + 102 * i;
+
+        (void)make_tiff(one, entries, 8, i < 999 ? (uint32_t)at + 102 : 0);
+        memcpy(bytes + at, one + 8, 102);
+    }
+    memcpy(bytes, one, 8);
+    check_refused(bytes, sizeof(bytes), MEDVL_EARG,
+                  "more than 2^32 pixels in 1000 frames");
 }
 
 static void what_is_not_read_is_said(void **state)
@@ -646,6 +699,8 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_is_an_error),
         cmocka_unit_test(a_file_changed_anywhere_ends_well),
         cmocka_unit_test(a_size_without_bytes_behind_it_is_refused),
+        cmocka_unit_test(a_chain_of_pages_that_is_a_loop_ends),
+        cmocka_unit_test(frames_are_counted_before_they_are_decoded),
         cmocka_unit_test(what_is_not_read_is_said),
         cmocka_unit_test(another_format_is_named),
     };
