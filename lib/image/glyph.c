@@ -188,7 +188,7 @@ size_t medvl_glyph_fit(struct medvl_span text, int scale, int64_t width)
     return (size_t)(text.data - start);
 }
 
-/* ---- drawing ----------------------------------------------------------- */
+/* ---- drawing --------------------------------------------------------- */
 
 static bool is_grey(const uint8_t color[3])
 {

@@ -40,8 +40,8 @@ size_t medvl_glyph_fit(struct medvl_span text, int scale, int64_t width);
 
 /*
  * Draw one line of text with its upper left corner at (x, y), from -2^40 to
- * 2^40.  What lies outside the picture is left out.  Grey pictures become RGB unless the
- * colours are grey.
+ * 2^40.  What lies outside the picture is left out.  Grey pictures become
+ * RGB unless the colours are grey.
  *
  *   picture   8 bits; else MEDVL_EARG
  */

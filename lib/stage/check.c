@@ -34,7 +34,7 @@ struct stage {
     struct medvl_check_all all;
 };
 
-/* ---- opening ------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------- */
 
 static void stage_free(void *at)
 {
@@ -89,7 +89,7 @@ static int stage_open(void **out, const void *options,
     return rc;
 }
 
-/* ---- rounds ------------------------------------------------------------- */
+/* ---- rounds ---------------------------------------------------------- */
 
 static void decode_task(void *arg, int64_t index, int thread)
 {
@@ -133,7 +133,9 @@ static int finish_job(struct stage *s, size_t index, struct medvl_error *err)
 
     if (!job->image.data) {
         rc = medvl_findings_move(&s->all.findings, &job->findings, err);
-        return rc < 0 ? rc : medvl_check_record(&s->all, job->record, job->number, err);
+        return rc < 0 ? rc
+                      : medvl_check_record(&s->all, job->record, job->number,
+                                           err);
     }
     if (first->rc < 0)
         return medvl_fail(err, first->rc, "%s",
@@ -275,12 +277,13 @@ static int bad_line(void *at, const struct medvl_record *line,
     int rc = medvl_check_begin(&s->all, line, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_findings_add(&s->all.findings, MEDVL_CHECK_NOT_A_RECORD, line,
+        rc = medvl_findings_add(&s->all.findings, MEDVL_CHECK_NOT_A_RECORD,
+                                line,
                                 err, "%s", why->text);
     return rc == MEDVL_OK ? put_findings(s, out, err) : rc;
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------- */
 
 static int finish(void *at, struct medvl_out *out, struct medvl_error *err)
 {

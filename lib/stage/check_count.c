@@ -15,7 +15,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
 
-/* ---- findings ---------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------- */
 
 static const char *const NAMES[MEDVL_CHECK_KINDS] = {
     [MEDVL_CHECK_NOT_A_RECORD] = "not_a_record",
@@ -114,7 +114,7 @@ void medvl_findings_release(struct medvl_findings *findings)
     medvl_text_release(&findings->lines);
 }
 
-/* ---- what was seen ------------------------------------------------------ */
+/* ---- what was seen --------------------------------------------------- */
 
 struct medvl_key medvl_key_hex(const char hash[33])
 {
@@ -188,7 +188,7 @@ void medvl_seen_release(struct medvl_seen_set *set)
     *set = (struct medvl_seen_set){0};
 }
 
-/* ---- how often ---------------------------------------------------------- */
+/* ---- how often ------------------------------------------------------- */
 
 #define TEXT_MOST 200 /* bytes of a text that are kept */
 

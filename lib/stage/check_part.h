@@ -12,7 +12,7 @@
 #include "lib/stage/check.h"
 #include "lib/stage/fetch.h"
 
-/* ---- findings: check_count.c ------------------------------------------ */
+/* ---- findings: check_count.c ----------------------------------------- */
 
 enum medvl_check_kind {
     MEDVL_CHECK_NOT_A_RECORD,
@@ -66,7 +66,7 @@ int medvl_findings_move(struct medvl_findings *to,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_findings_release(struct medvl_findings *findings);
 
-/* ---- texts that were seen: check_count.c ------------------------------ */
+/* ---- texts that were seen: check_count.c ----------------------------- */
 
 /* The first 96 bits of a text's XXH3-128. */
 struct medvl_key {
@@ -115,7 +115,7 @@ void medvl_tally_put(struct medvl_json_writer *w, const char *name,
                      struct medvl_tally *tally);
 void medvl_tally_release(struct medvl_tally *tally);
 
-/* ---- pictures and regions: check_picture.c ----------------------------- */
+/* ---- pictures and regions: check_picture.c --------------------------- */
 
 /* What is known of a picture's file.  Valid when zeroed. */
 struct medvl_check_picture {
@@ -153,7 +153,7 @@ void medvl_check_compare(struct medvl_check_job *job,
                          const struct medvl_check_job *first,
                          struct medvl_source *source);
 
-/* ---- texts: check_text.c ------------------------------------------------ */
+/* ---- texts: check_text.c --------------------------------------------- */
 
 /* Questions, answers, choices, messages: what one record alone shows. */
 int medvl_check_texts(struct medvl_findings *findings,
@@ -168,7 +168,7 @@ int medvl_check_plain(struct medvl_text *out,
                       const struct medvl_record *record, const char *name,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* ---- all records: check_record.c ---------------------------------------- */
+/* ---- all records: check_record.c ------------------------------------- */
 
 #define MEDVL_CHECK_SPLITS 31 /* those after share one number */
 

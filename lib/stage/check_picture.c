@@ -15,7 +15,7 @@
 /* Places are rounded to this when records are written. */
 #define SLACK 0.001
 
-/* ---- decoding ----------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------- */
 
 int medvl_check_entry(struct medvl_text *out, struct medvl_span image,
                       struct medvl_error *err)
@@ -83,7 +83,7 @@ void medvl_check_decode(struct medvl_check_job *job,
                                                             : MEDVL_OK;
 }
 
-/* ---- comparing ---------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------- */
 
 struct look {
     struct medvl_check_job *job;

@@ -28,9 +28,10 @@ void medvl_check_release(struct medvl_check_all *s)
     medvl_tally_release(&s->splits);
 }
 
-/* ---- what came before --------------------------------------------------- */
+/* ---- what came before ------------------------------------------------ */
 
-int medvl_check_begin(struct medvl_check_all *s, const struct medvl_record *record,
+int medvl_check_begin(struct medvl_check_all *s,
+                      const struct medvl_record *record,
                       struct medvl_error *err)
 {
     const size_t n = s->start_count;
@@ -40,25 +41,25 @@ int medvl_check_begin(struct medvl_check_all *s, const struct medvl_record *reco
                        err) < 0)
             return MEDVL_ENOMEM;
         s->starts[s->start_count++] =
-            (struct medvl_check_start){record->path, record->line, s->records + 1};
+            (struct medvl_check_start){record->path, record->line,
+                                       s->records + 1};
     }
     s->records++;
     return MEDVL_OK;
 }
 
-/* "file:line" of a record's number, in s->buffer. */
-static const char *place_of(struct medvl_check_all *s, uint32_t record)
+/* "file:line" of a record's number, into `where`. */
+static const char *place_of(struct medvl_error *where,
+                            const struct medvl_check_all *s, uint32_t record)
 {
     const struct medvl_check_start *start = &s->starts[s->start_count - 1];
 
     while (start > s->starts && start->first > record)
         start--;
-    medvl_text_clear(&s->buffer);
-    if (medvl_text_printf(&s->buffer, NULL, "%s:%lld", start->path,
-                          (long long)(start->line + record -
-                                      start->first)) < 0)
-        return "an earlier record";
-    return s->buffer.data;
+    medvl_fail(where, MEDVL_EFORMAT, "%s:%lld",
+               start->path ? start->path : "input",
+               (long long)(start->line + record - start->first));
+    return where->text;
 }
 
 /* The split's bit: of those after the 31st, one for all. */
@@ -92,6 +93,7 @@ static int check_split(struct medvl_check_all *s, struct medvl_seen_set *set,
                        const struct medvl_record *record,
                        struct medvl_error *err)
 {
+    struct medvl_error where;
     struct medvl_seen *seen;
     bool other;
     int rc = medvl_seen_find(&seen, set, key, err);
@@ -106,12 +108,14 @@ static int check_split(struct medvl_check_all *s, struct medvl_seen_set *set,
         return MEDVL_OK;
     return medvl_findings_add(&s->findings, kind, record, err,
                               "%s is in another split at %s", what,
-                              place_of(s, seen->a));
+                              place_of(&where, s, seen->a));
 }
 
-static int check_id(struct medvl_check_all *s, const struct medvl_record *record,
+static int check_id(struct medvl_check_all *s,
+                    const struct medvl_record *record,
                     struct medvl_error *err)
 {
+    struct medvl_error where;
     struct medvl_error own = {0};
     struct medvl_seen *seen;
     int rc;
@@ -130,7 +134,7 @@ static int check_id(struct medvl_check_all *s, const struct medvl_record *record
     if (seen->a)
         return medvl_findings_add(&s->findings, MEDVL_CHECK_ID_DOUBLE,
                                   record, err, "first at %s",
-                                  place_of(s, seen->a));
+                                  place_of(&where, s, seen->a));
     seen->a = s->records;
     return MEDVL_OK;
 }
@@ -139,9 +143,11 @@ static int check_id(struct medvl_check_all *s, const struct medvl_record *record
  * The same pictures, question and choices with another answer before?
  * s->pictures has the keys of the pictures.
  */
-static int check_asked(struct medvl_check_all *s, const struct medvl_record *record,
+static int check_asked(struct medvl_check_all *s,
+                       const struct medvl_record *record,
                        struct medvl_span answer, struct medvl_error *err)
 {
+    struct medvl_error where;
     const struct medvl_span choices = medvl_record_get(record, "choices");
     const uint32_t now = medvl_key(answer).part[1];
     const size_t before = s->pictures.size;
@@ -171,10 +177,10 @@ static int check_asked(struct medvl_check_all *s, const struct medvl_record *rec
                               record, err,
                               "the same question about the same pictures has "
                               "another answer at %s",
-                              place_of(s, seen->a));
+                              place_of(&where, s, seen->a));
 }
 
-/* ---- a record as a whole ------------------------------------------------ */
+/* ---- a record as a whole --------------------------------------------- */
 
 /* Is it a question with few possible answers? */
 static int is_closed(bool *is, struct medvl_check_all *s,
@@ -210,7 +216,8 @@ static int count_answer(struct medvl_check_all *s, struct medvl_span answer,
                              answer.size < 200 ? answer.size : 200, err);
 }
 
-static int check_answers(struct medvl_check_all *s, const struct medvl_record *record,
+static int check_answers(struct medvl_check_all *s,
+                         const struct medvl_record *record,
                          struct medvl_error *err)
 {
     struct medvl_text answer = {0};
@@ -227,7 +234,8 @@ static int check_answers(struct medvl_check_all *s, const struct medvl_record *r
     return rc;
 }
 
-static int check_group(struct medvl_check_all *s, const struct medvl_record *record,
+static int check_group(struct medvl_check_all *s,
+                       const struct medvl_record *record,
                        uint32_t bit, struct medvl_error *err)
 {
     int rc;
@@ -241,7 +249,8 @@ static int check_group(struct medvl_check_all *s, const struct medvl_record *rec
                        record, err);
 }
 
-int medvl_check_record(struct medvl_check_all *s, const struct medvl_record *record,
+int medvl_check_record(struct medvl_check_all *s,
+                       const struct medvl_record *record,
                        size_t images, struct medvl_error *err)
 {
     const struct medvl_span keys = medvl_text_span(&s->pictures);
@@ -271,7 +280,7 @@ int medvl_check_record(struct medvl_check_all *s, const struct medvl_record *rec
     return rc;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole ------------------------------------------------------- */
 
 int medvl_check_balance(struct medvl_check_all *s, struct medvl_error *err)
 {

@@ -35,7 +35,7 @@ static bool is_blank(const char *text)
     return !*text;
 }
 
-/* ---- questions and answers ---------------------------------------------- */
+/* ---- questions and answers ------------------------------------------- */
 
 /* What a member that should hold text is. */
 enum state { MISSING,
@@ -140,7 +140,7 @@ static int check_answer(enum state *out, const struct look *look)
     return rc;
 }
 
-/* ---- messages ----------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------- */
 
 struct chat {
     uint8_t *used; /* of each image: 1 when a part shows it */
@@ -303,7 +303,7 @@ int medvl_check_texts(struct medvl_findings *findings,
     return rc;
 }
 
-/* ---- texts as they are compared ------------------------------------------ */
+/* ---- texts as they are compared -------------------------------------- */
 
 int medvl_check_plain(struct medvl_text *out,
                       const struct medvl_record *record, const char *name,

@@ -52,7 +52,7 @@ struct stage {
     bool published;
 };
 
-/* ---- options -------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------- */
 
 static int understand(struct medvl_image_stage *stage,
                       struct medvl_error *err)
@@ -91,7 +91,7 @@ int medvl_sheet_check(const struct medvl_image_options *options,
     return understand(&stage, err);
 }
 
-/* ---- names ---------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------- */
 
 /* "a/sheet.png", "a/sheet-2.png", ..., with `suffix`. */
 static int sheet_name(struct medvl_text *out, const struct stage *s,
@@ -115,7 +115,7 @@ static int sheet_name(struct medvl_text *out, const struct stage *s,
     return rc;
 }
 
-/* ---- opening --------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------- */
 
 static void job_clear(struct job *job)
 {
@@ -200,7 +200,7 @@ static int stage_open(void **out, const void *options,
     return rc;
 }
 
-/* ---- sheets ---------------------------------------------------------------- */
+/* ---- sheets ---------------------------------------------------------- */
 
 static int write_sheet(struct stage *s, struct medvl_error *err)
 {
@@ -238,7 +238,7 @@ static int put_cell(struct stage *s, struct medvl_sheet_cell *cell,
     return MEDVL_OK;
 }
 
-/* ---- cells ------------------------------------------------------------------ */
+/* ---- cells ----------------------------------------------------------- */
 
 static void fetch_task(void *arg, int64_t index, int thread)
 {
@@ -353,7 +353,7 @@ static int add_record(struct stage *s, struct medvl_record *record,
     return rc;
 }
 
-/* ---- the loop's functions --------------------------------------------------- */
+/* ---- the loop's functions -------------------------------------------- */
 
 static int make_cells(void *at, struct medvl_record *records, int64_t count,
                       struct medvl_out *out, struct medvl_error *err)

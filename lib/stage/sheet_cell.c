@@ -20,14 +20,26 @@ static const uint8_t ERROR[3] = {195, 25, 25};
 
 /* Seen on dark and on light pictures, and apart from each other. */
 static const uint8_t COLORS[][3] = {
-    {255, 75, 75}, {60, 180, 255}, {255, 205, 40}, {70, 215, 95}, {230, 100, 240}, {255, 140, 40}, {40, 215, 205}, {175, 130, 255}, {255, 150, 175}, {175, 230, 50}, {215, 175, 120}, {110, 145, 255}};
+    {255, 75, 75},
+    {60, 180, 255},
+    {255, 205, 40},
+    {70, 215, 95},
+    {230, 100, 240},
+    {255, 140, 40},
+    {40, 215, 205},
+    {175, 130, 255},
+    {255, 150, 175},
+    {175, 230, 50},
+    {215, 175, 120},
+    {110, 145, 255},
+};
 #define COLOR_COUNT (sizeof(COLORS) / sizeof(*COLORS))
 
 #define TINT         4 /* one part in so many of a mask's pixels */
 #define LABELS_DRAWN 6 /* in a picture with more they would cover it */
 #define KINDS_MOST   8 /* labels that are listed below; the rest as "+ N" */
 
-/* ---- the picture --------------------------------------------------------- */
+/* ---- the picture ----------------------------------------------------- */
 
 int medvl_sheet_fit(struct medvl_sheet_cell *cell, struct medvl_steps *steps,
                     const struct medvl_loaded *loaded, int64_t side,
@@ -55,7 +67,7 @@ int medvl_sheet_fit(struct medvl_sheet_cell *cell, struct medvl_steps *steps,
     return MEDVL_OK;
 }
 
-/* ---- regions ------------------------------------------------------------- */
+/* ---- regions --------------------------------------------------------- */
 
 /* The labels of one picture. */
 struct kinds {
@@ -203,7 +215,12 @@ static int list_kind(struct medvl_sheet_cell *cell, const struct kind *kind,
         *x = 0;
     }
     cell->runs[cell->run_count++] = (struct medvl_sheet_run){
-        .line = cell->lines - 1, .x = *x, .color = QUESTION, .mark = kind->color, .from = from, .size = text.size};
+        .line = cell->lines - 1,
+        .x = *x,
+        .color = QUESTION,
+        .mark = kind->color,
+        .from = from,
+        .size = text.size};
     *x += mark + width + (int64_t)2 * MEDVL_GLYPH_STEP * scale;
     return MEDVL_OK;
 }
@@ -299,7 +316,7 @@ int medvl_sheet_regions(struct medvl_sheet_cell *cell,
     return list_kinds(cell, &d.kinds, stage->width, err);
 }
 
-/* ---- the caption ---------------------------------------------------------- */
+/* ---- the caption ----------------------------------------------------- */
 
 /* The text of a turn: a string, or its parts of text one after another. */
 static int append_content(struct medvl_text *out,

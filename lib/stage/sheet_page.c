@@ -31,7 +31,7 @@ int medvl_sheet_scale(int64_t side)
                                      : (int)scale;
 }
 
-/* ---- lines --------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------- */
 
 /* Append the text with every run of spaces and controls as one space. */
 static int append_plain(struct medvl_text *out, struct medvl_span text,
@@ -130,7 +130,7 @@ void medvl_sheet_cell_release(struct medvl_sheet_cell *cell)
     *cell = (struct medvl_sheet_cell){0};
 }
 
-/* ---- the page ------------------------------------------------------------ */
+/* ---- the page -------------------------------------------------------- */
 
 struct page {
     int64_t side, scale, gap;

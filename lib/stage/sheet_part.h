@@ -41,7 +41,7 @@ void medvl_sheet_cell_release(struct medvl_sheet_cell *cell);
 /* Pixels of the picture for one of a letter, in cells of that size. */
 int medvl_sheet_scale(int64_t side);
 
-/* ---- what is in a cell: sheet_cell.c ----------------------------------- */
+/* ---- what is in a cell: sheet_cell.c --------------------------------- */
 
 /*
  * Fit the picture into side x side.
@@ -72,7 +72,7 @@ int medvl_sheet_failure(struct medvl_sheet_cell *cell, const char *why,
                         int64_t side,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* ---- cells on a page: sheet_page.c -------------------------------------- */
+/* ---- cells on a page: sheet_page.c ----------------------------------- */
 
 /* Cells of that size on a full sheet; at least 1. */
 size_t medvl_sheet_room(int64_t side);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/check.h"
 
+#include "lib/stage/sheet.h"
 #include "lib/stage/sheet_part.h"
 
 static struct medvl_error err;
@@ -204,6 +205,47 @@ static void a_full_sheet_is_near_4_to_3_and_can_be_opened(void **state)
     assert_int_equal(medvl_sheet_room(4096), 1);
 }
 
+static const char RECORDS[] =
+    "{\"id\":\"a\",\"question\":\"q\",\"answer\":\"A\",\"choices\":"
+    "{\"A\":\"y\"},\"images\":[{\"path\":"
+    "\"tests/golden/pictures/rgb.png\",\"regions\":[{\"label\":\"l\","
+    "\"box\":[0,0,9,9]},{\"polygons\":[[0,0,9,0,9,9]]}]}]}\n"
+    "{\"id\":\"b\",\"messages\":[{\"role\":\"user\",\"content\":"
+    "\"a long question\"}],\"prediction\":\"p\",\"images\":[{\"path\":"
+    "\"tests/golden/pictures/grey16.png\"},{\"path\":"
+    "\"tests/golden/pictures/rgb.png\"}]}\n{}\n";
+
+static int make_sheet(void *arg, struct medvl_error *why)
+{
+    const char *const *paths = arg;
+    const struct medvl_image_options options = {.sheet = paths[1],
+                                                .resize = "32"};
+    const struct medvl_loop_options loop = {
+        .files = paths, .file_count = 1, .output = "/dev/null"};
+
+    return medvl_loop_batch(&medvl_sheet_batch, &options, &loop, NULL, why);
+}
+
+static void want_of_memory_fails_and_leaves_no_sheet(void **state)
+{
+    char *in = check_temp("sheet.jsonl"), *out = check_temp("sheet.png");
+    char *tmp = check_temp("sheet.png.tmp");
+    const char *paths[] = {in, out};
+
+    (void)state;
+    CHECK_OK(medvl_file_write(in, RECORDS, sizeof(RECORDS) - 1, &err), &err);
+    medvl_mem_fail_after(100);
+    CHECK_FAILS(make_sheet(paths, &err), MEDVL_ENOMEM, &err, "memory");
+    medvl_mem_fail_after(-1);
+    assert_false(medvl_file_exists(out));
+    check_no_memory(make_sheet, paths, 5000);
+    assert_true(medvl_file_exists(out));
+    assert_false(medvl_file_exists(tmp));
+    medvl_free(in);
+    medvl_free(out);
+    medvl_free(tmp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_region_is_drawn_where_it_lies_and_listed),
         cmocka_unit_test(one_label_has_one_colour_on_all_pictures),
         cmocka_unit_test(a_full_sheet_is_near_4_to_3_and_can_be_opened),
+        cmocka_unit_test(want_of_memory_fails_and_leaves_no_sheet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
