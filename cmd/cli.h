@@ -92,6 +92,10 @@ struct cli_option {
     {                                              \
         l, n, CLI_TYPE_REAL, v, a, b, "X", h, 1, 0 \
     }
+#define CLI_RARE_CHOICE(l, n, v, w, h)             \
+    {                                              \
+        l, n, CLI_TYPE_CHOICE, v, 0, 0, w, h, 1, 0 \
+    }
 #define CLI_END                                  \
     {                                            \
         0, 0, CLI_TYPE_FLAG, 0, 0, 0, 0, 0, 0, 0 \
