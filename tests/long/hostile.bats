@@ -162,6 +162,88 @@ picture_refused() {
     done
 }
 
+# ---- pictures that the helper reads -----------------------------------------
+
+# tiff_page WIDTH HEIGHT BITS COMPRESSION AT BYTES NEXT [COUNT]: a directory of
+# grey in one strip of BYTES bytes, or so many strips.
+tiff_page() {
+    local values=("256 4 1 $1" "257 4 1 $2" "258 3 1 $3" "259 3 1 $4"
+        "262 3 1 1" "273 4 ${8:-1} $5" "278 4 1 $2" "279 4 ${8:-1} $6")
+
+    le16 8
+    printf '%s\n' "${values[@]}" |
+        while read -r tag type count value; do
+            le16 "$tag" && le16 "$type" && le32 "$count" && le32 "$value"
+        done
+    le32 "$7"
+}
+
+# tiff ARGUMENT...: a file with one page, its strip after 110 bytes.
+tiff() {
+    printf 'II*\0' && le32 8 && tiff_page "$1" "$2" "$3" "$4" 110 "$5" 0 \
+        "${6:-1}"
+}
+
+@test "TIFF: sizes that lie" {
+    tiff 60000 60000 8 1 50 >large.tif
+    picture_refused large.tif
+    tiff 4294967295 4294967295 64 1 50 >huge.tif
+    picture_refused huge.tif
+    tiff 8192 8192 8 1 67108864 >empty.tif
+    picture_refused empty.tif
+    { tiff 8192 8192 8 5 1000 && zeros 1000; } >lzw.tif
+    picture_refused lzw.tif
+    { tiff 8192 8192 8 1 50 1073741823 && zeros 1000; } >strips.tif
+    picture_refused strips.tif
+    { printf 'II*\0' && le32 8 && le16 65535 && zeros 786420; } >tags.tif
+    picture_refused tags.tif
+    { printf 'II+\0' && le16 8 && le16 0 && le64 16 && le64 $((1 << 60)) &&
+        zeros 1000; } >tags64.tif
+    picture_refused tags64.tif
+}
+
+@test "TIFF: a bomb, and a thousand of them on the same bytes" {
+    zeros 67108864 | zlib >whole.zlib
+    size=$(stat -c %s whole.zlib)
+    { tiff 8192 8192 8 8 "$size" && cat whole.zlib; } >full.tif
+    echo '{"id":"a","images":[{"path":"full.tif"}]}' >in.jsonl
+    small 0 medvl-image --resize 8 --out px in.jsonl
+    small 0 medvl-inspect full.tif
+    tiff_page 8192 8192 8 8 8 "$size" 0 >page
+    page=$(stat -c %s page)
+    {
+        printf 'II*\0' && le32 $((8 + size)) && cat whole.zlib
+        for ((i = 1; i <= 1000; i++)); do
+            head -c -4 page
+            le32 $((i < 1000 ? 8 + size + i * page : 0))
+        done
+    } >many.tif
+    refused many.tif medvl-inspect many.tif
+    { printf 'II*\0' && le32 8 && tiff_page 4 4 8 1 8 16 8; } >loop.tif
+    small 0 medvl-inspect loop.tif
+}
+
+@test "WebP and BMP: sizes that lie, and the largest" {
+    { printf 'RIFF' && le32 18 && printf 'WEBPVP8L' && le32 5 &&
+        printf '\x2f\xfe\xbf\xff\x0f\0'; } >large.webp
+    picture_refused large.webp
+    bmp() { # WIDTH HEIGHT BITS COMPRESSION
+        printf 'BM' && le32 0 && le32 0 && le32 1078
+        le32 40 && le32 "$1" && le32 "$2" && le16 1 && le16 "$3"
+        le32 "$4" && zeros 1044
+    }
+    bmp 60000 60000 24 0 >large.bmp
+    picture_refused large.bmp
+    bmp 8192 8192 24 0 >empty.bmp
+    picture_refused empty.bmp
+    bmp 8192 2147483648 8 1 >negative.bmp
+    picture_refused negative.bmp
+    { bmp 8192 8192 8 1 && repeat 2000000 '\1'; } >runs.bmp
+    picture_refused runs.bmp
+    { bmp 8192 8192 8 1 && printf '\0\1'; } >zero.bmp
+    small 0 medvl-inspect zero.bmp
+}
+
 # ---- volumes --------------------------------------------------------------
 
 # nifti X Y Z TYPE BITS [DIMENSIONS]: a header; voxels a millimetre apart.
