@@ -161,29 +161,33 @@ static int draw_shape(struct medvl_picture *picture,
     return rc < 0 ? rc : draw_places(picture, shape, thick, color, err);
 }
 
-/* The label above the shape, or inside where there is no room. */
+/* A label in the picture, once all shapes are drawn. */
+struct label {
+    char name[64];
+    const uint8_t *color;
+    struct medvl_box box;
+};
+
+/* Above the shape, or inside where there is no room. */
 static int draw_label(struct medvl_picture *picture,
-                      const struct medvl_shape *shape, const char *label,
-                      int scale, const uint8_t *color,
+                      const struct label *label, int scale,
                       struct medvl_error *err)
 {
     struct medvl_glyphs how = {
         .scale = scale, .filled = true, .color = {0, 0, 0}};
-    struct medvl_span text = medvl_span(label);
-    struct medvl_box box;
+    struct medvl_span text = medvl_span(label->name);
+    const bool is_point = label->box.x0 == label->box.x1;
     int64_t width, height, x, y;
 
-    if (!label[0] || !medvl_shape_box(&box, shape))
-        return MEDVL_OK;
-    memcpy(how.box, color, 3);
+    memcpy(how.box, label->color, 3);
     text.size = medvl_glyph_fit(text, scale, picture->width - 2 * scale);
     medvl_glyph_size(&width, &height, text, scale);
-    x = (int64_t)box.x0 + scale;
-    y = (int64_t)box.y0 - height - scale;
+    x = (int64_t)label->box.x0 + scale;
+    y = (int64_t)label->box.y0 - height - scale * (is_point ? 4 : 1);
     if (x + width + scale > picture->width)
         x = picture->width - width - scale;
     if (y < scale)
-        y = (int64_t)box.y0 + 2 * scale;
+        y = (int64_t)label->box.y0 + scale * (is_point ? 5 : 2);
     return medvl_draw_text(picture, x, y, text, &how, err);
 }
 
@@ -253,34 +257,35 @@ struct drawing {
     struct kinds kinds;
     int scale;
     bool labelled;
+    struct label drawn[LABELS_DRAWN];
+    int drawn_count;
 };
 
 static int draw_region(struct drawing *d, const struct medvl_json *region,
                        struct medvl_error *err)
 {
     const char *given = medvl_json_string(medvl_json_get(region, "label"));
-    const struct medvl_span label = medvl_span(given ? given : "region");
+    const struct medvl_span name = medvl_span(given ? given : "region");
     struct medvl_shape shape = {0};
-    const uint8_t *color;
-    char name[64];
-    int rc = color_of(&color, d->labels, label, err), left = 0;
+    struct label label = {0};
+    int rc = color_of(&label.color, d->labels, name, err), left = 0;
 
-    snprintf(name, sizeof(name), "%.*s",
-             (int)medvl_utf8_valid(label.data, label.size < 60 ? label.size
-                                                               : 60),
-             label.data);
+    snprintf(label.name, sizeof(label.name), "%.*s",
+             (int)medvl_utf8_valid(name.data,
+                                   name.size < 60 ? name.size : 60),
+             name.data);
     if (rc == MEDVL_OK)
         rc = medvl_shape_read(&shape, region, d->on, err);
     if (rc == MEDVL_OK)
         left = medvl_shape_move(&shape, d->steps, err);
     rc = left < 0 ? left : rc;
     if (rc == MEDVL_OK && left)
-        rc = draw_shape(&d->cell->picture, &shape, d->scale, color, err);
-    if (rc == MEDVL_OK && left && d->labelled)
-        rc = draw_label(&d->cell->picture, &shape, name, d->scale, color,
+        rc = draw_shape(&d->cell->picture, &shape, d->scale, label.color,
                         err);
     if (rc == MEDVL_OK)
-        count_kind(&d->kinds, name, color);
+        count_kind(&d->kinds, label.name, label.color);
+    if (left > 0 && d->labelled && medvl_shape_box(&label.box, &shape))
+        d->drawn[d->drawn_count++] = label;
     medvl_shape_release(&shape);
     return rc;
 }
@@ -313,7 +318,11 @@ int medvl_sheet_regions(struct medvl_sheet_cell *cell,
             return medvl_context(err, "region %zu", i);
         region = medvl_json_next(region);
     }
-    return list_kinds(cell, &d.kinds, stage->width, err);
+    for (int i = 0; rc == MEDVL_OK && i < d.drawn_count; i++)
+        rc = draw_label(&cell->picture, &d.drawn[i], d.scale, err);
+    if (rc == MEDVL_OK)
+        rc = list_kinds(cell, &d.kinds, stage->width, err);
+    return rc;
 }
 
 /* ---- the caption ----------------------------------------------------- */
@@ -383,10 +392,12 @@ static int append_choice(struct medvl_text *out,
 {
     struct medvl_json *choices = NULL;
     const char *text;
-    int rc = medvl_record_read(&choices, record, "choices", err);
+    int rc;
 
-    text = out->size ? medvl_json_string(medvl_json_get(choices, out->data))
-                     : NULL;
+    if (!out->size)
+        return MEDVL_OK;
+    rc = medvl_record_read(&choices, record, "choices", err);
+    text = medvl_json_string(medvl_json_get(choices, out->data));
     if (rc == MEDVL_OK && text)
         rc = medvl_text_printf(out, err, ": %s", text);
     medvl_json_free(choices);
@@ -404,7 +415,7 @@ static int read_pair(struct medvl_text *question, struct medvl_text *answer,
 
     if (rc == MEDVL_OK)
         rc = append_member(answer, record, "answer", err);
-    if (rc == MEDVL_OK && answer->size)
+    if (rc == MEDVL_OK)
         rc = append_choice(answer, record, err);
     if (rc == MEDVL_OK && !question->size)
         rc = medvl_record_read(&messages, record, "messages", err);
@@ -456,6 +467,8 @@ int medvl_sheet_caption(struct medvl_sheet_cell *cell,
         rc = read_pair(&question, &answer, record, err);
     if (rc == MEDVL_OK)
         rc = append_member(&said, record, "prediction", err);
+    if (rc == MEDVL_OK)
+        rc = append_choice(&said, record, err);
     if (rc == MEDVL_OK)
         rc = put_part(cell, "", &question, QUESTION, answer.size ? 3 : 4,
                       side, err);
