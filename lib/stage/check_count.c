@@ -145,19 +145,20 @@ static bool is_free(const struct medvl_seen *slot)
 static struct medvl_seen *find_slot(const struct medvl_seen_set *set,
                                     struct medvl_key key)
 {
-    size_t at = key.part[0] & (set->room - 1);
+    size_t at = (size_t)((uint64_t)key.part[0] * set->room >> 32);
 
     while (!is_free(&set->slots[at]) &&
            memcmp(&set->slots[at].key, &key, sizeof(key)) != 0)
-        at = (at + 1) & (set->room - 1);
+        at = at + 1 < set->room ? at + 1 : 0;
     return &set->slots[at];
 }
 
+/* By a half, and late: memory counts for more here than time. */
 static int grow(struct medvl_seen_set *set, struct medvl_error *err)
 {
     struct medvl_seen_set big = {.count = set->count};
 
-    big.room = set->room ? set->room * 2 : 256;
+    big.room = set->room ? set->room + set->room / 2 : 256;
     big.slots = medvl_alloc(big.room, sizeof(*big.slots));
     if (!big.slots)
         return medvl_no_memory(err);
@@ -172,7 +173,7 @@ static int grow(struct medvl_seen_set *set, struct medvl_error *err)
 int medvl_seen_find(struct medvl_seen **out, struct medvl_seen_set *set,
                     struct medvl_key key, struct medvl_error *err)
 {
-    if (set->count >= set->room / 4 * 3 && grow(set, err) < 0)
+    if (set->count >= set->room / 8 * 7 && grow(set, err) < 0)
         return MEDVL_ENOMEM;
     *out = find_slot(set, key);
     if (is_free(*out)) {
