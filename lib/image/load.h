@@ -42,7 +42,7 @@ struct medvl_load_what {
 struct medvl_loaded {
     struct medvl_picture picture;
     struct medvl_picture_file file; /* what it was before shrinking */
-    double window[2];               /* centre and width applied; width 0: none */
+    double window[2];               /* centre and width applied; 0: none */
 };
 
 /*
