@@ -209,7 +209,7 @@ static void worker_free(void *at)
     if (!worker)
         return;
     medvl_source_free(worker->source);
-    medvl_load_free(worker->loader);
+    medvl_fetch_free(worker->fetch);
     medvl_picture_release(&worker->loaded.picture);
     medvl_picture_release(&worker->picture);
     medvl_text_release(&worker->name);
@@ -223,14 +223,19 @@ static int worker_open(void **out, void *at, struct medvl_error *err)
 {
     const struct medvl_image_stage *stage = at;
     struct medvl_image_worker *worker = medvl_alloc(1, sizeof(*worker));
+    struct medvl_fetch_options fetch = {0};
+    int rc;
 
     *out = worker;
     if (!worker)
         return medvl_no_memory(err);
     worker->stage = stage;
-    if (medvl_load_open(&worker->loader, &stage->load, err) < 0)
-        return MEDVL_ENOMEM;
-    return medvl_source_open(&worker->source, stage->options.root, 0, err);
+    fetch.root = stage->options.root;
+    fetch.load = stage->load;
+    rc = medvl_fetch_open(&worker->fetch, &fetch, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_source_open(&worker->source, stage->options.root, 0, err);
+    return rc;
 }
 
 /* ---- boxes in messages -------------------------------------------------- */
@@ -273,42 +278,20 @@ static bool has_boxes(struct medvl_span messages)
 
 /* ---- loading ------------------------------------------------------------ */
 
-/* Frame "frame" of the file, from 0, values through "rescale". */
-static int read_what(struct medvl_load_what *what,
-                     const struct medvl_json *image, struct medvl_error *err)
-{
-    const struct medvl_json *rescale = medvl_json_get(image, "rescale");
-    int rc = MEDVL_OK;
-
-    if (medvl_json_get(image, "frame"))
-        rc = medvl_json_get_int(&what->frame, image, "frame", 0, INT32_MAX,
-                                err);
-    if (rc < 0 || !rescale)
-        return rc;
-    what->slope = medvl_json_number(medvl_json_at(rescale, 0), NAN);
-    what->intercept = medvl_json_number(medvl_json_at(rescale, 1), NAN);
-    if (medvl_json_count(rescale) != 2 || !(what->slope > 0) ||
-        !isfinite(what->slope) || !isfinite(what->intercept))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"rescale\" is not [slope, intercept] with a "
-                          "slope above 0");
-    return MEDVL_OK;
-}
-
 /* What identifies the picture: the file's bytes, which frame, what scale. */
 static int name_source(struct medvl_image_worker *worker,
-                       struct medvl_span bytes,
-                       const struct medvl_load_what *what,
+                       const struct medvl_fetched *fetched,
                        struct medvl_error *err)
 {
+    const struct medvl_load_what *what = &fetched->what;
     int rc;
 
-    medvl_hash128_hex(worker->source_hash, bytes.data, bytes.size);
+    memcpy(worker->source_hash, fetched->hash, sizeof(worker->source_hash));
     if (what->frame == 0 && what->slope == 0)
         return MEDVL_OK;
     medvl_text_clear(&worker->buffer);
-    rc = medvl_text_printf(&worker->buffer, err, "%s %lld",
-                           worker->source_hash, (long long)what->frame);
+    rc = medvl_text_printf(&worker->buffer, err, "%s %lld", fetched->hash,
+                           (long long)what->frame);
     if (rc == MEDVL_OK && what->slope != 0)
         rc = medvl_text_printf(&worker->buffer, err, " %a %a", what->slope,
                                what->intercept);
@@ -321,26 +304,16 @@ static int name_source(struct medvl_image_worker *worker,
 static int load(struct medvl_image_worker *worker, struct medvl_span image,
                 struct medvl_error *err)
 {
-    struct medvl_load_what what = {0};
     struct medvl_json *tree = NULL;
-    struct medvl_span bytes = {0};
+    struct medvl_fetched fetched = {0};
     int rc = medvl_json_parse(&tree, image, err);
 
     medvl_picture_release(&worker->loaded.picture);
     if (rc == MEDVL_OK)
-        rc = read_what(&what, tree, err);
+        rc = medvl_fetch_picture(&fetched, worker->fetch, tree, err);
+    worker->loaded = fetched.loaded;
     if (rc == MEDVL_OK)
-        rc = medvl_source_read(&bytes, worker->source, tree, err);
-    if (rc == MEDVL_OK) {
-        const char *path = medvl_json_string(medvl_json_get(tree, "path"));
-
-        rc = medvl_load_bytes(&worker->loaded, worker->loader, bytes, &what,
-                              err);
-        if (rc < 0 && path)
-            rc = medvl_context(err, "%s", path);
-    }
-    if (rc == MEDVL_OK)
-        rc = name_source(worker, bytes, &what, err);
+        rc = name_source(worker, &fetched, err);
     medvl_json_free(tree);
     return rc;
 }

@@ -15,9 +15,9 @@
 #include "lib/data/source.h"
 #include "lib/image/anomaly.h"
 #include "lib/image/augment.h"
-#include "lib/image/load.h"
 #include "lib/image/resize.h"
 #include "lib/image/shape.h"
+#include "lib/stage/fetch.h"
 #include "lib/stage/image.h"
 #include "lib/text/side.h"
 
@@ -42,8 +42,8 @@ struct medvl_image_stage {
 /* A picture on its way; `loaded` stays for the next copy. */
 struct medvl_image_worker {
     const struct medvl_image_stage *stage;
-    struct medvl_source *source;
-    struct medvl_load *loader;
+    struct medvl_fetch *fetch;
+    struct medvl_source *source; /* of masks that are files */
     struct medvl_loaded loaded;
     struct medvl_picture picture;
     struct medvl_steps steps; /* of the picture since it was loaded */
