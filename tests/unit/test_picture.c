@@ -214,40 +214,40 @@ static double covered(const struct medvl_picture *whole, int64_t x, int64_t y,
     return sum / count;
 }
 
+static const struct {
+    const char *path;
+    int64_t cover[2];
+    int shrink;
+} SHRINKS[] = {
+    {"rgb444.jpg", {21, 1}, 1},
+    {"rgb444.jpg", {20, 14}, 2},
+    {"rgb444.jpg", {20, 15}, 1},
+    {"rgb420.jpg", {10, 7}, 4},
+    {"rgb420.jpg", {0, 3}, 8},
+    {"rgb420.jpg", {0, 0}, 1},
+    {"progressive.jpg", {1, 1}, 8},
+    {"cmyk.jpg", {5, 5}, 4},
+    {"exif1.jpg", {10, 7}, 4},
+    {"exif6.jpg", {2, 2}, 1}, /* 29 is odd */
+    {"exif6_even.jpg", {3, 4}, 8},
+    {"exif6_even.jpg", {4, 3}, 4},
+    {"grey.jpg", {2, 2}, 8},
+    {"grey8.png", {2, 2}, 1},
+};
+
 static void a_jpeg_shrinks_as_far_as_it_still_covers(void **state)
 {
-    static const struct {
-        const char *path;
-        int64_t cover[2];
-        int shrink;
-    } CASES[] = {
-        {"rgb444.jpg", {21, 1}, 1},
-        {"rgb444.jpg", {20, 14}, 2},
-        {"rgb444.jpg", {20, 15}, 1},
-        {"rgb420.jpg", {10, 7}, 4},
-        {"rgb420.jpg", {0, 3}, 8},
-        {"rgb420.jpg", {0, 0}, 1},
-        {"progressive.jpg", {1, 1}, 8},
-        {"cmyk.jpg", {5, 5}, 4},
-        {"exif1.jpg", {10, 7}, 4},
-        {"exif6.jpg", {2, 2}, 1}, /* 29 is odd */
-        {"exif6_even.jpg", {3, 4}, 8},
-        {"exif6_even.jpg", {4, 3}, 4},
-        {"grey.jpg", {2, 2}, 8},
-        {"grey8.png", {2, 2}, 1},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+    for (size_t i = 0; i < sizeof(SHRINKS) / sizeof(*SHRINKS); i++) {
         const struct medvl_picture_options options = {
-            .cover = {CASES[i].cover[0], CASES[i].cover[1]}};
+            .cover = {SHRINKS[i].cover[0], SHRINKS[i].cover[1]}};
         struct medvl_picture whole = {0}, got = {0};
         struct medvl_picture_file file;
         struct medvl_text bytes = {0};
         char path[64];
         double off = 0;
 
-        snprintf(path, sizeof(path), FOLDER "%s", CASES[i].path);
+        snprintf(path, sizeof(path), FOLDER "%s", SHRINKS[i].path);
         load(&bytes, path);
         CHECK_OK(medvl_picture_decode(&whole, bytes.data, bytes.size, 0,
                                       &err),
@@ -255,7 +255,7 @@ static void a_jpeg_shrinks_as_far_as_it_still_covers(void **state)
         CHECK_OK(medvl_picture_decode_with(&got, &file, bytes.data,
                                            bytes.size, &options, &err),
                  &err);
-        assert_int_equal(file.shrink, CASES[i].shrink);
+        assert_int_equal(file.shrink, SHRINKS[i].shrink);
         assert_true(file.width == whole.width);
         assert_true(file.height == whole.height);
         assert_int_equal(got.width,
