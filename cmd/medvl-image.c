@@ -86,6 +86,8 @@ int main(int argc, char **argv)
     opt.wants = &cli.wants;
     if ((opt.sheet ? medvl_sheet_check : medvl_image_check)(&opt, &err) < 0)
         cli_misuse(&cli, "%s", err.text);
+    if (opt.sheet && cli.output)
+        cli_misuse(&cli, "--sheet writes no records: -o does not go with it");
     if (opt.sheet)
         return cli_batch(&cli, &medvl_sheet_batch, &opt);
     return cli_map(&cli, &medvl_image_map, &opt);

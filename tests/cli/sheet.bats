@@ -99,6 +99,7 @@ records() {
     records 45 | sed '44s/a.png/x.png/' >in.jsonl
     run_code 1 medvl-image --sheet out.png in.jsonl
     [ "$(echo out*)" = 'out*' ]
+    records 1 | run_code 1 medvl-image --sheet none/out.png
 }
 
 @test "with -k it is set aside, and its cell shows a cross and why" {
@@ -128,6 +129,7 @@ records() {
         [[ $stderr == *"--sheet"* ]]
     done
     run_code 2 medvl-image </dev/null
+    run_code 2 medvl-image --sheet out.png -o out.jsonl </dev/null
 }
 
 @test "hostile texts are drawn, not obeyed" {
