@@ -17,7 +17,7 @@ found() {
         sed -n 's/^{"problem":"\([a-z_]*\)".*/\1/p' | tr '\n' ' ')" = "$* " ]
     for kind in "$@"; do
         count=$(printf '%s\n' "$@" | grep -cx "$kind")
-        [[ ${lines[-1]} =~ \"$kind\":$count[^0-9] ]]
+        [[ ${lines[-1]} =~ \"$kind\":${count}[^0-9] ]]
     done
 }
 
