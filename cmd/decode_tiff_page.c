@@ -4,6 +4,8 @@
  *
  * Read next: decode_tiff_pixel.c.
  */
+#include <stdio.h>
+
 #include "cmd/decode_tiff.h"
 
 #define BLOCK_MOST ((tmsize_t)32 << 20)  /* of a strip read at once */
@@ -16,10 +18,13 @@ int tiff_fail(const struct tiff *t, struct medvl_error *err)
                       t->message[0] ? t->message : "damaged or cut short");
 }
 
+/* `what` holds one number, such as "compression %d". */
 static int refuse(struct medvl_error *err, const char *what, int number)
 {
-    return medvl_fail(err, MEDVL_EUNSUPPORTED, "TIFF: %s %d is not read",
-                      what, number);
+    char text[80];
+
+    snprintf(text, sizeof(text), what, number);
+    return medvl_fail(err, MEDVL_EUNSUPPORTED, "TIFF: %s: not read", text);
 }
 
 static uint16_t get(const struct tiff *t, uint32_t tag, uint16_t absent)
@@ -65,7 +70,7 @@ static int choose_value(struct tiff *t, struct medvl_error *err)
         p->half = t->bits == 16;
         p->type = t->bits == 64 ? MEDVL_VOXEL_F64 : MEDVL_VOXEL_F32;
         if (t->bits != 16 && t->bits != 32 && t->bits != 64)
-            return refuse(err, "a float's number of bits", t->bits);
+            return refuse(err, "fractions of %d bits", t->bits);
     } else if (t->bits == 8) {
         p->type = MEDVL_VOXEL_I8;
     } else if (t->bits == 16 || (t->bits < 16 && !is_signed)) {
@@ -73,7 +78,7 @@ static int choose_value(struct tiff *t, struct medvl_error *err)
     } else if (t->bits == 32) {
         p->type = is_signed ? MEDVL_VOXEL_I32 : MEDVL_VOXEL_U32;
     } else {
-        return refuse(err, "a number of bits of", t->bits);
+        return refuse(err, "grey of %d bits", t->bits);
     }
     return MEDVL_OK;
 }
@@ -84,7 +89,7 @@ static int choose_grey(struct tiff *t, struct medvl_error *err)
 
     p->used = 1;
     if (t->samples > 2)
-        return refuse(err, "a number of samples of grey of", t->samples);
+        return refuse(err, "grey with %d samples a pixel", t->samples);
     if (t->bits > 8 || t->format != SAMPLEFORMAT_UINT)
         return choose_value(t, err);
     p->colour = TIFF_GREY;
@@ -100,7 +105,7 @@ static int choose_palette(struct tiff *t, struct medvl_error *err)
     t->pixels.colour = TIFF_PALETTE;
     t->pixels.used = 1;
     if (t->samples > 2 || t->bits > 8)
-        return refuse(err, "a palette's number of bits", t->bits);
+        return refuse(err, "a palette for %d bits", t->bits);
     if (!TIFFGetField(t->tif, TIFFTAG_COLORMAP, map, map + 1, map + 2))
         return medvl_fail(err, MEDVL_EFORMAT, "TIFF: no palette");
     for (int c = 0; c < 3; c++)
@@ -123,13 +128,17 @@ static int choose_colour(struct tiff *t, struct medvl_error *err)
     p->colour = inks ? TIFF_CMYK : TIFF_RGB;
     p->used = inks ? 4 : 3;
     if (inks && get(t, TIFFTAG_INKSET, INKSET_CMYK) != INKSET_CMYK)
-        return refuse(err, "a set of inks other than CMYK,",
+        return refuse(err, "ink set %d",
                       get(t, TIFFTAG_INKSET, INKSET_CMYK));
     if (t->samples < p->used || t->samples > p->used + 3)
-        return refuse(err, "a number of samples of colours of", t->samples);
+        return refuse(err, "colours with %d samples a pixel", t->samples);
     if (t->format != SAMPLEFORMAT_UINT || t->bits > 16 ||
         (t->bits > 8 && t->bits < 16))
-        return refuse(err, "colours of a number of bits of", t->bits);
+        return refuse(err,
+                      t->format == SAMPLEFORMAT_UINT
+                          ? "colours of %d bits"
+                          : "colours of %d bits with a sign or fractions",
+                      t->bits);
     TIFFGetField(t->tif, TIFFTAG_EXTRASAMPLES, &count, &extra);
     if (!inks && count && t->samples > 3 &&
         extra[0] == EXTRASAMPLE_ASSOCALPHA) {
@@ -144,7 +153,7 @@ static int choose_ycc(struct tiff *t, struct medvl_error *err)
     t->pixels.used = 3;
     t->pixels.colour = TIFF_RGB;
     if (t->bits != 8 || t->samples != 3)
-        return refuse(err, "YCbCr of a number of bits of", t->bits);
+        return refuse(err, "YCbCr of %d bits", t->bits);
     if (t->compression == COMPRESSION_JPEG &&
         t->planar == PLANARCONFIG_CONTIG) {
         TIFFSetField(t->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
@@ -163,9 +172,9 @@ static int choose(struct tiff *t, struct medvl_error *err)
     if (t->format == SAMPLEFORMAT_VOID)
         t->format = SAMPLEFORMAT_UINT;
     if (t->format > SAMPLEFORMAT_IEEEFP || t->bits < 1)
-        return refuse(err, "a kind of samples of number", t->format);
+        return refuse(err, "sample format %d", t->format);
     if (!TIFFIsCODECConfigured(t->compression))
-        return refuse(err, "compression", t->compression);
+        return refuse(err, "compression %d", t->compression);
     switch (t->photometric) {
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_MINISBLACK: return choose_grey(t, err);
@@ -173,7 +182,7 @@ static int choose(struct tiff *t, struct medvl_error *err)
     case PHOTOMETRIC_RGB:
     case PHOTOMETRIC_SEPARATED: return choose_colour(t, err);
     case PHOTOMETRIC_YCBCR: return choose_ycc(t, err);
-    default: return refuse(err, "a colour space of number", t->photometric);
+    default: return refuse(err, "colour space %d", t->photometric);
     }
 }
 

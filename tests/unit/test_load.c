@@ -639,16 +639,16 @@ static void what_is_not_read_is_said(void **state)
     (void)state;
     size = make_tiff(bytes, (const uint32_t(*)[3])entries, 9, 0);
     check_refused(bytes, size, MEDVL_EUNSUPPORTED,
-                  "TIFF: a colour space of number 8 is not read");
+                  "TIFF: colour space 8: not read");
     entries[4][2] = 1;
     entries[3][2] = 34712;
     size = make_tiff(bytes, (const uint32_t(*)[3])entries, 9, 0);
     check_refused(bytes, size, MEDVL_EUNSUPPORTED,
-                  "TIFF: compression 34712 is not read");
+                  "TIFF: compression 34712: not read");
     entries[3][2] = 1;
     entries[6][2] = 5;
     size = make_tiff(bytes, (const uint32_t(*)[3])entries, 9, 0);
-    check_refused(bytes, size, MEDVL_EUNSUPPORTED, "samples of grey of 5");
+    check_refused(bytes, size, MEDVL_EUNSUPPORTED, "TIFF: grey with 5 samples a pixel");
     put32(bmp + 10, 54);
     put32(bmp + 14, 40);
     put32(bmp + 18, 4);
