@@ -41,6 +41,26 @@ static bool is_numeral(struct medvl_span word)
     return word.size <= 16 && isfinite(medvl_word_number(word));
 }
 
+/*
+ * Do binary numbers spell something?  Four letters or digits in a row are no
+ * integers that pictures have, nor are eight a fraction.
+ */
+static bool spells(const struct medvl_element *e)
+{
+    const size_t most = strcmp(e->vr, "FD") == 0 ? 8 : 4;
+    size_t run = 0;
+
+    for (size_t i = 0; i < e->value.size && run < most; i++) {
+        const char c = e->value.data[i];
+        const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+        run = letter || (c >= '0' && c <= '9') || (c && strchr(" ^.-", c))
+                  ? run + 1
+                  : 0;
+    }
+    return run >= most;
+}
+
 static int put_numbers(struct medvl_text *out, const struct medvl_keep *keep,
                        const struct medvl_element *e, struct medvl_error *err)
 {
@@ -49,8 +69,8 @@ static int put_numbers(struct medvl_text *out, const struct medvl_keep *keep,
     int count = 0;
 
     if (!medvl_vr_is_text(e->vr))
-        return e->value.size % bytes || e->value.size / bytes >
-                                            (size_t)keep->most
+        return e->value.size % bytes || spells(e) ||
+                       e->value.size / bytes > (size_t)keep->most
                    ? MEDVL_OK
                    : medvl_dataset_put(out, e->tag, e->vr, e->value, err);
     while (left.data) {

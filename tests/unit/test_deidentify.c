@@ -32,7 +32,7 @@ static const char *hidden(const char *where)
     struct place *p = &places[place_count];
 
     assert_true(place_count < sizeof(places) / sizeof(*places));
-    snprintf(p->secret, sizeof(p->secret), "GEHEIM%03d", (int)place_count++);
+    snprintf(p->secret, sizeof(p->secret), "GEHEM%03d", (int)place_count++);
     p->where = where;
     return p->secret;
 }
@@ -131,6 +131,7 @@ static void hide_in_group_8(struct medvl_text *file)
 static void hide_in_patient(struct medvl_text *file)
 {
     char name[80];
+    size_t at;
 
     snprintf(name, sizeof(name), "%s^X=\xe5\xb1\xb1\xe7\x94\xb0%s=%s",
              hidden("PatientName"), hidden("its ideographic group"),
@@ -154,7 +155,10 @@ static void hide_in_patient(struct medvl_text *file)
     hide(file, 0x00181030, "LO", "ProtocolName");
     hide(file, 0x00181310, "US", "AcquisitionMatrix");
     hide(file, 0x00185100, "CS", "PatientPosition");
-    hide_in_sequence(file, 0x00186011, "SequenceOfUltrasoundRegions");
+    at = file->size;
+    hide(file, 0x00186016, "UL", "RegionFlags");
+    hide(file, 0x0018602c, "FD", "PhysicalDeltaX");
+    dicom_wrap(file, at, 0x00186011);
 }
 
 static void hide_in_image(struct medvl_text *file)
@@ -166,6 +170,7 @@ static void hide_in_image(struct medvl_text *file)
     dicom_text(file, 0x00200013, "IS", "3");
     hide(file, 0x00200020, "CS", "PatientOrientation");
     dicom_text(file, 0x00200032, "DS", "1\\-2.5\\3e1");
+    hide(file, 0x00200037, "FD", "ImageOrientationPatient as FD");
     dicom_text(file, 0x00200052, "UI", hidden_uid("FrameOfReferenceUID"));
     hide(file, 0x00201040, "LO", "PositionReferenceIndicator");
     hide(file, 0x00204000, "LT", "ImageComments");
@@ -206,6 +211,7 @@ static void hide_in_rest(struct medvl_text *file)
     at = inner = file->size;
     hide(file, 0x00209056, "SH", "StackID");
     dicom_word(file, 0x00209156, "US", 7);
+    hide(file, 0x00209157, "UL", "DimensionIndexValues");
     hide(file, 0x00209158, "LT", "FrameComments");
     hide(file, 0x00211001, "LO", "a private element in a kept sequence");
     dicom_wrap(file, inner, 0x00209111);
@@ -295,7 +301,7 @@ static void make_encapsulated(struct medvl_text *file, const char *syntax,
                               const unsigned char *data, size_t size,
                               size_t at, int comment)
 {
-    const unsigned char mark[] = {255, (unsigned char)comment, 0, 13, 0, 1};
+    const unsigned char mark[] = {255, (unsigned char)comment, 0, 12, 0, 1};
     struct medvl_text frame = {0};
 
     put_all(file, syntax, 8, 8);
@@ -341,12 +347,12 @@ static void make_rle(struct medvl_text *file)
     for (unsigned i = 0; i < 64; i++)
         frame[65 + i] = (unsigned char)i;
     put_all(file, "1.2.840.10008.1.2.5", 8, 8);
-    memcpy(frame + 30, hidden("the head of RLE"), 9);
+    memcpy(frame + 30, hidden("the head of RLE"), 8);
     assert_int_equal(medvl_text_append(file,
                                        "\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff",
                                        12, NULL),
                      MEDVL_OK);
-    put_item(file, 0xe000, hidden("the table of offsets"), 9);
+    put_item(file, 0xe000, hidden("the table of offsets"), 8);
     put_item(file, 0xe000, frame, sizeof(frame));
     put_item(file, 0xe0dd, "", 0);
     put_end(file);
