@@ -115,6 +115,16 @@ static void mix_inks(uint8_t *out, const uint8_t *from, int64_t width)
         }
 }
 
+/* Is a row as it stands what travels? */
+static bool is_whole(const struct tiff_pixels *p)
+{
+    const bool plain = p->colour == TIFF_GREY || p->colour == TIFF_RGB ||
+                       p->colour == TIFF_VALUE;
+
+    return plain && !p->half && !p->invert && p->stride == p->used &&
+           p->bits == (int)medvl_voxel_bytes(p->type) * 8;
+}
+
 void tiff_make_row(void *out, uint8_t *scratch,
                    const uint8_t *const rows[4], int64_t width,
                    const struct tiff_pixels *p)
@@ -122,6 +132,11 @@ void tiff_make_row(void *out, uint8_t *scratch,
     const bool plain = p->colour == TIFF_GREY || p->colour == TIFF_RGB;
     uint8_t *bytes = plain ? out : scratch;
 
+    if (is_whole(p)) {
+        memcpy(out, rows[0],
+               (size_t)(width * p->used) * medvl_voxel_bytes(p->type));
+        return;
+    }
     if (p->colour == TIFF_VALUE) {
         make_values(out, rows[0], width, p);
         return;
