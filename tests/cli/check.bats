@@ -41,9 +41,11 @@ regions() {
 {"id":"d","messages":[{"role":"user","content":[{"type":"image"},\
 {"type":"text","text":"?"}]},{"role":"assistant","content":"!"}],$IMAGE}
 {"id":"e","caption":"no picture"}
+{"id":"f","question":"q","messages":[{"role":"user","content":"q"},\
+{"role":"assistant","content":"a"}]}
 END
     run_ok medvl-inspect --check records.jsonl
-    [ "$output" = '{"records":5,"images":4,"problems":{},'\
+    [ "$output" = '{"records":6,"images":4,"problems":{},'\
 '"answers":{"yes":2,"x":1},"answers_distinct":2,'\
 '"answer_types":{"closed":1},"answer_types_distinct":1,'\
 '"splits":{"train":2},"splits_distinct":1,"groups":1}' ]

@@ -104,10 +104,12 @@ records() {
 
 @test "with -k it is set aside, and its cell shows a cross and why" {
     picture
-    (echo '{"id":"bad","images":[{"path":"none.png"},{"path":"a.png"}]}' &&
+    (echo '{"id":"bad","images":[{"path":"none.png"},{"path":"no.png"}]}' &&
         records 2) >in.jsonl
     run_code 3 medvl-image -k --rejects bad.jsonl --sheet out.png in.jsonl
     [[ $(cat bad.jsonl) == '{"error":"image 1: none.png'*'"id":"bad"'* ]]
+    [ "$(wc -l <bad.jsonl)" -eq 1 ]
+    [[ $stderr == *"1 of 3 records set aside"* ]]
     records 4 | medvl-image --sheet four.png
     [ "$(size out.png | cut -dx -f1)" = "$(size four.png | cut -dx -f1)" ]
     run_code 1 cmp -s out.png four.png

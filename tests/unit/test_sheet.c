@@ -116,34 +116,96 @@ static void red_span(int64_t *from, int64_t *to,
 
 static void a_region_is_drawn_where_it_lies_and_listed(void **state)
 {
+    static const struct {
+        const char *shape;
+        int from, to;
+    } CASES[] = {
+        {"\"box\":[100,300,200,500]", 50, 99},
+        {"\"polygons\":[[100,300,200,300,200,500,100,500]]", 50, 99},
+        {"\"box\":[0,0,9,9],\"mask\":{\"size\":[512,512],"
+         "\"counts\":\"PPPPPP\"}",
+         -1, -1},
+        {"\"point\":[100.5,300.5]", 48, 52},
+        {"\"points\":[[100.5,300.5],[200.5,300.5]]", 48, 102},
+    };
     struct medvl_image_stage stage = {.width = 256};
-    struct medvl_sheet_labels labels = {0};
-    struct medvl_sheet_cell cell = {0};
     struct medvl_loaded loaded;
-    struct medvl_steps steps;
-    struct medvl_json *image;
-    int64_t from, to;
 
     (void)state;
     load(&loaded, 512, 512);
-    CHECK_OK(medvl_sheet_fit(&cell, &steps, &loaded, 256, &err), &err);
-    CHECK_OK(medvl_json_parse(
-                 &image,
-                 medvl_span("{\"regions\":[{\"label\":\"a\",\"box\":"
-                            "[100,300,200,500]}]}"),
-                 &err),
-             &err);
-    CHECK_OK(medvl_sheet_regions(&cell, &labels, image, &steps, &stage, NULL,
-                                 &err),
-             &err);
-    red_span(&from, &to, &cell.picture);
-    assert_int_equal(from, 50);
-    assert_int_equal(to, 99);
-    assert_int_equal(cell.lines, 1);
-    assert_non_null(cell.runs[0].mark);
-    medvl_json_free(image);
-    medvl_intern_release(&labels.names);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        struct medvl_sheet_labels labels = {0};
+        struct medvl_sheet_cell cell = {0};
+        struct medvl_steps steps;
+        struct medvl_json *image;
+        char text[300];
+        int64_t from, to;
+
+        snprintf(text, sizeof(text),
+                 "{\"regions\":[{\"label\":\"\",%s}]}", CASES[i].shape);
+        CHECK_OK(medvl_sheet_fit(&cell, &steps, &loaded, 256, &err), &err);
+        CHECK_OK(medvl_json_parse(&image, medvl_span(text), &err), &err);
+        if (CASES[i].from < 0) {
+            CHECK_FAILS(medvl_sheet_regions(&cell, &labels, image, &steps,
+                                            &stage, NULL, &err),
+                        MEDVL_EFORMAT, &err, "region 1: \"mask\"");
+        } else {
+            CHECK_OK(medvl_sheet_regions(&cell, &labels, image, &steps,
+                                         &stage, NULL, &err),
+                     &err);
+            red_span(&from, &to, &cell.picture);
+            assert_int_equal(from, CASES[i].from);
+            assert_int_equal(to, CASES[i].to);
+            assert_int_equal(cell.lines, 1);
+            assert_non_null(cell.runs[0].mark);
+        }
+        medvl_json_free(image);
+        medvl_intern_release(&labels.names);
+        medvl_sheet_cell_release(&cell);
+    }
     medvl_picture_release(&loaded.picture);
+}
+
+static void a_caption_says_which_what_and_what_is_right(void **state)
+{
+    static const char *const WANT[] = {"2/3 r1", "Which?", "-> A: brain",
+                                       "predicted: B: liver"};
+    static const char LINE[] =
+        "{\"id\":\"r1\",\"question\":\"Which?\",\"answer\":\"A\","
+        "\"prediction\":\"B\",\"choices\":{\"A\":\"brain\","
+        "\"B\":\"liver\"}}";
+    struct medvl_record record = {0};
+    struct medvl_sheet_cell cell = {0};
+
+    (void)state;
+    CHECK_OK(medvl_record_parse(&record, medvl_span(LINE), &err), &err);
+    CHECK_OK(medvl_sheet_caption(&cell, &record, 2, 3, 256, &err), &err);
+    lines_are(&cell, WANT, 4);
+    medvl_sheet_cell_release(&cell);
+    medvl_record_release(&record);
+}
+
+/* The pixel in the middle of the only cell of a page. */
+static void middle_is(const struct medvl_sheet_cell *cell, bool red)
+{
+    struct medvl_picture page = {0};
+    const uint8_t *at;
+
+    CHECK_OK(medvl_sheet_page(&page, cell, 1, 64, &err), &err);
+    at = (uint8_t *)page.data + 3 * ((14 + 32) * page.width + 14 + 32);
+    assert_int_equal(at[0] > at[1] + 100, red);
+    medvl_picture_release(&page);
+}
+
+static void a_failure_is_a_red_cross_and_its_text(void **state)
+{
+    struct medvl_sheet_cell cell = {0};
+
+    (void)state;
+    middle_is(&cell, false);
+    CHECK_OK(medvl_sheet_failure(&cell, "why", 64, &err), &err);
+    middle_is(&cell, true);
+    assert_int_equal(cell.lines, 1);
     medvl_sheet_cell_release(&cell);
 }
 
@@ -253,6 +315,8 @@ int main(void)
         cmocka_unit_test(text_that_is_too_long_is_cut_with_dots),
         cmocka_unit_test(a_picture_fills_its_cell_and_keeps_its_aspect),
         cmocka_unit_test(a_region_is_drawn_where_it_lies_and_listed),
+        cmocka_unit_test(a_caption_says_which_what_and_what_is_right),
+        cmocka_unit_test(a_failure_is_a_red_cross_and_its_text),
         cmocka_unit_test(one_label_has_one_colour_on_all_pictures),
         cmocka_unit_test(a_full_sheet_is_near_4_to_3_and_can_be_opened),
         cmocka_unit_test(want_of_memory_fails_and_leaves_no_sheet),
