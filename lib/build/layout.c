@@ -880,7 +880,8 @@ static int one_picture(const struct medvl_layout_job *job, const char *path,
         if (i)
             rc = medvl_load_probe_frame(&picture.shape, job->load, i, err);
         if (rc < 0)
-            rc = medvl_context(err, "%s: frame %lld", path, (long long)i);
+            rc = medvl_context(err, "%s: frame %lld", path,
+                               (long long)i + 1);
         else if ((rc = put_frame(job, &picture, i, json, err)) < 0)
             return rc;
     }

@@ -258,7 +258,7 @@ static int check_frames(struct medvl_decoded *file, struct medvl_load *load,
     for (i = rc < 0 ? i : 0; i < frames && rc == MEDVL_OK; i++)
         rc = check_frame(file, load, i, err);
     if (rc < 0 && frames > 1)
-        medvl_context(err, "frame %lld", (long long)i - 1);
+        medvl_context(err, "frame %lld", (long long)i);
     return rc;
 }
 
