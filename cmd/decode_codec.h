@@ -1,8 +1,8 @@
 /*
- * Compressed frames of DICOM that DCMTK does not decode: JPEG 2000 through
- * OpenJPEG, JPEG-LS through CharLS.
+ * Compressed frames of DICOM that DCMTK does not decode, or not safely:
+ * JPEG 2000 through OpenJPEG, JPEG-LS through CharLS, RLE here.
  *
- * Read next: decode_j2k.c, decode_jpegls.c.
+ * Read next: decode_rle.c, decode_j2k.c, decode_jpegls.c.
  */
 #ifndef MEDVL_CMD_DECODE_CODEC_H
 #define MEDVL_CMD_DECODE_CODEC_H
@@ -24,6 +24,8 @@ int decode_j2k(void *out, const void *data, size_t size,
                const struct decode_shape *shape, struct medvl_error *err);
 int decode_jpegls(void *out, const void *data, size_t size,
                   const struct decode_shape *shape, struct medvl_error *err);
+int decode_rle(void *out, const void *data, size_t size,
+               const struct decode_shape *shape, struct medvl_error *err);
 
 /* Planes, one after another, to pixels, in place. */
 int decode_planes(void *frame, const struct decode_shape *shape,

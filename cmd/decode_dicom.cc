@@ -18,7 +18,6 @@
 #include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
@@ -83,7 +82,6 @@ void start_dcmtk()
     if (started)
         return;
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
-    DcmRLEDecoderRegistration::registerCodecs();
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_default,
                                           EPC_colorByPixel);
     started = true;
@@ -159,9 +157,9 @@ bool starts_frame(const Uint8 *data, size_t size)
             !memcmp(data, "\0\0\0\x0c", 4));
 }
 
-/* The fragments of frame `index`, put together. */
+/* The fragments of frame `index`, put together; of RLE each is a frame. */
 std::vector<Uint8> join_fragments(DcmPixelSequence *sequence, int64_t frames,
-                                  int64_t index)
+                                  int64_t index, bool rle)
 {
     std::vector<Uint8> out;
     int64_t frame = -1;
@@ -174,7 +172,8 @@ std::vector<Uint8> join_fragments(DcmPixelSequence *sequence, int64_t frames,
         if (item->getLength() == 0)
             continue;
         check(item->getUint8Array(data), "fragment");
-        if (frame < 0 || (frames > 1 && starts_frame(data, item->getLength())))
+        if (frame < 0 || (frames > 1 &&
+                          (rle || starts_frame(data, item->getLength()))))
             frame++;
         if (frame == index)
             out.insert(out.end(), data, data + item->getLength());
@@ -311,10 +310,13 @@ void own_codec(void *out, dicom *d, int64_t index)
           "pixels");
     if (!sequence)
         fail(MEDVL_EFORMAT, "no pixels");
-    const auto data = join_fragments(sequence, d->frames.count, index);
+    const auto data = join_fragments(sequence, d->frames.count, index,
+                                     d->syntax == EXS_RLELossless);
 
-    check((is_j2k(d->syntax) ? decode_j2k : decode_jpegls)(
-              out, data.data(), data.size(), &d->frames, &err),
+    check((is_j2k(d->syntax)      ? decode_j2k
+           : is_jpegls(d->syntax) ? decode_jpegls
+                                  : decode_rle)(out, data.data(), data.size(),
+                                                &d->frames, &err),
           err);
 }
 
@@ -386,7 +388,7 @@ void dcmtk_codec(void *out, dicom *d, int64_t index)
     d->next = index + 1;
     if (to != out)
         memcpy(out, to, d->frames.bytes);
-    if (d->planes && (!encapsulated || d->syntax == EXS_RLELossless))
+    if (d->planes && !encapsulated)
         check(decode_planes(out, &d->frames, &err), err);
 }
 
@@ -463,7 +465,8 @@ int dicom_frame(void *file, void *out, size_t bytes, int64_t index,
             read_floats(out, d, index);
         else if (whole(d->data, DCM_BitsAllocated, 0) == 1)
             read_bits(out, d, index);
-        else if (is_j2k(d->syntax) || is_jpegls(d->syntax))
+        else if (is_j2k(d->syntax) || is_jpegls(d->syntax) ||
+                 d->syntax == EXS_RLELossless)
             own_codec(out, d, index);
         else
             dcmtk_codec(out, d, index);
