@@ -53,6 +53,13 @@ struct medvl_findings {
     int64_t counts[MEDVL_CHECK_KINDS];
 };
 
+/*
+ * Findings about the regions of one picture, the turns or the unused images
+ * of one record: the last says that there is more, so that no record takes
+ * all memory.
+ */
+#define MEDVL_CHECK_MOST 1000
+
 /* One more, of the record (NULL: of the whole). */
 int medvl_findings_add(struct medvl_findings *findings,
                        enum medvl_check_kind kind,

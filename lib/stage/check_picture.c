@@ -222,7 +222,10 @@ static int check_region(struct look *look, const struct medvl_json *region,
 
     if (is_upside_down(box, medvl_json_get(region, "box")))
         return add(look, MEDVL_CHECK_BOX_UPSIDE_DOWN, number, box, 4);
-    rc = medvl_shape_read(&shape, region, &on, &why);
+    if (medvl_json_type(region) == MEDVL_JSON_OBJECT)
+        rc = medvl_shape_read(&shape, region, &on, &why);
+    else
+        rc = medvl_fail(&why, MEDVL_EFORMAT, "not an object");
     if (rc == MEDVL_OK)
         rc = check_shape(look, &shape, number);
     else if (medvl_is_fatal(rc))
@@ -237,6 +240,15 @@ static int check_region(struct look *look, const struct medvl_json *region,
                                 look->job->number, number, why.text);
     medvl_shape_release(&shape);
     return rc;
+}
+
+static int64_t count_all(const struct medvl_findings *findings)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < MEDVL_CHECK_KINDS; i++)
+        sum += findings->counts[i];
+    return sum;
 }
 
 static int check_regions(struct look *look, struct medvl_source *source)
@@ -259,6 +271,14 @@ static int check_regions(struct look *look, struct medvl_source *source)
           look->height <= MEDVL_PICTURE_SIDE))
         return MEDVL_OK;
     for (size_t i = 1; rc == MEDVL_OK && region; i++) {
+        if (count_all(&look->job->findings) >= MEDVL_CHECK_MOST)
+            return medvl_findings_add(&look->job->findings,
+                                      MEDVL_CHECK_REGION_MALFORMED,
+                                      look->job->record, &look->err,
+                                      "image %zu: so much is wrong that "
+                                      "regions from %zu on were not looked "
+                                      "at",
+                                      look->job->number, i);
         rc = check_region(look, region, i, source);
         region = medvl_json_next(region);
     }

@@ -145,6 +145,7 @@ static int check_answer(enum state *out, const struct look *look)
 struct chat {
     uint8_t *used; /* of each image: 1 when a part shows it */
     size_t images, parts;
+    int64_t said; /* findings about turns */
     bool there;
     bool answered; /* the assistant says something */
 };
@@ -163,6 +164,15 @@ static int use_image(struct chat *chat, const struct look *look,
         chat->used[(size_t)n] = 1;
         return MEDVL_OK;
     }
+    chat->said++;
+    if (chat->said > MEDVL_CHECK_MOST + 1)
+        return MEDVL_OK;
+    if (chat->said == MEDVL_CHECK_MOST + 1)
+        return medvl_findings_add(look->findings,
+                                  MEDVL_CHECK_PART_WITHOUT_IMAGE,
+                                  look->record, look->err,
+                                  "turn %zu: and further parts without one",
+                                  turn);
     return medvl_findings_add(look->findings,
                               MEDVL_CHECK_PART_WITHOUT_IMAGE, look->record,
                               look->err,
@@ -211,6 +221,7 @@ static int check_turn(struct chat *chat, const struct look *look,
         known = known || strcmp(role, ROLES[i]) == 0;
     if (rc < 0)
         return rc;
+    chat->said += rc > 0 || !known || !full;
     if (rc > 0 || !known)
         return medvl_findings_add(look->findings,
                                   MEDVL_CHECK_MESSAGES_MALFORMED,
@@ -231,10 +242,13 @@ static int check_turn(struct chat *chat, const struct look *look,
 
 static int check_used(const struct chat *chat, const struct look *look)
 {
-    int rc = MEDVL_OK;
+    int rc = MEDVL_OK, said = 0;
 
     for (size_t i = 0; rc == MEDVL_OK && i < chat->images; i++)
-        if (!chat->used[i])
+        if (!chat->used[i] && ++said > MEDVL_CHECK_MOST)
+            return add(look, MEDVL_CHECK_IMAGE_UNUSED,
+                       "and further images that no part shows");
+        else if (!chat->used[i])
             rc = medvl_findings_add(look->findings, MEDVL_CHECK_IMAGE_UNUSED,
                                     look->record, look->err,
                                     "no part of the messages shows image %zu "
@@ -259,6 +273,13 @@ static int check_list(struct chat *chat, const struct look *look,
     if (!chat->used)
         return medvl_no_memory(look->err);
     for (size_t turn = 1; rc == MEDVL_OK && message; turn++) {
+        if (chat->said >= MEDVL_CHECK_MOST)
+            return medvl_findings_add(look->findings,
+                                      MEDVL_CHECK_MESSAGES_MALFORMED,
+                                      look->record, look->err,
+                                      "so much is wrong that turns from %zu "
+                                      "on were not looked at",
+                                      turn);
         rc = check_turn(chat, look, message, turn);
         message = medvl_json_next(message);
     }

@@ -116,7 +116,8 @@ END
     regions '{"box":[1,2,3]},{"point":["a",2]},{"polygons":[[0,0,1,1]]},
 {"mask":{"size":[2,4],"counts":"09"}},7'
     tr -d '\n' <records.jsonl >r && echo >>r && mv r records.jsonl
-    found region_malformed region_malformed region_malformed region_malformed
+    found region_malformed region_malformed region_malformed \
+        region_malformed region_malformed
     echo '{"id":"a","images":[{"path":"a.png","regions":{}}]}' >records.jsonl
     found region_malformed
 }
@@ -254,6 +255,32 @@ END
     [ "${#lines[@]}" -eq $((700 - 78 + 11 + 1)) ]
     run_code 1 medvl-inspect -j 4 --check records.jsonl
     [ "$output" = "$one" ]
+}
+
+@test "one record cannot take all memory with what is wrong with it" {
+    picture
+    {
+        printf '{"id":"a","images":[{"path":"a.png","regions":[7'
+        seq 5000 | sed 's/.*/,7/' | tr -d '\n'
+        printf ']}]}\n{"id":"b","messages":[7'
+        seq 5000 | sed 's/.*/,7/' | tr -d '\n'
+        printf ',{"role":"user","content":["x"'
+        seq 5000 | sed 's/.*/,{"type":"image"}/' | tr -d '\n'
+        printf ']}]}\n{"id":"c","messages":[{"role":"user","content":['
+        printf '{"type":"image","index":7}'
+        seq 5000 | sed 's/.*/,{"type":"image"}/' | tr -d '\n'
+        printf ']}]}\n{"id":"d","messages":[{"role":"user","content":"q"}],'
+        printf '"images":[{"path":"a.png"}'
+        seq 2000 | sed 's/.*/,{"path":"a.png"}/' | tr -d '\n'
+        printf ']}\n'
+    } >records.jsonl
+    run_code 1 medvl-inspect --check records.jsonl
+    problems=$(grep -o '"problems":{[^}]*}' <<<"${lines[-1]}")
+    [ "$problems" = '"problems":{"region_malformed":1001,'\
+'"messages_malformed":1001,"part_without_image":1001,"image_unused":1001}' ]
+    [ "$(grep -c 'were not looked at' <<<"$output")" -eq 2 ]
+    grep -q 'turn 1: and further parts without one' <<<"$output"
+    grep -q 'and further images that no part shows' <<<"$output"
 }
 
 @test "paths are below --root, and grey of 16 bits needs no window" {
