@@ -13,6 +13,9 @@
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcfcache.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
@@ -33,6 +36,7 @@ namespace
 /* Bytes of one frame's stored values; JPEG 2000 needs twice as much more. */
 const size_t frame_most = size_t{128} << 20;
 const size_t header_most = size_t{64} << 20;
+const size_t open_most = size_t{384} << 20;
 
 struct failure {
     enum medvl_status code;
@@ -392,8 +396,40 @@ void dcmtk_codec(void *out, dicom *d, int64_t index)
         check(decode_planes(out, &d->frames, &err), err);
 }
 
+/* While it lives, `more` bytes than now is all there is: what a file of a
+ * few bytes may unpack to.  A process without a limit gets none. */
+struct less_memory {
+    struct rlimit usual;
+
+    explicit less_memory(size_t more)
+    {
+        unsigned long pages = 0;
+        FILE *file = fopen("/proc/self/statm", "r");
+        struct rlimit now;
+
+        if (getrlimit(RLIMIT_AS, &usual) != 0)
+            usual.rlim_cur = RLIM_INFINITY;
+        now = usual;
+        if (file && fscanf(file, "%lu", &pages) == 1 &&
+            usual.rlim_cur != RLIM_INFINITY) {
+            now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+            if (now.rlim_cur < usual.rlim_cur)
+                (void)setrlimit(RLIMIT_AS, &now);
+        }
+        if (file)
+            fclose(file);
+    }
+
+    ~less_memory()
+    {
+        if (usual.rlim_cur != RLIM_INFINITY)
+            (void)setrlimit(RLIMIT_AS, &usual);
+    }
+};
+
 int load(dicom *d, const char *path, const void *contents, size_t size)
 {
+    const less_memory less(open_most);
     DcmInputBufferStream stream;
     OFCondition loaded;
 
@@ -408,6 +444,8 @@ int load(dicom *d, const char *path, const void *contents, size_t size)
                               DCM_MaxReadLength);
         d->file.transferEnd();
     }
+    if (loaded == EC_MemoryExhausted)
+        throw std::bad_alloc();
     check(loaded, "not readable as DICOM");
     return MEDVL_OK;
 }
@@ -440,7 +478,12 @@ int dicom_open(void **out, struct medvl_decode_answer *answer,
         auto d = std::make_unique<dicom>();
 
         start_dcmtk();
-        load(d.get(), path, contents, size);
+        try {
+            load(d.get(), path, contents, size);
+        } catch (const std::bad_alloc &) {
+            fail(MEDVL_EARG, "the file takes more than %zu bytes to open",
+                 open_most);
+        }
         d->data = d->file.getDataset();
         if (!d->data || d->data->card() == 0)
             fail(MEDVL_EFORMAT, "not readable as DICOM: nothing in it");

@@ -401,6 +401,24 @@ voxels() {
     [ -z "$(ls full)" ]
 }
 
+@test "dicom: a file that unpacks to more than there is room for" {
+    use_release # sanitizers want memory without a limit
+    {
+        head -c 128 /dev/zero
+        printf 'DICM\2\0\0\0UL\4\0\36\0\0\0\2\0\20\0UI\26\0'
+        printf '1.2.840.10008.1.2.1.99'
+        {
+            printf '\50\0\20\0US\2\0\10\0\50\0\21\0US\2\0\10\0'
+            printf '\340\177\20\0OB\0\0\0\0\200\45' # 600 MiB
+            head -c 600M /dev/zero
+        } | gzip -1 | tail -c +11 | head -c -8
+    } >bomb.dcm
+    printf 'sixteen bytes...' >key
+    run_code 1 medvl-import dicom --key key bomb.dcm
+    [[ $stderr == *'bomb.dcm: the file takes more than 402653184 bytes'* ]]
+    run_code 3 medvl-import -k dicom --key key bomb.dcm
+}
+
 @test "dicom: ordered, under pseudonyms, and ready for medvl-image" {
     need_data dicom
     run_code 2 medvl-import dicom "$MEDVL_DATA/dicom/modalities"
