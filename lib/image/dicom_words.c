@@ -3,7 +3,7 @@
  * of other words is no code, whatever a file puts in its place: names are
  * kept back by this.
  *
- * Read next: dicom_overlay.c.
+ * Read next: dicom_table.c.
  */
 #include "lib/image/dicom.h"
 
