@@ -232,6 +232,8 @@ static int receive_error(struct medvl_decoder *d,
     rc = move(d, text, a->bytes, false, err);
     if (rc < 0)
         return rc;
+    if (strlen(text) != a->bytes)
+        return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
     switch (a->status) {
     case MEDVL_EFORMAT:
     case MEDVL_EARG:

@@ -135,3 +135,4 @@ tags = element(2, 0x10, "UI", EXPLICIT) + picture(4, 4, 12)
 said("dicom", 1, answer(U16, 1, (1, 4, 4), tags),
      answer(U16, 1, (1, 4, 4), ramp[:32]))
 said("no", 2, answer(U8, 0, (0, 0, 0), b"TIFF: no", -3))
+said("empty", 2, answer(U8, 0, (0, 0, 0), bytes(5), -3))

@@ -648,7 +648,8 @@ static void what_is_not_read_is_said(void **state)
     entries[3][2] = 1;
     entries[6][2] = 5;
     size = make_tiff(bytes, (const uint32_t(*)[3])entries, 9, 0);
-    check_refused(bytes, size, MEDVL_EUNSUPPORTED, "TIFF: grey with 5 samples a pixel");
+    check_refused(bytes, size, MEDVL_EUNSUPPORTED,
+                  "TIFF: grey with 5 samples a pixel");
     put32(bmp + 10, 54);
     put32(bmp + 14, 40);
     put32(bmp + 18, 4);
