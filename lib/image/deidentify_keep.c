@@ -11,8 +11,6 @@
  */
 #include "lib/image/deidentify_part.h"
 
-#include <string.h>
-
 #define NUMBER(tag, vr, most)                     \
     {                                             \
         tag, MEDVL_KEEP_NUMBER, vr, most, NULL, 0 \
@@ -311,30 +309,3 @@ static const struct medvl_keep ALL[] = {
 
 const struct medvl_keep *const medvl_keep_all = ALL;
 const size_t medvl_keep_count = sizeof(ALL) / sizeof(*ALL);
-
-/* ---- classes ------------------------------------------------------------ */
-
-#define STORAGE "1.2.840.10008.5.1.4.1.1."
-
-bool medvl_keep_is_class(struct medvl_span uid)
-{
-    static const char *const PICTURES[] = {
-        "1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "2.1",
-        "2.2", "3", "3.1", "4", "4.1", "4.3", "4.4", "5", "6", "6.1", "6.2",
-        "7", "7.1", "7.2", "7.3", "7.4", "12.1", "12.1.1", "12.2", "12.2.1",
-        "12.3", "13.1.1", "13.1.2", "13.1.3", "13.1.4", "13.1.5", "14.1",
-        "14.2", "20", "30", "66.4", "77.1.1", "77.1.1.1", "77.1.2",
-        "77.1.2.1", "77.1.3", "77.1.4", "77.1.4.1", "77.1.5.1", "77.1.5.2",
-        "77.1.5.4", "77.1.5.5", "77.1.5.6", "77.1.5.7", "77.1.5.8", "77.1.6",
-        "77.1.7", "128", "128.1", "130", "481.1", "481.2"};
-    const size_t root = strlen(STORAGE);
-
-    if (uid.size <= root || memcmp(uid.data, STORAGE, root) != 0)
-        return false;
-    uid.data += root;
-    uid.size -= root;
-    for (size_t i = 0; i < sizeof(PICTURES) / sizeof(*PICTURES); i++)
-        if (medvl_span_is(uid, PICTURES[i]))
-            return true;
-    return false;
-}

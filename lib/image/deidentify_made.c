@@ -287,7 +287,7 @@ int medvl_keep_make_meta(struct medvl_text *out,
     size_t at;
     int rc;
 
-    if (!medvl_keep_is_class(medvl_span(class)))
+    if (!medvl_dicom_is_class(medvl_span(class)))
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "not of a class of pictures that is known: not "
                           "de-identified");

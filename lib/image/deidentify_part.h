@@ -54,7 +54,4 @@ void medvl_keep_uid(char out[MEDVL_KEEP_UID_SIZE],
                     const struct medvl_secret *secret,
                     struct medvl_span uid);
 
-/* Is it a class of pictures of the standard? */
-bool medvl_keep_is_class(struct medvl_span uid);
-
 #endif

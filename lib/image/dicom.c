@@ -98,14 +98,14 @@ static bool identifies(const char *keyword)
     return false;
 }
 
-/* Of the classes only those of the standard are printed as they are. */
+/* Of the classes only those that are known are printed as they are. */
 static bool is_foreign_class(const char *keyword,
                              const struct medvl_json *value)
 {
     const char *uid = medvl_json_string(value);
 
     return strcmp(keyword, "SOPClassUID") == 0 &&
-           (!uid || strncmp(uid, "1.2.840.10008.", 14) != 0);
+           !(uid && medvl_dicom_is_class(medvl_span(uid)));
 }
 
 static bool is_bulk(const char *keyword, const struct medvl_json *value)

@@ -39,6 +39,9 @@ bool medvl_dicom_is_name(const char *path);
  */
 bool medvl_dicom_is_code(struct medvl_span text);
 
+/* Is it the UID of one of the standard's classes of pictures? */
+bool medvl_dicom_is_class(struct medvl_span uid);
+
 /* As medvl_decoder_file and _bytes; the decoder holds the pixels. */
 int medvl_dicom_file(struct medvl_dicom *out, struct medvl_decoder *decoder,
                      const char *path,
