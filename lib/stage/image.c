@@ -1,8 +1,9 @@
 /*
- * The image preprocessor: options, records and files.  What happens to the
- * pixels is in image_geometry.c, what happens to regions in image_region.c.
+ * The image preprocessor: records and files.  What options mean is in
+ * image_options.c, what happens to the pixels in image_geometry.c, what
+ * happens to regions in image_region.c.
  *
- * Read next: image_geometry.c.
+ * Read next: image_options.c.
  */
 #include "lib/stage/image.h"
 
@@ -12,154 +13,7 @@
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
-#include "lib/image/coordinates.h"
 #include "lib/stage/image_part.h"
-
-/* ---- options ----------------------------------------------------------- */
-
-static int parse_box(struct medvl_box *box, const char *text)
-{
-    double *const sides[4] = {&box->x0, &box->y0, &box->x1, &box->y1};
-
-    for (int i = 0; i < 4; i++) {
-        const size_t size = strcspn(text, ",");
-
-        if (medvl_parse_real(sides[i], (struct medvl_span){text, size}, 0,
-                             MEDVL_PICTURE_SIDE, NULL) < 0 ||
-            (text[size] == ',') != (i < 3))
-            return 0;
-        text += size + 1;
-    }
-    return box->x1 > box->x0 && box->y1 > box->y0;
-}
-
-static int parse_resize(struct medvl_image_stage *stage, const char *text,
-                        struct medvl_error *err)
-{
-    const size_t size = strcspn(text, "x");
-    int rc = medvl_parse_int(&stage->width, (struct medvl_span){text, size},
-                             1, MEDVL_PICTURE_SIDE, err);
-
-    stage->height = stage->width;
-    if (rc == MEDVL_OK && text[size])
-        rc = medvl_parse_int(&stage->height, medvl_span(text + size + 1), 1,
-                             MEDVL_PICTURE_SIDE, err);
-    if (rc == MEDVL_OK &&
-        stage->width * stage->height > MEDVL_PICTURE_PIXELS)
-        rc = medvl_fail(err, MEDVL_EARG, "over the limit of %lld pixels",
-                        (long long)MEDVL_PICTURE_PIXELS);
-    if (rc < 0)
-        return medvl_context(err, "resize '%s': want N or WxH", text);
-    return MEDVL_OK;
-}
-
-static int parse_rescale(struct medvl_load_options *load, const char *text,
-                         struct medvl_error *err)
-{
-    const size_t size = strcspn(text, ",");
-
-    if (!text[size] ||
-        medvl_parse_real(&load->slope, (struct medvl_span){text, size}, 1e-9,
-                         1e9, NULL) < 0 ||
-        medvl_parse_real(&load->intercept, medvl_span(text + size + 1), -1e12,
-                         1e12, NULL) < 0)
-        return medvl_fail(err, MEDVL_EARG,
-                          "rescale '%s': want SLOPE,INTERCEPT, the slope "
-                          "above 0",
-                          text);
-    return MEDVL_OK;
-}
-
-static bool is_word(const char *given, const char *word)
-{
-    return given && strcmp(given, word) == 0;
-}
-
-static int parse_scale(struct medvl_image_stage *stage, const char *text,
-                       struct medvl_error *err)
-{
-    if (is_word(text, "pixel"))
-        return MEDVL_OK;
-    if (medvl_parse_int(&stage->scale, medvl_span(text), 1, 999, NULL) < 0 ||
-        !medvl_scale_is(stage->scale))
-        return medvl_fail(err, MEDVL_EARG,
-                          "coordinates '%s': want pixel, 1, 100 or 999",
-                          text);
-    return MEDVL_OK;
-}
-
-int medvl_image_parse(struct medvl_image_stage *stage,
-                      struct medvl_error *err)
-{
-    struct medvl_image_options *o = &stage->options;
-    int rc = MEDVL_OK;
-
-    if (!o->out && !o->sheet)
-        return medvl_fail(err, MEDVL_EARG, "no folder for the pictures");
-    stage->swap = is_word(o->sides, "swap");
-    stage->random = o->augment || o->anomaly;
-    if (o->copies && !stage->random)
-        return medvl_fail(err, MEDVL_EARG,
-                          "copies without augmentation are all the same");
-    if (o->numbers && !o->draw)
-        return medvl_fail(err, MEDVL_EARG,
-                          "numbers are beside regions that are drawn");
-    stage->load.pixels = o->pixels;
-    o->copies = o->copies ? o->copies : 1;
-    o->thick = o->thick ? o->thick : 1;
-    stage->fit = is_word(o->fit, "crop")      ? MEDVL_FIT_CROP
-                 : is_word(o->fit, "stretch") ? MEDVL_FIT_STRETCH
-                                              : MEDVL_FIT_PAD;
-    stage->filter = is_word(o->filter, "bilinear") ? MEDVL_FILTER_BILINEAR
-                                                   : MEDVL_FILTER_BICUBIC;
-    stage->load.overlays = o->overlays;
-    if (o->scale)
-        rc = parse_scale(stage, o->scale, err);
-    if (rc == MEDVL_OK && o->window)
-        rc = medvl_window_parse(&stage->load.window, o->window, err);
-    if (rc == MEDVL_OK && o->rescale)
-        rc = parse_rescale(&stage->load, o->rescale, err);
-    if (rc == MEDVL_OK && o->augment)
-        rc = medvl_augment_parse(&stage->augment, o->augment, err);
-    if (rc == MEDVL_OK && o->anomaly)
-        rc = medvl_anomaly_parse(&stage->anomaly, o->anomaly, err);
-    if (rc == MEDVL_OK && o->sides && stage->augment.hflip == 0 &&
-        stage->augment.vflip == 0)
-        return medvl_fail(err, MEDVL_EARG,
-                          "sides are of flips: hflip or vflip");
-    if (rc == MEDVL_OK && o->resize)
-        rc = parse_resize(stage, o->resize, err);
-    if (rc == MEDVL_OK && o->draft) {
-        if (!o->resize || o->crop || stage->random)
-            return medvl_fail(err, MEDVL_EARG,
-                              "draft is for resizing alone: it needs a size, "
-                              "and no crop, anomaly or augmentation");
-        stage->load.cover[0] = stage->width;
-        stage->load.cover[1] = stage->height;
-    }
-    if (rc == MEDVL_OK)
-        rc = medvl_color_parse(stage->background,
-                               o->background ? o->background : "black", err);
-    if (rc == MEDVL_OK)
-        rc = medvl_color_parse(stage->color, o->color ? o->color : "red",
-                               err);
-    if (rc == MEDVL_OK && o->crop && strchr(o->crop, ',')) {
-        if (!parse_box(&stage->crop, o->crop))
-            return medvl_fail(err, MEDVL_EARG,
-                              "crop '%s': want X0,Y0,X1,Y1 or a field",
-                              o->crop);
-        stage->crop_box = true;
-    }
-    return rc;
-}
-
-int medvl_image_check(const struct medvl_image_options *options,
-                      struct medvl_error *err)
-{
-    struct medvl_image_stage stage = {.options = *options};
-
-    return medvl_image_parse(&stage, err);
-}
 
 static void stage_free(void *at)
 {

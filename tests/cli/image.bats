@@ -253,12 +253,25 @@ none of 2 records" ]
     [ -n "$f" ]
     w=$(medvl-inspect "$f" | jq .width)
     h=$(medvl-inspect "$f" | jq .height)
-    echo '{"id":"a","images":[{"path":"'"$f"'","regions":[{"label":"all","box":[0,0,'"$w,$h"']}]}]}' >a.jsonl
+    r='{"label":"all","box":[0,0,'"$w,$h"']}'
+    echo '{"id":"a","images":[{"path":"'"$f"'","regions":['"$r"']}]}' >a.jsonl
     medvl-image --resize 64 --fit stretch --out px a.jsonl >exact.jsonl
     medvl-image --resize 64 --fit stretch --draft --out px a.jsonl >draft.jsonl
     # The last column of the shrunk picture may reach outside the file's.
     jq -e '.images[0].regions[0].box | .[2] > 63 and .[2] <= 64' draft.jsonl
-    [ "$(jq -r '.images[0].hash' exact.jsonl)" != "$(jq -r '.images[0].hash' draft.jsonl)" ]
+    [ "$(jq '.images[0].hash' exact.jsonl)" != \
+        "$(jq '.images[0].hash' draft.jsonl)" ]
     run_code 2 medvl-image --draft --resize 64 --crop 0,0,9,9 --out px a.jsonl
     run_code 2 medvl-image --draft --out px a.jsonl
+}
+
+@test "options that would do nothing are mistakes" {
+    : >none.jsonl
+    for o in "--shape outline" "--thick 3" "--colour blue" --numbers \
+        "--draw all --blur 0.1" "--margin 1" "--crop 0,0,9,9 --margin 1" \
+        "--fit crop" "--copies 2" "--sides swap"; do
+        # shellcheck disable=SC2086  # an option and its value
+        run_code 2 medvl-image --out px $o none.jsonl
+    done
+    medvl-image --out px --draw all --shape blur --blur 0.1 none.jsonl
 }
