@@ -10,7 +10,7 @@
  * "study" and "group" (the patient) as pseudonyms.  Nothing else of a file
  * gets into a record, an error or a log but its path.
  *
- * Read next: ../stage/loop.h.
+ * Read next: series_part.h.
  */
 #ifndef MEDVL_BUILD_SERIES_H
 #define MEDVL_BUILD_SERIES_H
