@@ -86,6 +86,10 @@ static uint8_t value_at(const struct medvl_mask *in,
 {
     for (int i = steps->count - 1; i >= 0; i--) {
         undo(&steps->at[i].map, &x, &y);
+        if (i == 0 && steps->blocks) {
+            x = fmin(x, (double)in->width - 0.5);
+            y = fmin(y, (double)in->height - 0.5);
+        }
         if (!is_pixel(x, y, i ? steps->at[i - 1].width : in->width,
                       i ? steps->at[i - 1].height : in->height))
             return 0;

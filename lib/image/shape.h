@@ -23,6 +23,8 @@
 /* Valid when zeroed, but for the size. */
 struct medvl_steps {
     int64_t width, height; /* before the first */
+    bool blocks;           /* the first shrank whole blocks of pixels: its
+                              last column and row are of those there were */
     int count;
     struct medvl_step {
         struct medvl_affine map; /* old place to new place */

@@ -92,6 +92,14 @@ static int worker_open(void **out, void *at, struct medvl_error *err)
     return rc;
 }
 
+struct medvl_span medvl_image_get(const struct medvl_json_view *image,
+                                  const char *name)
+{
+    const struct medvl_span value = medvl_json_view_get(image, name);
+
+    return medvl_span_is(value, "null") ? (struct medvl_span){0} : value;
+}
+
 /* ---- boxes in messages -------------------------------------------------- */
 
 /* Length of "[1, 2.5, 3, 4]" at the start of the text, or 0. */
@@ -184,6 +192,7 @@ static int begin_picture(struct medvl_image_worker *worker, bool last,
     worker->steps.count = 0;
     worker->steps.width = file->width;
     worker->steps.height = file->height;
+    worker->steps.blocks = file->shrink > 1;
     if (file->shrink > 1)
         medvl_steps_add(&worker->steps, &shrunk, decoded->width,
                         decoded->height);
@@ -221,7 +230,6 @@ static int name_picture(struct medvl_image_worker *worker,
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         medvl_hash_add(hash, texts[i] ? texts[i] : "",
                        texts[i] ? strlen(texts[i]) + 1 : 1);
-    medvl_hash_add(hash, &o->margin, sizeof(o->margin));
     medvl_hash_add(hash, &o->thick, sizeof(o->thick));
     medvl_hash_add(hash, &o->draft, sizeof(o->draft));
     medvl_hash_add(hash, &o->overlays, sizeof(o->overlays));
@@ -235,10 +243,8 @@ static int name_picture(struct medvl_image_worker *worker,
     }
     if (o->augment) {
         medvl_hash_add(hash, &worker->draw, sizeof(worker->draw));
-        if (worker->draw.noise > 0) {
-            medvl_hash_add(hash, &o->seed, sizeof(o->seed));
-            medvl_hash_add(hash, &worker->item, sizeof(worker->item));
-        }
+        if (worker->draw.noise > 0)
+            medvl_hash_add(hash, &worker->noise, sizeof(worker->noise));
     }
     if (o->draw)
         medvl_hash_add(hash, worker->regions.data ? worker->regions.data : "",
@@ -249,35 +255,64 @@ static int name_picture(struct medvl_image_worker *worker,
     return medvl_text_printf(&worker->name, err, "%s.png", hex);
 }
 
-/* Spacing [column, row, ...] in mm shrinks as pixels become more. */
+/*
+ * Spacing [column, row, ...] in mm becomes how far apart neighbours of the
+ * new picture lie on the old one: its columns' and its rows' are those of
+ * the inverse map.
+ */
+static void move_spacing(double mm[2], const struct medvl_affine *map)
+{
+    const double *m = map->m, x = mm[0], y = mm[1];
+
+    if (m[1] == 0 && m[3] == 0) { /* the same, without rounding */
+        mm[0] = x / fabs(m[0]);
+        mm[1] = y / fabs(m[4]);
+    } else {
+        const double d = fabs(m[0] * m[4] - m[1] * m[3]);
+
+        mm[0] = hypot(x * m[4], y * m[3]) / d;
+        mm[1] = hypot(x * m[1], y * m[0]) / d;
+    }
+}
+
+static int read_spacing(double mm[3], size_t *count, struct medvl_span span,
+                        struct medvl_error *err)
+{
+    struct medvl_json *tree = NULL;
+    int rc = medvl_json_parse(&tree, span, err);
+    bool right;
+
+    if (rc < 0)
+        return rc;
+    *count = medvl_json_count(tree);
+    right = medvl_json_type(tree) == MEDVL_JSON_ARRAY && *count >= 2 &&
+            *count <= 3;
+    for (size_t i = 0; right && i < *count; i++) {
+        mm[i] = medvl_json_number(medvl_json_at(tree, i), NAN);
+        right = isfinite(mm[i]);
+    }
+    medvl_json_free(tree);
+    return right ? MEDVL_OK
+                 : medvl_fail(err, MEDVL_EFORMAT,
+                              "\"spacing\" is not 2 or 3 numbers");
+}
+
 static int set_spacing(struct medvl_image_worker *worker,
                        struct medvl_json_view *image,
                        struct medvl_error *err)
 {
-    const struct medvl_span span = medvl_json_view_get(image, "spacing");
+    const struct medvl_span span = medvl_image_get(image, "spacing");
     const struct medvl_affine map = medvl_steps_map(&worker->steps);
-    const double *m = map.m;
-    struct medvl_json *old = NULL;
     double mm[3] = {0};
     size_t count;
     int rc;
 
     if (!span.data || medvl_affine_is_identity(&map))
         return MEDVL_OK;
-    rc = medvl_json_parse(&old, span, err);
+    rc = read_spacing(mm, &count, span, err);
     if (rc < 0)
         return rc;
-    count = medvl_json_count(old);
-    if (medvl_json_type(old) != MEDVL_JSON_ARRAY || count < 2 || count > 3) {
-        medvl_json_free(old);
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"spacing\" is not 2 or 3 numbers");
-    }
-    for (size_t i = 0; i < count; i++)
-        mm[i] = medvl_json_number(medvl_json_at(old, i), 0);
-    medvl_json_free(old);
-    mm[0] /= hypot(m[0], m[3]);
-    mm[1] /= hypot(m[1], m[4]);
+    move_spacing(mm, &map);
     return medvl_json_view_set_numbers(image, "spacing", mm, count, err);
 }
 
@@ -431,8 +466,10 @@ static int one_record(void *at, struct medvl_record *record,
     struct medvl_json_view list = {0};
     int rc = MEDVL_OK;
 
-    medvl_want_count(stage->pictures, images.data, NULL);
-    if (!images.data)
+    const bool none = !images.data || medvl_span_is(images, "null");
+
+    medvl_want_count(stage->pictures, !none, NULL);
+    if (none)
         return medvl_out_write(out, record, err);
     worker->chose = worker->knows_sides = false;
     worker->swapped = 0;

@@ -29,7 +29,7 @@ static int find_crop(struct medvl_image_worker *worker, struct medvl_box *box,
                      struct medvl_error *err)
 {
     const struct medvl_image_stage *stage = worker->stage;
-    const struct medvl_span span = medvl_json_view_get(image, "regions");
+    const struct medvl_span span = medvl_image_get(image, "regions");
     struct medvl_json *regions = NULL;
     const struct medvl_picture *p = &worker->picture;
     int rc = MEDVL_OK, found = 0;
@@ -104,23 +104,26 @@ static int add_region(struct medvl_image_worker *worker,
                       const struct medvl_mask *mask, int kind,
                       struct medvl_error *err)
 {
-    const struct medvl_span old = medvl_json_view_get(image, "regions");
+    const struct medvl_span old = medvl_image_get(image, "regions");
+    struct medvl_json_view list = {0};
     struct medvl_text counts = {0}, *out = &worker->buffer;
     struct medvl_json_writer w = {.out = out};
     int rc = medvl_mask_encode(&counts, mask, err);
 
     medvl_text_clear(out);
     if (rc == MEDVL_OK && old.data) {
-        rc = medvl_text_append(out, old.data, old.size, err);
-        while (rc == MEDVL_OK && out->data[out->size - 1] != ']')
-            out->size--;
-        if (rc == MEDVL_OK)
-            out->size--; /* the bracket */
-    } else if (rc == MEDVL_OK) {
-        rc = medvl_text_putc(out, '[', err);
+        rc = medvl_json_view_array(&list, old, err);
+        rc = rc < 0 ? medvl_context(err, "\"regions\"") : rc;
     }
-    if (rc == MEDVL_OK && old.data && memchr(old.data, '{', old.size))
-        rc = medvl_text_putc(out, ',', err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_putc(out, '[', err);
+    for (size_t i = 0; rc == MEDVL_OK && i < list.count; i++) {
+        const struct medvl_span region = list.members[i].value;
+
+        rc = medvl_text_append(out, region.data, region.size, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_text_putc(out, ',', err);
+    }
     medvl_json_begin(&w, NULL, '{');
     medvl_json_put_string(&w, "label", medvl_span("anomaly"));
     medvl_json_put_string(&w, "kind", medvl_span(medvl_anomaly_name(kind)));
@@ -141,6 +144,7 @@ static int add_region(struct medvl_image_worker *worker,
         rc = medvl_text_putc(out, ']', err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_set(image, "regions", medvl_text_span(out), err);
+    medvl_json_view_release(&list);
     medvl_text_release(&counts);
     return rc;
 }
@@ -183,6 +187,7 @@ static int augment(struct medvl_image_worker *worker, struct medvl_rng *rng,
 
     medvl_augment_draw(&worker->draw, rng, &stage->augment,
                        worker->picture.width, worker->picture.height);
+    worker->noise = *rng;
     medvl_draw_flip(&worker->draw, worker->flip, worker->picture.width,
                     worker->picture.height);
     if (!medvl_affine_is_identity(&worker->draw.map) &&

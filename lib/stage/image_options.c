@@ -130,7 +130,9 @@ static int check_together(const struct medvl_image_stage *stage,
 {
     const struct medvl_image_options *o = &stage->options;
     const bool blurs = is_word(o->shape, "blur");
-    const bool flips = stage->augment.hflip > 0 || stage->augment.vflip > 0;
+    const struct medvl_augment *a = &stage->augment;
+    const bool moves = a->shift > 0 || a->scale[1] > 0 || a->rotate > 0;
+    const bool flips = a->hflip > 0 || a->vflip > 0;
     const struct {
         bool wrong;
         const char *why;
@@ -141,6 +143,11 @@ static int check_together(const struct medvl_image_stage *stage,
         {o->sides && !flips, "sides are of flips: hflip or vflip"},
         {(o->shape || o->color || o->numbers || o->thick > 1) && !o->draw,
          "shape, colour, numbers and thick are of regions that are drawn"},
+        {blurs && (o->color || o->thick > 1) && !o->numbers,
+         "shape blur draws nothing: colour and thick are of its numbers"},
+        {o->background && !moves &&
+             (!o->resize || stage->fit != MEDVL_FIT_PAD),
+         "a background is behind what is padded, shifted, scaled or turned"},
         {o->blur > 0 && !blurs, "blur is how much the shape blur does"},
         {o->margin > 0 && (!o->crop || stage->crop_box),
          "a margin is around a region that is cropped to"},

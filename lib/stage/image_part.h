@@ -50,8 +50,9 @@ struct medvl_image_worker {
     char source_hash[33];     /* of the bytes, and the frame */
     double window[2];         /* applied; width 0: none */
     struct medvl_draw draw;
-    bool chose;    /* a region of the record, to draw */
-    uint64_t item; /* of the random stream */
+    struct medvl_rng noise; /* where its stream was before the noise */
+    bool chose;             /* a region of the record, to draw */
+    uint64_t item;          /* of the random stream */
 
     /* Of the record: which flips its text is against, once looked at. */
     struct medvl_sides sides;
@@ -68,6 +69,10 @@ struct medvl_image_worker {
 /* Understand stage->options. */
 int medvl_image_parse(struct medvl_image_stage *stage,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The image's member, or {NULL, 0} where it is absent or null. */
+struct medvl_span medvl_image_get(const struct medvl_json_view *image,
+                                  const char *name);
 
 /* Is every pixel where it was? */
 bool medvl_image_is_still(const struct medvl_image_worker *worker);

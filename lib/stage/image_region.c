@@ -65,6 +65,12 @@ struct drawing {
     size_t marks, capacity;
 };
 
+static bool has_shape(const struct medvl_shape *s)
+{
+    return s->has_box || s->has_point || s->points.count ||
+           s->polygons.count || s->mask.data;
+}
+
 static bool is_shape(const struct medvl_image_worker *worker,
                      const char *name)
 {
@@ -128,12 +134,8 @@ static int draw_region(struct medvl_image_worker *worker, struct drawing *d,
     struct medvl_box box, seen;
     int rc;
 
-    if (!medvl_shape_box(&box, shape)) {
-        if (filled) /* an empty mask */
-            return 0;
-        return medvl_fail(err, MEDVL_EARG,
-                          "no box, mask, polygons or points to draw");
-    }
+    if (!medvl_shape_box(&box, shape)) /* an empty mask */
+        return 0;
     seen = box;
     if (!filled && !shape->has_box) {
         const double around = 3 * (double)worker->stage->options.thick;
@@ -149,10 +151,7 @@ static int draw_region(struct medvl_image_worker *worker, struct drawing *d,
     if (!is_shape(worker, "blur")) {
         rc = draw_shape(worker, shape, err);
     } else {
-        if (!d->sharp.data)
-            rc = medvl_mask_make(&d->sharp, p->width, p->height, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_shape_fill(&d->sharp, shape, err);
+        rc = medvl_shape_fill(&d->sharp, shape, err);
     }
     if (rc < 0)
         return rc;
@@ -257,6 +256,21 @@ static int set_area(struct region *r, const struct medvl_image_worker *worker,
     return medvl_json_view_set_number(&r->view, "area", area, err);
 }
 
+/* What is drawn is what is written. */
+static void round_shape(struct medvl_shape *s)
+{
+    double *const sides[6] = {&s->box.x0, &s->box.y0, &s->box.x1,
+                              &s->box.y1, &s->point[0], &s->point[1]};
+    double *const places[2] = {s->points.xy, s->polygons.places.xy};
+    const size_t counts[2] = {s->points.count, s->polygons.places.count};
+
+    for (int i = 0; i < 6; i++)
+        *sides[i] = medvl_place_round(*sides[i]);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < 2 * counts[k]; i++)
+            places[k][i] = medvl_place_round(places[k][i]);
+}
+
 /*
  * Move the shape and set what changed.  Returns 1, or 0 when it is outside
  * the new picture.
@@ -277,10 +291,11 @@ static int follow(struct medvl_image_worker *worker, struct region *r,
         return rc;
     if (boxed)
         s->has_box = medvl_shape_box(&s->box, s);
-    r->changed = moved || boxed || worker->stage->scale ||
-                 medvl_shape_mask_is_foreign(r->json);
-    if (!r->changed)
+    if (!moved && !boxed && !worker->stage->scale &&
+        !medvl_shape_mask_is_foreign(r->json))
         return 1;
+    r->changed = true;
+    round_shape(s);
     rc = medvl_shape_write(&r->view, s, err);
     if (rc == MEDVL_OK &&
         (boxed || (moved && medvl_json_get(r->json, "area"))))
@@ -288,18 +303,17 @@ static int follow(struct medvl_image_worker *worker, struct region *r,
     return rc < 0 ? rc : 1;
 }
 
-/* The region moved, measured and drawn: 1, or 0 when it is outside. */
-static int work_on(struct medvl_image_worker *worker, struct drawing *d,
-                   struct region *r, struct medvl_error *err)
+/*
+ * The region has a shape: moved, measured and drawn.  Returns 1, or 0 when
+ * it is outside.
+ */
+static int work_on_shape(struct medvl_image_worker *worker, struct drawing *d,
+                         struct region *r, bool chosen,
+                         struct medvl_error *err)
 {
-    const struct medvl_image_options *o = &worker->stage->options;
-    const bool chosen = o->draw && medvl_image_is_chosen(r->json, o->draw);
-    int rc = read_shape(&r->shape, worker, r->json, err), left, number = 1;
+    const int left = follow(worker, r, err);
+    int number = 1;
 
-    worker->chose = worker->chose || chosen;
-    if (rc < 0)
-        return rc;
-    left = follow(worker, r, err);
     if (left > 0 && chosen)
         number = draw_region(worker, d, &r->shape, err);
     if (left < 0 || number < 0)
@@ -308,11 +322,38 @@ static int work_on(struct medvl_image_worker *worker, struct drawing *d,
         medvl_json_true(medvl_json_get(r->json, "drawn")))
         return medvl_fail(err, MEDVL_EARG,
                           "the region marked \"drawn\" left the picture");
-    if (left && chosen && number > 0 && o->numbers) {
-        rc = medvl_json_view_set_number(&r->view, "mark", number, err);
+    if (left && chosen && number > 0 && worker->stage->options.numbers) {
+        const int rc = medvl_json_view_set_number(&r->view, "mark", number,
+                                                  err);
+
+        r->changed = true;
+        return rc < 0 ? rc : left;
+    }
+    return left;
+}
+
+/* The region, also one that nothing marks: 1, or 0 when it is outside. */
+static int work_on(struct medvl_image_worker *worker, struct drawing *d,
+                   struct region *r, struct medvl_error *err)
+{
+    const struct medvl_image_options *o = &worker->stage->options;
+    const bool chosen = o->draw && medvl_image_is_chosen(r->json, o->draw);
+    const int rc = read_shape(&r->shape, worker, r->json, err);
+
+    if (rc < 0)
+        return rc;
+    if (o->numbers && medvl_json_get(r->json, "mark")) {
+        medvl_json_view_remove(&r->view, "mark"); /* of an earlier run */
         r->changed = true;
     }
-    return rc < 0 ? rc : left;
+    if (!has_shape(&r->shape)) {
+        if (chosen && strcmp(o->draw, "all") != 0)
+            return medvl_fail(err, MEDVL_EARG,
+                              "no box, mask, polygons or points to draw");
+        return 1;
+    }
+    worker->chose = worker->chose || chosen;
+    return work_on_shape(worker, d, r, chosen, err);
 }
 
 /* Append what becomes of one region to worker->regions. */
@@ -340,34 +381,49 @@ static int one_region(struct medvl_image_worker *worker, struct drawing *d,
     return rc;
 }
 
-int medvl_image_regions(struct medvl_image_worker *worker,
-                        struct medvl_json_view *image,
-                        struct medvl_error *err)
+/* All regions of the image's list into worker->regions, and into it. */
+static int all_regions(struct medvl_image_worker *worker, struct drawing *d,
+                       struct medvl_json_view *image,
+                       struct medvl_span regions, struct medvl_error *err)
 {
-    const struct medvl_span regions = medvl_json_view_get(image, "regions");
     struct medvl_json_view list = {0};
-    struct drawing d = {0};
-    int rc;
+    int rc = medvl_json_view_array(&list, regions, err);
 
-    medvl_text_clear(&worker->regions);
-    if (!regions.data)
-        return MEDVL_OK;
-    rc = medvl_json_view_array(&list, regions, err);
+    if (rc < 0)
+        rc = medvl_context(err, "\"regions\"");
     if (rc == MEDVL_OK)
         rc = medvl_text_putc(&worker->regions, '[', err);
     for (size_t i = 0; rc == MEDVL_OK && i < list.count; i++) {
-        rc = one_region(worker, &d, list.members[i].value, err);
+        rc = one_region(worker, d, list.members[i].value, err);
         if (rc < 0)
             rc = medvl_context(err, "region %zu", i + 1);
     }
-    if (rc == MEDVL_OK)
-        rc = finish_drawing(worker, &d, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_putc(&worker->regions, ']', err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_set(image, "regions",
                                  medvl_text_span(&worker->regions), err);
     medvl_json_view_release(&list);
+    return rc;
+}
+
+int medvl_image_regions(struct medvl_image_worker *worker,
+                        struct medvl_json_view *image,
+                        struct medvl_error *err)
+{
+    const struct medvl_span regions = medvl_image_get(image, "regions");
+    struct drawing d = {0};
+    int rc = MEDVL_OK;
+
+    medvl_text_clear(&worker->regions);
+    /* Without a region nothing is sharp. */
+    if (is_shape(worker, "blur"))
+        rc = medvl_mask_make(&d.sharp, worker->picture.width,
+                             worker->picture.height, err);
+    if (rc == MEDVL_OK && regions.data)
+        rc = all_regions(worker, &d, image, regions, err);
+    if (rc == MEDVL_OK)
+        rc = finish_drawing(worker, &d, err);
     medvl_mask_release(&d.sharp);
     medvl_free(d.marked);
     return rc;

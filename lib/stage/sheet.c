@@ -54,6 +54,13 @@ struct stage {
 
 /* ---- options --------------------------------------------------------- */
 
+static bool is_png(const char *name)
+{
+    const size_t size = strlen(name);
+
+    return size > 4 && strcmp(name + size - 4, ".png") == 0;
+}
+
 static int understand(struct medvl_image_stage *stage,
                       struct medvl_error *err)
 {
@@ -68,6 +75,9 @@ static int understand(struct medvl_image_stage *stage,
                           "--sheet shows pictures as they are: of the "
                           "options that change or draw, only --resize N, "
                           "--window, --rescale and --overlays go with it");
+    if (!is_png(o->sheet))
+        return medvl_fail(err, MEDVL_EARG, "sheet '%s': want a name in .png",
+                          o->sheet);
     rc = medvl_image_parse(stage, err);
     if (rc < 0)
         return rc;
@@ -99,11 +109,7 @@ static int sheet_name(struct medvl_text *out, const struct stage *s,
                       struct medvl_error *err)
 {
     const char *path = s->image.options.sheet;
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    const size_t stem = dot && dot > name ? (size_t)(dot - path)
-                                          : strlen(path);
+    const size_t stem = strlen(path) - 4; /* without ".png" */
     int rc;
 
     medvl_text_clear(out);
@@ -112,6 +118,21 @@ static int sheet_name(struct medvl_text *out, const struct stage *s,
         rc = medvl_text_printf(out, err, "-%lld", (long long)number);
     if (rc == MEDVL_OK)
         rc = medvl_text_printf(out, err, "%s%s", path + stem, suffix);
+    return rc;
+}
+
+/* A device, a pipe or a folder is not replaced by a sheet. */
+static int check_place(const struct stage *s, int64_t number,
+                       struct medvl_error *err)
+{
+    struct medvl_text name = {0};
+    int64_t size;
+    int rc = sheet_name(&name, s, number, "", err);
+
+    if (rc == MEDVL_OK &&
+        (medvl_file_exists(name.data) || medvl_folder_exists(name.data)))
+        rc = medvl_file_size(&size, name.data, err);
+    medvl_text_release(&name);
     return rc;
 }
 
@@ -182,6 +203,9 @@ static int stage_open(void **out, const void *options,
     rc = understand(&s->image, err);
     if (rc < 0)
         return rc;
+    rc = check_place(s, 1, err);
+    if (rc < 0)
+        return rc;
     s->job_room = round_of(s->image.width);
     s->cell_room = medvl_sheet_room(s->image.width);
     s->jobs = medvl_alloc(s->job_room, sizeof(*s->jobs));
@@ -211,6 +235,8 @@ static int write_sheet(struct stage *s, struct medvl_error *err)
 
     if (rc == MEDVL_OK)
         rc = medvl_picture_encode(&file, &page, err);
+    if (rc == MEDVL_OK)
+        rc = check_place(s, s->sheets + 1, err);
     if (rc == MEDVL_OK)
         rc = sheet_name(&name, s, ++s->sheets, ".tmp", err);
     if (rc == MEDVL_OK)
@@ -372,7 +398,10 @@ static int finish(void *at, struct medvl_out *out, struct medvl_error *err)
     struct stage *s = at;
 
     (void)out;
-    return s->cell_count ? write_sheet(s, err) : MEDVL_OK;
+    if (!s->cell_count) /* a full sheet waits for the next cell */
+        return medvl_fail(err, MEDVL_EARG,
+                          "no record to show, so there is no sheet");
+    return write_sheet(s, err);
 }
 
 static int publish(void *at, struct medvl_error *err)

@@ -11,7 +11,7 @@
 #include "lib/stage/image.h"
 
 /*
- * Are the options right for a sheet: "sheet" is given and nothing that
+ * Are the options right for a sheet: "sheet" is a name in ".png" and nothing
  * changes pictures?  MEDVL_EARG or MEDVL_EFORMAT says what is not.
  */
 int medvl_sheet_check(const struct medvl_image_options *options,
@@ -26,6 +26,9 @@ int medvl_sheet_check(const struct medvl_image_options *options,
  * "sheet-2.png" after "sheet.png"; all get their names when the run has
  * ended well.  In memory are the cells of one sheet and the pictures in
  * hand.  The same records give the same bytes.
+ *
+ * No record at all is MEDVL_EARG, a sheet's place that holds anything but a
+ * regular file MEDVL_EIO.
  *
  * A picture or region that cannot be read makes its record bad; where bad
  * records are set aside, its cell shows a red cross and the error.

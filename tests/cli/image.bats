@@ -125,6 +125,83 @@ none of 2 records" ]
     [ "$status" -eq 1 ]
 }
 
+@test "noise is another one for each record and each of its pictures" {
+    for id in a b; do
+        echo '{"id":"'$id'","images":[{"data":"'"$PNG"'"},{"data":"'"$PNG"'"}]}'
+    done >in.jsonl
+    run_ok medvl-image --augment noise=0.1 --out px in.jsonl
+    [ "$(find px -name '*.png' | wc -l)" -eq 4 ]
+    medvl-image --augment noise=0.1 --seed 5 --out px in.jsonl >/dev/null
+    [ "$(find px -name '*.png' | wc -l)" -eq 8 ]
+    # the hash that is written is that of the file that is there
+    for f in px/*.png; do
+        cp "$f" "copy.${f##*/}"
+    done
+    medvl-image --augment noise=0.1 --out px in.jsonl | cmp - <(echo "$output")
+    for f in px/*.png; do
+        cmp "$f" "copy.${f##*/}"
+    done
+}
+
+@test "spacing follows resizing and turning" {
+    picture() { # SPACING
+        echo '{"id":"a","images":[{"data":"'"$PNG"'","spacing":'"$1"'}]}'
+    }
+    picture '[0.5,3,7]' >a.jsonl
+    run_ok medvl-image --resize 8x2 --fit stretch --out px a.jsonl
+    [ "$(field spacing)" = "[0.25,3,7]" ]
+    run_ok medvl-image --augment hflip=1 --out px a.jsonl
+    [ "$(field spacing)" = "[0.5,3,7]" ]
+    run_ok medvl-image --out px a.jsonl
+    [ "$(field spacing)" = "[0.5,3,7]" ]
+    # A turn by any angle: of columns 5 mm apart and rows 0.5 mm, the sum of
+    # the squares stays, and a large enough one brings both near each other.
+    picture '[0.5,5]' >a.jsonl
+    medvl-image --augment rotate=180 --copies 200 --out turned a.jsonl |
+        jq -c '.images[0].spacing' >all
+    jq -se 'all(.[]; (.[0] * .[0] + .[1] * .[1] - 25.25) | fabs < 1e-9)' all
+    jq -se 'map(.[0]) | min < 0.6 and max > 4.9' all
+    jq -se 'map(.[1]) | min < 0.6 and max > 4.9' all
+    picture null >a.jsonl
+    run_ok medvl-image --resize 8 --out px a.jsonl
+    [ "$(field spacing)" = null ]
+    for bad in '["a","b"]' '[1]' '[1,2,3,4]' '{}' '[1,null]'; do
+        picture "$bad" >a.jsonl
+        run_code 1 medvl-image --resize 8 --out px a.jsonl
+        [[ "$stderr" == *'image 1: "spacing" is not 2 or 3 numbers'* ]]
+    done
+}
+
+@test "null is no pictures, no regions" {
+    run_ok medvl-image --resize 8 --out px <<<'{"id":"a","images":null}'
+    [ "$output" = '{"id":"a","images":null}' ]
+    echo '{"id":"a","images":[{"data":"'"$PNG"'","regions":null}]}' >a.jsonl
+    run_ok medvl-image --resize 8 --draw all --out px a.jsonl
+    [ "$(field regions)" = null ]
+}
+
+@test "an anomaly joins regions that are a list, and no others" {
+    cp "$BATS_TEST_DIRNAME/../golden/pictures/grey8.png" a.png
+    with() { echo '{"id":"a","images":[{"path":"a.png","regions":'"$1"'}]}'; }
+    for none in null '[]' '[ ]'; do
+        with "$none" >a.jsonl
+        run_ok medvl-image --anomaly sink --out px a.jsonl
+        jq -e '.images[0].regions | length == 1 and .[0].kind == "sink"' \
+            <<<"$output"
+    done
+    with '[ {"label":"x","box":[0,0,9,9]} , {"label":"y"} ]' >a.jsonl
+    run_ok medvl-image --anomaly sink --out px a.jsonl
+    jq -e '[.images[0].regions[].label] == ["x", "y", "anomaly"]' \
+        <<<"$output"
+    for bad in 5 '{"a":1}' '"x]"' true; do
+        with "$bad" >a.jsonl
+        run_code 1 medvl-image --anomaly sink --out px a.jsonl
+        [[ "$stderr" == *'a.jsonl:1: a: image 1: "regions": '* ]]
+        run_code 1 medvl-image --out px a.jsonl
+        [[ "$stderr" == *'a.jsonl:1: a: image 1: "regions": '* ]]
+    done
+}
+
 @test "copies of a record need an id" {
     run_code 1 medvl-image --augment shift=0.1 --out px \
         <<<"{\"images\":[{\"data\":\"$PNG\"}]}"
@@ -265,13 +342,34 @@ none of 2 records" ]
     run_code 2 medvl-image --draft --out px a.jsonl
 }
 
+@test "--draft keeps a mask's last column and row" {
+    # 40 x 29 becomes 20 x 15, of which the last row is half a block
+    cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb444.jpg" a.jpg
+    echo '{"id":"a","images":[{"path":"a.jpg","regions":[{"area":1,"mask":'\
+'{"size":[29,40],"counts":[0,1160]}}]}]}' >a.jsonl
+    for o in "" --draft; do
+        # shellcheck disable=SC2086 # none or one
+        run_ok medvl-image --resize 15x15 --fit stretch $o --out px a.jsonl
+        [ "$(field area)" = 225 ]
+    done
+    [ "$(find px -name '*.png' | wc -l)" -eq 2 ]
+}
+
 @test "options that would do nothing are mistakes" {
     : >none.jsonl
     for o in "--shape outline" "--thick 3" "--colour blue" --numbers \
         "--draw all --blur 0.1" "--margin 1" "--crop 0,0,9,9 --margin 1" \
-        "--fit crop" "--copies 2" "--sides swap"; do
+        "--fit crop" "--copies 2" "--sides swap" "--background red" \
+        "--background red --resize 8 --fit crop" \
+        "--background red --augment hflip=1" \
+        "--draw all --shape blur --colour blue" \
+        "--draw all --shape blur --thick 2"; do
         # shellcheck disable=SC2086  # an option and its value
         run_code 2 medvl-image --out px $o none.jsonl
     done
     medvl-image --out px --draw all --shape blur --blur 0.1 none.jsonl
+    medvl-image --out px --draw all --shape blur --numbers --colour blue \
+        none.jsonl
+    medvl-image --out px --background red --resize 8 none.jsonl
+    medvl-image --out px --background red --augment rotate=9 none.jsonl
 }

@@ -160,13 +160,98 @@ differ() {
     differ blur more
     run_code 1 medvl-image --draw d --shape blur --out px c.jsonl
     [[ "$stderr" == *'points have no inside'* ]]
-    run_code 1 medvl-image --draw all --out px <<<"$(record a '{"l":1}')"
-    [[ "$stderr" == *'no box, mask, polygons or points to draw'* ]]
     record a "{$b},{\"box\":[0,0,1,1]},{$b}" >a.jsonl
     run_ok medvl-image --resize 64x32 --draw d --numbers --out marks a.jsonl
     [[ "$output" == *'"mark":1},{'*'},{'*'"mark":2}]'* ]]
     differ marks boxa
     run_code 2 medvl-image --numbers --out px a.jsonl
+}
+
+@test "what has no shape passes, whatever becomes of the picture" {
+    local none='{"label":"x","side":"q"},{"polygons":[]},{"l": 1,"box":null}'
+
+    record a "$none" >a.jsonl
+    for o in "" "--resize 8" "--crop 2,0,4,2" "--draw all" \
+        "--draw all --resize 8" "--draw all --shape blur" --boxes; do
+        # shellcheck disable=SC2086 # words
+        run_ok medvl-image $o --out px a.jsonl
+        [[ "$output" == *'"regions":['"$none"']'* ]]
+    done
+    # but what is marked to be drawn must be
+    record a '{"d":true}' >a.jsonl
+    for o in "" "--resize 8"; do
+        # shellcheck disable=SC2086 # words
+        run_code 1 medvl-image --draw d $o --out px a.jsonl
+        [[ "$stderr" == *'no box, mask, polygons or points to draw'* ]]
+    done
+}
+
+@test "blur leaves nothing sharp where there is no region" {
+    cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb.png" a.png
+    with() { echo '{"id":"a","images":[{"path":"a.png"'"$1"'}]}'; }
+    with '' >plain.jsonl
+    medvl-image --out plain plain.jsonl >/dev/null
+    set -- --draw d --shape blur --blur 0.2
+    # an empty mask is what blurs all
+    with ',"regions":[{"box":[0,0,1,1],"d":true}]' >one.jsonl
+    medvl-image "$@" --out one one.jsonl >/dev/null
+    for r in '' ',"regions":null' ',"regions":[]' ',"regions":[{"l":1}]' \
+        ',"regions":[{"box":[0,0,9,9]}]' \
+        ',"regions":[{"box":[-9,-9,-1,-1],"d":true}]'; do
+        rm -rf none
+        with "$r" >a.jsonl
+        medvl-image "$@" --out none a.jsonl >/dev/null
+        differ none plain
+        differ none one
+        [ ! -d first ] || same none first
+        [ -d first ] || cp -r none first
+    done
+    with ',"regions":[{"box":[0,0,2,2],"d":true}]' >a.jsonl
+    medvl-image "$@" --crop 4,4,12,12 --out left a.jsonl >/dev/null
+    medvl-image --crop 4,4,12,12 --out cut a.jsonl >/dev/null
+    differ left cut
+}
+
+@test "different drawings get files of their own" {
+    record a '{"box":[0,0,4,2],"d":true}' >a.jsonl
+    for n in 1 2 3; do
+        medvl-image --resize 64 --draw d --thick $n --out px a.jsonl
+    done >/dev/null
+    [ "$(find px -name '*.png' | wc -l)" -eq 3 ]
+}
+
+@test "what is drawn is what is written, to 1/1000" {
+    # 4 x 2 to 1000 x 500: two boxes, one edge 0.0002 pixels left and right
+    # of a half, so that frames drawn from them would differ
+    local at
+
+    for at in 0.0419996 0.0420004; do
+        record a "{\"box\":[$at,0.2,3,1],\"d\":true}" >$at.jsonl
+        run_ok medvl-image --resize 1000x500 --draw d --out $at $at.jsonl
+        [ "$(field box)" = "[10.5,50,750,250]" ]
+    done
+    same 0.0419996 0.0420004
+    for at in 0.10499999 0.10500001; do
+        record a "{\"box\":[$at,0.1,0.9,0.9],\"d\":true}" >$at.jsonl
+        run_ok medvl-image --coordinates 1 --draw d --out $at $at.jsonl
+        [ "$(field box)" = "[0.42,0.2,3.6,1.8]" ]
+    done
+    same 0.10499999 0.10500001
+    record a '{"box":[0.12499,0.1,0.9,0.9],"d":true}' >a.jsonl
+    record b '{"box":[0.12501,0.1,0.9,0.9],"d":true}' >b.jsonl
+    for at in a b; do
+        medvl-image --coordinates 1 --draw d --out scaled$at $at.jsonl
+    done >/dev/null
+    same scaleda scaledb
+}
+
+@test "numbers of an earlier run make way" {
+    record a '{"box":[0,0,1,1],"mark":1},{"box":[1,0,3,2],"d":true}' >a.jsonl
+    run_ok medvl-image --draw d --numbers --out px a.jsonl
+    [ "$(grep -o '"mark":1' <<<"$output" | wc -l)" -eq 1 ]
+    [[ "$output" == *'"d":true,"mark":1}'* ]]
+    run_ok medvl-image --out px a.jsonl
+    [[ "$output" == *'[0,0,1,1],"mark":1}'* ]]
 }
 
 @test "a crop is around polygons, a mask or a point" {

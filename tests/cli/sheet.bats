@@ -39,12 +39,43 @@ records() {
     [ "$(size out-2.png)" = 284x322 ] # one cell, three lines
     [ ! -e out-3.png ]
     records 40 >in.jsonl
-    mkdir a.b
-    run_ok medvl-image --sheet a.b/none in.jsonl
-    [ "$(ls a.b)" = none ]
-    records 41 | medvl-image --sheet a.b/none
-    [ "$(printf '%s ' a.b/*)" = 'a.b/none a.b/none-2 ' ]
-    cmp a.b/none-2 out-2.png
+    mkdir a.png.b
+    run_ok medvl-image --sheet a.png.b/x.png in.jsonl
+    [ "$(ls a.png.b)" = x.png ]
+    records 41 | medvl-image --sheet a.png.b/x.png
+    [ "$(printf '%s ' a.png.b/*)" = 'a.png.b/x-2.png a.png.b/x.png ' ]
+    cmp a.png.b/x-2.png out-2.png
+}
+
+@test "a sheet replaces no other file: not what it reads, no device" {
+    picture
+    records 2 >in.jsonl
+    cp in.jsonl kept
+    for name in in.jsonl .png /dev/full none; do
+        run_code 2 medvl-image --sheet $name in.jsonl
+        [[ "$stderr" == *"sheet '$name': want a name in .png"* ]]
+    done
+    cmp in.jsonl kept
+    mkfifo pipe.png
+    mkdir folder.png
+    ln -s /dev/full device.png
+    for name in pipe folder device; do
+        run_code 1 medvl-image --sheet $name.png in.jsonl
+        [[ "$stderr" == *"$name.png: not a regular file"* ]]
+    done
+    [ -p pipe.png ] && [ -d folder.png ] && [ -L device.png ]
+    mkfifo out-2.png
+    records 41 >in.jsonl
+    run_code 1 medvl-image --sheet out.png in.jsonl
+    [[ "$stderr" == *"out-2.png: not a regular file"* ]]
+    [ -p out-2.png ]
+    [ ! -e out.png ] && [ ! -e out.png.tmp ]
+}
+
+@test "without a record there is no sheet, and it says so" {
+    run_code 1 medvl-image --sheet out.png </dev/null
+    [[ "$stderr" == *"no record to show"* ]]
+    [ ! -e out.png ]
 }
 
 @test "cells have the size of --resize" {

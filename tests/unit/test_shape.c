@@ -780,6 +780,30 @@ static void the_mask_says_what_the_box_is_then_the_polygons(void **state)
     medvl_shape_release(&shape);
 }
 
+static void a_block_at_the_edge_keeps_its_column_and_row(void **state)
+{
+    static const int64_t SIZES[][3] = {
+        {1001, 801, 8}, {1003, 799, 4}, {7, 5, 2}, {9, 8, 8}, {64, 64, 8}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(SIZES) / sizeof(*SIZES); i++) {
+        const int64_t w = SIZES[i][0], h = SIZES[i][1], n = SIZES[i][2];
+        const struct medvl_affine shrunk = {
+            {1.0 / (double)n, 0, 0, 0, 1.0 / (double)n, 0}};
+        struct medvl_steps s = begin(w, h);
+        struct medvl_shape shape = {0};
+
+        s.blocks = true;
+        medvl_steps_add(&s, &shrunk, (w + n - 1) / n, (h + n - 1) / n);
+        scale(&s, 100, 100);
+        CHECK_OK(medvl_mask_make(&shape.mask, w, h, &err), &err);
+        memset(shape.mask.data, 1, (size_t)(w * h));
+        assert_int_equal(medvl_shape_move(&shape, &s, &err), 1);
+        assert_int_equal(medvl_mask_area(&shape.mask), 10000);
+        medvl_shape_release(&shape);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -800,6 +824,7 @@ int main(void)
         cmocka_unit_test(pictures_and_regions_arrive_at_the_same_place),
         cmocka_unit_test(a_mask_of_another_size_is_an_error),
         cmocka_unit_test(the_mask_says_what_the_box_is_then_the_polygons),
+        cmocka_unit_test(a_block_at_the_edge_keeps_its_column_and_row),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
