@@ -126,7 +126,7 @@ static bool is_plausible(const nifti_image *nim, int64_t bytes)
 {
     struct stat info;
 
-    if (stat(nim->iname, &info) != 0)
+    if (stat(nim->iname, &info) != 0 || !S_ISREG(info.st_mode))
         return false;
     if (nifti_is_gzfile(nim->iname))
         return bytes / 1032 <= info.st_size;
@@ -233,11 +233,15 @@ static void nifti_close(void *at)
 static int read_header(struct nifti *n, const char *path,
                        struct medvl_error *err)
 {
-    nifti_1_header *header = nifti_read_header(path, NULL, 1);
+    nifti_1_header *header;
     const char *bad = NULL;
+    struct stat info;
     double value;
     int rc = MEDVL_OK;
 
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return medvl_fail(err, MEDVL_EIO, "not a regular file");
+    header = nifti_read_header(path, NULL, 1);
     if (header)
         bad = find_bad_float(&value, header);
     if (bad)

@@ -62,19 +62,39 @@ static int read_all(struct medvl_text *out, int fd, size_t hint,
     return MEDVL_OK;
 }
 
-int medvl_file_read(struct medvl_text *out, const char *path, size_t max,
-                    struct medvl_error *err)
+static int not_regular(struct medvl_error *err, const char *path)
 {
-    const size_t start = out->size;
-    struct stat st;
-    size_t hint = 0;
-    int fd, rc;
+    return medvl_fail(err, MEDVL_EIO, "%s: not a regular file", path);
+}
 
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return medvl_fail_system(err, path);
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        hint = (size_t)st.st_size;
+/* A descriptor, or below 0; never waits for the other end of a pipe. */
+static int open_regular(struct stat *st, const char *path,
+                        struct medvl_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int rc = MEDVL_OK;
+
+    if (fd < 0) /* ENXIO: a socket */
+        return errno == ENXIO ? not_regular(err, path)
+                              : medvl_fail_system(err, path);
+    if (fstat(fd, st) < 0)
+        rc = medvl_fail_system(err, path);
+    else if (!S_ISREG(st->st_mode))
+        rc = not_regular(err, path);
+    if (rc == MEDVL_OK)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+/* Read `fd`, which is closed. */
+static int read_open(struct medvl_text *out, int fd, const struct stat *st,
+                     const char *path, size_t max, struct medvl_error *err)
+{
+    const size_t hint = S_ISREG(st->st_mode) ? (size_t)st->st_size : 0;
+    const size_t start = out->size;
+    int rc;
+
     if (hint > max)
         rc = medvl_fail(err, MEDVL_EARG, "%s: %zu bytes, at most %zu taken",
                         path, hint, max);
@@ -86,6 +106,28 @@ int medvl_file_read(struct medvl_text *out, const char *path, size_t max,
         out->data[start] = '\0';
     }
     return rc;
+}
+
+int medvl_file_read(struct medvl_text *out, const char *path, size_t max,
+                    struct medvl_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return medvl_fail_system(err, path);
+    if (fstat(fd, &st) < 0)
+        st.st_mode = 0;
+    return read_open(out, fd, &st, path, max, err);
+}
+
+int medvl_file_read_regular(struct medvl_text *out, const char *path,
+                            size_t max, struct medvl_error *err)
+{
+    struct stat st;
+    const int fd = open_regular(&st, path, err);
+
+    return fd < 0 ? fd : read_open(out, fd, &st, path, max, err);
 }
 
 static int write_all(int fd, const char *data, size_t size, const char *path,
@@ -196,12 +238,13 @@ int medvl_file_copy(const char *to, const char *from, struct medvl_error *err)
 {
     char *temp = with_tail(to, ".tmp");
     int in = -1, out = -1, rc = MEDVL_OK;
+    struct stat st;
 
     if (!temp)
         return medvl_no_memory(err);
-    in = open(from, O_RDONLY | O_CLOEXEC);
+    in = open_regular(&st, from, err);
     if (in < 0) {
-        rc = medvl_fail_system(err, from);
+        rc = in;
     } else {
         out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         rc = out < 0 ? medvl_fail_output(err, temp)
@@ -229,14 +272,10 @@ int medvl_mapping_open(struct medvl_mapping *map, const char *path,
     int fd, rc = MEDVL_OK;
 
     *map = (struct medvl_mapping){0};
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open_regular(&st, path, err);
     if (fd < 0)
-        return medvl_fail_system(err, path);
-    if (fstat(fd, &st) < 0) {
-        rc = medvl_fail_system(err, path);
-    } else if (!S_ISREG(st.st_mode)) {
-        rc = medvl_fail(err, MEDVL_EIO, "%s: not a regular file", path);
-    } else if (st.st_size) {
+        return fd;
+    if (st.st_size) {
         data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED)
             rc = medvl_fail_system(err, path);
@@ -307,6 +346,17 @@ bool medvl_path_same(const char *a, const char *b)
            strcmp(a_name, b_name) == 0;
 }
 
+int medvl_file_identify(struct medvl_file_id *out, const char *path,
+                        struct medvl_error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return medvl_fail_system(err, path);
+    *out = (struct medvl_file_id){st.st_dev, st.st_ino};
+    return MEDVL_OK;
+}
+
 int medvl_file_size(int64_t *out, const char *path, struct medvl_error *err)
 {
     struct stat st;
@@ -314,7 +364,7 @@ int medvl_file_size(int64_t *out, const char *path, struct medvl_error *err)
     if (stat(path, &st) < 0)
         return medvl_fail_system(err, path);
     if (!S_ISREG(st.st_mode))
-        return medvl_fail(err, MEDVL_EIO, "%s: not a regular file", path);
+        return not_regular(err, path);
     *out = st.st_size;
     return MEDVL_OK;
 }

@@ -21,6 +21,14 @@ int medvl_file_read(struct medvl_text *out, const char *path, size_t max,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
+ * The same of a regular file alone: for names that come out of records and
+ * folders.  A pipe or a device there could be waited for without an end.
+ */
+int medvl_file_read_regular(struct medvl_text *out, const char *path,
+                            size_t max,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
  * Write `data` to `path`: into PATH.tmp beside it, synced, then renamed, so
  * the name holds the old bytes or the new ones and never half.
  */
@@ -45,6 +53,13 @@ bool medvl_folder_exists(const char *path);
  * terminal, /dev/null) is never the same as anything.
  */
 bool medvl_path_same(const char *a, const char *b);
+
+/* What the system calls a file or folder: one, under all its names. */
+struct medvl_file_id {
+    uint64_t device, number;
+};
+int medvl_file_identify(struct medvl_file_id *out, const char *path,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 int medvl_file_size(int64_t *out, const char *path,
                     struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -78,7 +78,7 @@ static int read_picture(struct picture *p, const struct medvl_layout_job *job,
                         const char *path, struct medvl_error *err)
 {
     struct medvl_text bytes = {0};
-    int rc = medvl_file_read(&bytes, path, PICTURE_MAX, err);
+    int rc = medvl_file_read_regular(&bytes, path, PICTURE_MAX, err);
 
     *p = (struct picture){.path = path, .shape = {.frames = 1}};
     if (rc == MEDVL_OK) {

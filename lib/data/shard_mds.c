@@ -79,7 +79,7 @@ int medvl_mds_open(struct medvl_mds **out, const char *folder, size_t memory,
                                          "finished folder of shards",
                         path, folder);
     if (rc == MEDVL_OK)
-        rc = medvl_file_read(&text, path, MEDVL_MDS_INDEX_MAX, err);
+        rc = medvl_file_read_regular(&text, path, MEDVL_MDS_INDEX_MAX, err);
     if (rc == MEDVL_OK) {
         medvl_hash128_hex(mds->hash, text.data, text.size);
         rc = medvl_mds_index_parse(&mds->index, medvl_text_span(&text), err);

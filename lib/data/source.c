@@ -161,7 +161,7 @@ static int read_named(struct medvl_span *out, struct medvl_source *source,
     if (rc == MEDVL_OK && shard)
         rc = read_shard(out, source, path, index, err);
     else if (rc == MEDVL_OK) {
-        rc = medvl_file_read(&source->bytes, path, source->max, err);
+        rc = medvl_file_read_regular(&source->bytes, path, source->max, err);
         *out = medvl_text_span(&source->bytes);
         if (rc < 0 && !source->root && *path != '/' &&
             !medvl_file_exists(path))

@@ -176,7 +176,7 @@ int medvl_picture_read(struct medvl_picture *out, const char *path,
                        int64_t pixels, struct medvl_error *err)
 {
     struct medvl_text bytes = {0};
-    int rc = medvl_file_read(&bytes, path, FILE_MAX, err);
+    int rc = medvl_file_read_regular(&bytes, path, FILE_MAX, err);
 
     if (rc == MEDVL_OK) {
         rc = medvl_picture_decode(out, bytes.data ? bytes.data : "",

@@ -1,7 +1,9 @@
 /* Files and folders.  The module is lib/base/file.h. */
 #include "tests/unit/check.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +69,59 @@ static void what_cannot_be_read_or_written_is_named(void **state)
     medvl_text_release(&text);
 }
 
+/* A pipe without a writer, were it opened to wait, would never answer. */
+static void what_is_no_regular_file_is_refused_at_once(void **state)
+{
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    char *pipe = check_temp("pipe"), *to = check_temp("copied");
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    const char *const paths[] = {pipe, name.sun_path, "/dev/zero", "/"};
+    const int end = socket(AF_UNIX, SOCK_STREAM, 0);
+    char *socket_path = check_temp("socket");
+    struct medvl_mapping map;
+
+    (void)state;
+    assert_int_equal(mkfifo(pipe, 0666), 0);
+    assert_true(strlen(socket_path) < sizeof(name.sun_path));
+    strncpy(name.sun_path, socket_path, sizeof(name.sun_path) - 1);
+    assert_int_equal(bind(end, (struct sockaddr *)&name, sizeof(name)), 0);
+    alarm(20);
+    for (int i = 0; i < 4; i++) {
+        CHECK_FAILS(medvl_file_read_regular(&text, paths[i], 9, &err),
+                    MEDVL_EIO, &err, "not a regular file");
+        CHECK_FAILS(medvl_mapping_open(&map, paths[i], &err), MEDVL_EIO, &err,
+                    "not a regular file");
+        CHECK_FAILS(medvl_file_copy(to, paths[i], &err), MEDVL_EIO, &err,
+                    "not a regular file");
+    }
+    alarm(0);
+    assert_null(text.data);
+    close(end);
+    medvl_free(socket_path);
+    medvl_free(pipe);
+    medvl_free(to);
+}
+
+/* What a command is given by name may be a pipe: a key, a template. */
+static void a_pipe_is_read_to_its_end(void **state)
+{
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    char name[32];
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "key", 3), 3);
+    close(ends[1]);
+    snprintf(name, sizeof(name), "/dev/fd/%d", ends[0]);
+    CHECK_OK(medvl_file_read(&text, name, 9, &err), &err);
+    assert_string_equal(text.data, "key");
+    close(ends[0]);
+    medvl_text_release(&text);
+}
+
 static void a_full_disk_is_an_error_and_a_device_stays_one(void **state)
 {
     struct medvl_error err = {0};
@@ -98,7 +153,7 @@ static void a_copy_is_whole_or_absent(void **state)
     assert_memory_equal(back.data, bytes.data, back.size);
     CHECK_FAILS(medvl_file_copy(to, "/no/such", &err), MEDVL_EIO, &err,
                 "/no/such: No such file");
-    CHECK_FAILS(medvl_file_copy(to, "/", &err), MEDVL_EIO, &err, "/: Is a");
+    CHECK_FAILS(medvl_file_copy(to, "/", &err), MEDVL_EIO, &err, "/: not a");
     CHECK_FAILS(medvl_file_copy("/no/such", from, &err), MEDVL_EOUTPUT, &err,
                 "/no/such.tmp: No such");
     medvl_text_clear(&back);
@@ -114,6 +169,7 @@ static void a_copy_is_whole_or_absent(void **state)
 
 static void one_file_is_known_by_all_its_names(void **state)
 {
+    struct medvl_file_id one, two;
     struct medvl_error err = {0};
     char *folder = check_temp("same"), *a = check_temp("same/a");
     char *dotted = check_temp("same/../same/./a"), *b = check_temp("same/b");
@@ -130,6 +186,13 @@ static void one_file_is_known_by_all_its_names(void **state)
     assert_int_equal(symlink("b", other), 0);
     assert_true(medvl_path_same(a, b) && medvl_path_same(a, other));
     assert_false(medvl_path_same("/dev/null", "/dev/null"));
+    CHECK_OK(medvl_file_identify(&one, a, &err), &err);
+    CHECK_OK(medvl_file_identify(&two, other, &err), &err);
+    assert_memory_equal(&one, &two, sizeof(one));
+    CHECK_OK(medvl_file_identify(&two, folder, &err), &err);
+    assert_memory_not_equal(&one, &two, sizeof(one));
+    CHECK_FAILS(medvl_file_identify(&one, "/no/such", &err), MEDVL_EIO, &err,
+                "/no/such: No such");
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
     medvl_free(a);
@@ -268,6 +331,8 @@ int main(void)
         cmocka_unit_test(a_file_is_written_whole_and_read_back),
         cmocka_unit_test(a_file_larger_than_allowed_is_refused_unread),
         cmocka_unit_test(what_cannot_be_read_or_written_is_named),
+        cmocka_unit_test(what_is_no_regular_file_is_refused_at_once),
+        cmocka_unit_test(a_pipe_is_read_to_its_end),
         cmocka_unit_test(a_full_disk_is_an_error_and_a_device_stays_one),
         cmocka_unit_test(a_copy_is_whole_or_absent),
         cmocka_unit_test(one_file_is_known_by_all_its_names),
