@@ -25,8 +25,20 @@
 #define PARALLEL 1e-3 /* of directions of length 1 */
 #define EVEN     0.01 /* of the distance of slices */
 
+struct folder {
+    struct medvl_file_id id;
+    bool taken;
+};
+
+/* Folders that are read; none of them twice, whatever links lead there. */
+struct folders {
+    struct folder *slots;
+    size_t count, room; /* room: 0, or a power of 2 */
+};
+
 struct reading {
     const struct medvl_series_job *job;
+    struct folders folders;
     struct medvl_slice *slices;
     size_t count, room;
     int64_t passed;
@@ -105,6 +117,12 @@ static int read_dicom(struct reading *r, const char *path,
     return rc;
 }
 
+static int set_aside(struct reading *r, int rc, struct medvl_error *err)
+{
+    return medvl_is_fatal(rc) ? rc
+                              : r->job->layout->bad(r->job->layout->arg, err);
+}
+
 /* A file; one in a folder that is not DICOM is passed over. */
 static int read_file(struct reading *r, const char *path, bool named,
                      struct medvl_error *err)
@@ -112,7 +130,7 @@ static int read_file(struct reading *r, const char *path, bool named,
     int rc;
 
     medvl_text_clear(&r->file);
-    rc = medvl_file_read(&r->file, path, MEDVL_SOURCE_MAX, err);
+    rc = medvl_file_read_regular(&r->file, path, MEDVL_SOURCE_MAX, err);
     if (rc == MEDVL_OK && !named && !medvl_dicom_is_name(path) &&
         !medvl_dicom_is(r->file.data, r->file.size)) {
         r->passed++;
@@ -120,9 +138,55 @@ static int read_file(struct reading *r, const char *path, bool named,
     }
     if (rc == MEDVL_OK)
         rc = read_dicom(r, path, err);
-    if (rc < 0 && !medvl_is_fatal(rc))
-        rc = r->job->layout->bad(r->job->layout->arg, err);
-    return rc;
+    return rc < 0 ? set_aside(r, rc, err) : rc;
+}
+
+static struct folder *find_slot(const struct folders *f,
+                                struct medvl_file_id id)
+{
+    size_t at = medvl_hash64(&id, sizeof(id)) & (f->room - 1);
+
+    while (f->slots[at].taken && (f->slots[at].id.device != id.device ||
+                                  f->slots[at].id.number != id.number))
+        at = (at + 1) & (f->room - 1);
+    return &f->slots[at];
+}
+
+static int make_room(struct folders *f, struct medvl_error *err)
+{
+    struct folders larger = {.count = f->count,
+                             .room = f->room ? 2 * f->room : 64};
+
+    if (2 * f->count < f->room)
+        return MEDVL_OK;
+    larger.slots = medvl_alloc(larger.room, sizeof(*larger.slots));
+    if (!larger.slots)
+        return medvl_no_memory(err);
+    for (size_t i = 0; i < f->room; i++)
+        if (f->slots[i].taken)
+            *find_slot(&larger, f->slots[i].id) = f->slots[i];
+    medvl_free(f->slots);
+    *f = larger;
+    return MEDVL_OK;
+}
+
+/* Is it the first time that this folder is come to? */
+static int enter(bool *first, struct folders *f, const char *path,
+                 struct medvl_error *err)
+{
+    struct medvl_file_id id;
+    struct folder *slot;
+    int rc = medvl_file_identify(&id, path, err);
+
+    if (rc == MEDVL_OK)
+        rc = make_room(f, err);
+    if (rc < 0)
+        return rc;
+    slot = find_slot(f, id);
+    *first = !slot->taken;
+    f->count += *first;
+    *slot = (struct folder){id, true};
+    return MEDVL_OK;
 }
 
 /* Folders that wait, the next one last. */
@@ -150,13 +214,19 @@ static int read_folder(struct reading *r, struct waiting *waiting,
 {
     const char *out = r->job->deidentify;
     struct medvl_names names = {0};
-    int rc = out && medvl_path_same(folder, out)
-                 ? medvl_fail(err, MEDVL_EARG,
-                              "%s: is where de-identified files go: it "
-                              "cannot be read too",
-                              folder)
-                 : medvl_folder_list(&names, folder, err);
+    bool first = false;
+    int rc;
 
+    if (out && medvl_path_same(folder, out))
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: is where de-identified files go: it cannot be "
+                          "read too",
+                          folder);
+    rc = enter(&first, &r->folders, folder, err);
+    if (rc == MEDVL_OK && first)
+        rc = medvl_folder_list(&names, folder, err);
+    if (rc < 0)
+        return set_aside(r, rc, err);
     for (size_t i = 0; i < names.count && rc == MEDVL_OK; i++) {
         char *path = NULL;
 
@@ -192,10 +262,14 @@ static int read_below(struct reading *r, const char *root,
     while (waiting.count && rc == MEDVL_OK) {
         char *folder = waiting.paths[--waiting.count];
 
-        rc = depth_of(folder) > most
-                 ? medvl_fail(err, MEDVL_EARG, "%s: over %d folders deep",
-                              folder, DEPTH)
-                 : read_folder(r, &waiting, folder, err);
+        if (depth_of(folder) <= most)
+            rc = read_folder(r, &waiting, folder, err);
+        else
+            rc = set_aside(r,
+                           medvl_fail(err, MEDVL_EARG,
+                                      "%s: over %d folders deep", folder,
+                                      DEPTH),
+                           err);
         medvl_free(folder);
     }
     while (waiting.count)
@@ -396,6 +470,7 @@ int medvl_series_read(int64_t *passed, const struct medvl_series_job *job,
     for (size_t i = 0; i < r.count; i++)
         medvl_free(r.slices[i].path);
     medvl_free(r.slices);
+    medvl_free(r.folders.slots);
     medvl_text_release(&r.json);
     medvl_text_release(&r.file);
     return rc;

@@ -68,8 +68,9 @@ struct medvl_series_job {
 
     /*
      * Called for a picture in which words may be burned: the header says
-     * so, or it is of a kind that often has them (ultrasound, secondary
-     * capture) and the header does not say no.  May be NULL.
+     * so, or says what is neither yes nor no, or it is of a kind that often
+     * has them (ultrasound, secondary capture, photographs and films of
+     * endoscopes) and the header does not say no.  May be NULL.
      */
     void (*burned)(void *arg, const char *path, bool says);
 };
@@ -85,7 +86,9 @@ int medvl_series_check_ask(const char *ask,
  *
  *   passed   files in folders that are not DICOM
  *
- * A file that is damaged goes to layout->bad; one without pixels too.
+ * A file that is damaged goes to layout->bad; one without pixels too, what
+ * is no regular file, and a folder that cannot be read or is over 64 deep.
+ * A folder that several paths or links lead to is read once.
  */
 int medvl_series_read(int64_t *passed, const struct medvl_series_job *job,
                       struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -144,19 +144,45 @@ static void find_words(struct medvl_slice *s, const struct medvl_dicom *dicom)
         lower(s->body_part, part);
 }
 
-static void find_burned(struct medvl_slice *s, const struct medvl_dicom *dicom)
+/*
+ * Is it of a kind in which machines write: ultrasound, what was captured
+ * from a screen, scanned, or taken with a camera?
+ */
+static bool is_written_on(const struct medvl_dicom *dicom)
 {
-    const char *says = text_of(dicom, "BurnedInAnnotation");
+    static const char STORAGE[] = "1.2.840.10008.5.1.4.1.1.";
+    static const char *const CLASSES[] = {"3", "6", "7", "77"};
+    static const char *const CODES[] = {
+        "US", "IVUS", "BDUS", "CD", "DD", "EC", "SC", "OT", "HC", "ES", "LP",
+        "CP", "CS", "XC", "GM", "SM", "DMS", "OP", "FA", "FS"};
     const char *kind = text_of(dicom, "SOPClassUID");
     const char *code = text_of(dicom, "Modality");
+    size_t size;
+
+    for (size_t i = 0; code && i < sizeof(CODES) / sizeof(*CODES); i++)
+        if (strcmp(code, CODES[i]) == 0)
+            return true;
+    if (!kind || strncmp(kind, STORAGE, sizeof(STORAGE) - 1) != 0)
+        return false;
+    kind += sizeof(STORAGE) - 1;
+    size = strcspn(kind, ".");
+    for (size_t i = 0; i < sizeof(CLASSES) / sizeof(*CLASSES); i++)
+        if (strlen(CLASSES[i]) == size && memcmp(kind, CLASSES[i], size) == 0)
+            return true;
+    return false;
+}
+
+static void find_burned(struct medvl_slice *s, const struct medvl_dicom *dicom)
+{
+    const struct medvl_json *tag = medvl_dicom_tag(dicom, 0,
+                                                   "BurnedInAnnotation");
+    const char *says = medvl_json_string(tag);
 
     if (says && strcmp(says, "YES") == 0)
         s->burned = MEDVL_BURNED_YES;
     else if (says && strcmp(says, "NO") == 0)
         s->burned = MEDVL_BURNED_NO;
-    else if ((kind && strncmp(kind, "1.2.840.10008.5.1.4.1.1.7", 25) == 0) ||
-             (code && (strcmp(code, "US") == 0 || strcmp(code, "SC") == 0 ||
-                       strcmp(code, "OT") == 0)))
+    else if ((tag && (!says || *says)) || is_written_on(dicom))
         s->burned = MEDVL_BURNED_MAYBE;
 }
 

@@ -385,6 +385,58 @@ voxels() {
     done
 }
 
+# What waits for a pipe's other end would wait for ever.
+soon() {
+    timeout 60 "$@"
+}
+
+@test "pipes and devices in the place of files are refused at once" {
+    volumes
+    mkdir ff
+    mkfifo ff/pipe pipe.nii
+    printf 'sixteen bytes...' >key
+    run_code 1 soon medvl-import dicom --key key ff
+    [[ $stderr == *'ff/pipe: not a regular file'* ]]
+    run_code 3 soon medvl-import dicom -k --key key ff
+    run_code 1 soon medvl-import dicom-volumes --key key --out px ff
+    [[ $stderr == *'ff/pipe: not a regular file'* ]]
+    run_code 1 soon medvl-import nifti --out px pipe.nii
+    [[ $stderr == *'pipe.nii: not a regular file'* ]]
+    run_code 1 soon medvl-import nifti --out px --labels pipe.nii t1.nii
+    [[ $stderr == *'pipe.nii: not a regular file'* ]]
+    run_code 1 soon medvl-import images ff/pipe
+    [[ $stderr == *'ff/pipe: not a regular file'* ]]
+    for f in ff/pipe /dev/zero; do
+        printf '{"id":"a","images":[{"path":"%s"}]}\n' "$f" >in
+        run_code 1 soon medvl-image --out px in
+        [[ $stderr == *"$f: not a regular file"* ]]
+    done
+    # A command's own input may be a pipe, and so may its key.
+    printf '\211PNG' >bad.png
+    run_code 1 soon medvl-image --out px <(sed 's,/dev/zero,bad.png,' in)
+    [[ $stderr == *'bad.png'* ]]
+    rm ff/pipe
+    run_ok soon medvl-import dicom --key <(cat key) ff
+}
+
+@test "dicom: folders in a ring and folders too deep" {
+    need_data dicom
+    local deep=in
+    mkdir in
+    printf 'sixteen bytes...' >key
+    cp "$MEDVL_DATA/dicom/modalities/CT_small.dcm" in
+    ln -s . in/a
+    ln -s ../in in/b
+    run_ok timeout 60 medvl-import dicom --key key in in/a
+    [ "${#lines[@]}" -eq 1 ]
+    for _ in {1..65}; do deep+=/d; done
+    mkdir -p "$deep"
+    run_code 1 medvl-import dicom --key key in
+    [[ $stderr == *'in/d/'*': over 64 folders deep'* ]]
+    run_code 3 medvl-import dicom -k --rejects bad --key key in
+    [ "${#lines[@]}" -eq 1 ] && [ "$(wc -l <bad)" -eq 1 ]
+}
+
 @test "dicom: damaged files leave nothing half written" {
     need_data dicom
     local d=$MEDVL_DATA/dicom

@@ -3,6 +3,7 @@
  * pseudonyms, and nothing of what identifies.
  */
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/text.h"
 #include "lib/build/series.h"
@@ -83,7 +84,7 @@ static void put_names(struct medvl_text *out)
     medvl_text_release(&sequence);
 }
 
-static void make(const struct made *m)
+static void make_of_class(const struct made *m, const char *class)
 {
     static const uint16_t pixels[4] = {0, 100, 200, 300};
     struct medvl_text meta = {0}, out = {0};
@@ -98,7 +99,7 @@ static void make(const struct made *m)
     element(&out, 2, 0, "UL",
             (const unsigned char[4]){(unsigned char)meta.size}, 4);
     CHECK_OK(medvl_text_append(&out, meta.data, meta.size, &err), &err);
-    word(&out, 0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2");
+    word(&out, 0x0008, 0x0016, "UI", class);
     word(&out, 0x0008, 0x0018, "UI", "1.2.3."
                                      "4");
     word(&out, 0x0008, 0x0060, "CS", m->modality);
@@ -138,6 +139,13 @@ static void make(const struct made *m)
     assert_int_equal(fclose(file), 0);
     medvl_text_release(&meta);
     medvl_text_release(&out);
+}
+
+#define CLASS "1.2.840.10008.5.1.4.1.1."
+
+static void make(const struct made *m)
+{
+    make_of_class(m, CLASS "2");
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -415,6 +423,140 @@ static void burned_words_are_reported(void **state)
     release(&f);
 }
 
+/* What a header says of words, and what its kind makes likely. */
+static void words_are_supposed_where_nothing_denies_them(void **state)
+{
+    static const struct {
+        const char *says, *modality, *class;
+        int maybe, yes;
+    } CASES[] = {
+        {NULL, NULL, CLASS "6.1", 1, 0},
+        {NULL, NULL, CLASS "6.2", 1, 0},
+        {NULL, NULL, CLASS "3.1", 1, 0},
+        {NULL, NULL, CLASS "7", 1, 0},
+        {NULL, NULL, CLASS "7.4", 1, 0},
+        {NULL, NULL, CLASS "77.1.1", 1, 0},
+        {NULL, NULL, CLASS "66.4", 0, 0},
+        {NULL, NULL, CLASS "2", 0, 0},
+        {"NO", NULL, CLASS "6.1", 0, 0},
+        {"NO", "US", CLASS "6.1", 0, 0},
+        {NULL, "IVUS", CLASS "2", 1, 0},
+        {NULL, "ES", CLASS "2", 1, 0},
+        {NULL, "XC", CLASS "2", 1, 0},
+        {NULL, "OT", CLASS "2", 1, 0},
+        {NULL, "SC", CLASS "2", 1, 0},
+        {NULL, "MR", CLASS "2", 0, 0},
+        {"YES", "MR", CLASS "2", 0, 1},
+        {"Y", "MR", CLASS "2", 1, 0},
+        {"TRUE", "MR", CLASS "2", 1, 0},
+        {"yes", "MR", CLASS "2", 1, 0},
+        {"no", "MR", CLASS "2", 1, 0},
+        {"NO\\YES", "MR", CLASS "2", 1, 0},
+        {HIDDEN, "MR", CLASS "2", 1, 0},
+        {"", "MR", CLASS "2", 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        const struct made one = {.name = "x",
+                                 .modality = CASES[i].modality,
+                                 .burned = CASES[i].says};
+        struct found f;
+
+        make_of_class(&one, CASES[i].class);
+        read_all(&f, NULL);
+        if (f.burned_maybe != CASES[i].maybe || f.burned_yes != CASES[i].yes)
+            fail_msg("case %zu: maybe %d, yes %d", i, f.burned_maybe,
+                     f.burned_yes);
+        release(&f);
+    }
+}
+
+/* Where `name` in the folder is. */
+static char *at(const char *name)
+{
+    char *path;
+
+    CHECK_OK(medvl_path_join(&path, folder, name, &err), &err);
+    return path;
+}
+
+static int count_lines(const struct medvl_text *text)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < text->size; i++)
+        count += text->data[i] == '\n';
+    return count;
+}
+
+/* Loops, and ways to one folder that double at each level. */
+static void folders_that_links_lead_to_are_read_once(void **state)
+{
+    static const struct made ONE = {.name = "in/x", .modality = "CT"};
+    static const char *const LINKS[][2] = {
+        {".", "loop"}, {"..", "in/up"}, {"in", "other"}, {"in", "another"}};
+    char *in = at("in");
+    struct found f;
+
+    (void)state;
+    alarm(100);
+    assert_int_equal(mkdir(in, 0777), 0);
+    make(&ONE);
+    for (int i = 0; i < 4; i++) {
+        char *path = at(LINKS[i][1]);
+
+        assert_int_equal(symlink(LINKS[i][0], path), 0);
+        medvl_free(path);
+    }
+    for (int i = 0; i < 200; i++) { /* more than there is room for at first */
+        char name[16], *path;
+
+        snprintf(name, sizeof(name), "%d", i);
+        path = at(name);
+        assert_int_equal(mkdir(path, 0777), 0);
+        medvl_free(path);
+    }
+    assert_int_equal(read_all(&f, NULL), 0);
+    assert_int_equal(count_lines(&f.records), 1);
+    assert_int_equal(count_lines(&f.bad), 0);
+    alarm(0);
+    release(&f);
+    medvl_free(in);
+}
+
+/* They do not end the reading of what is beside them. */
+static void folders_and_pipes_that_cannot_be_read_are_set_aside(void **state)
+{
+    static const struct made ONE = {.name = "x", .modality = "CT"};
+    char *pipe = at("pipe"), *shut = at("shut");
+    struct medvl_text deep = {0};
+    struct found f;
+
+    (void)state;
+    make(&ONE);
+    assert_int_equal(mkfifo(pipe, 0666), 0);
+    assert_int_equal(mkdir(shut, 0), 0);
+    CHECK_OK(medvl_text_puts(&deep, folder, &err), &err);
+    for (int i = 0; i < 66; i++)
+        CHECK_OK(medvl_text_puts(&deep, "/d", &err), &err);
+    CHECK_OK(medvl_folder_make(deep.data, &err), &err);
+    alarm(100);
+    assert_int_equal(read_all(&f, NULL), 0);
+    alarm(0);
+    assert_int_equal(count_lines(&f.records), 1);
+    assert_non_null(strstr(f.bad.data, "pipe: not a regular file\n"));
+    assert_non_null(strstr(f.bad.data, "/d/d: over 64 folders deep\n"));
+    if (geteuid()) /* to the superuser nothing is shut */
+        assert_non_null(strstr(f.bad.data, "shut: Permission denied\n"));
+    assert_int_equal(count_lines(&f.bad), geteuid() ? 3 : 2);
+    assert_int_equal(chmod(shut, 0777), 0);
+    release(&f);
+    medvl_text_release(&deep);
+    medvl_free(pipe);
+    medvl_free(shut);
+}
+
 static void what_is_no_picture_is_passed_over_or_set_aside(void **state)
 {
     static const struct made ONE = {"deep/x", "CT", "p", "1.1", "1.2", "1",
@@ -525,6 +667,12 @@ int main(void)
                                clear),
         cmocka_unit_test_setup(questions_have_the_tags_as_answers, clear),
         cmocka_unit_test_setup(burned_words_are_reported, clear),
+        cmocka_unit_test_setup(words_are_supposed_where_nothing_denies_them,
+                               clear),
+        cmocka_unit_test_setup(folders_that_links_lead_to_are_read_once,
+                               clear),
+        cmocka_unit_test_setup(
+            folders_and_pipes_that_cannot_be_read_are_set_aside, clear),
         cmocka_unit_test_setup(series_are_given_whole, clear),
         cmocka_unit_test_setup(what_is_no_picture_is_passed_over_or_set_aside,
                                clear),
