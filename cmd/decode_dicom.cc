@@ -13,9 +13,6 @@
 #include <string>
 #include <vector>
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcfcache.h>
 #include <dcmtk/dcmdata/dcistrmb.h>
@@ -33,10 +30,11 @@ extern "C" {
 namespace
 {
 
-/* Bytes of one frame's stored values; JPEG 2000 needs twice as much more. */
+/* Bytes of one frame's stored values. */
 const size_t frame_most = size_t{128} << 20;
+/* Bytes that a frame takes in all, here and in the command that asked. */
+const size_t work_most = size_t{448} << 20;
 const size_t header_most = size_t{64} << 20;
-const size_t open_most = size_t{384} << 20;
 
 struct failure {
     enum medvl_status code;
@@ -154,11 +152,15 @@ void put_element(struct medvl_text *out, DcmElement *element)
 
 /* ---- compressed frames that DCMTK does not decode ----------------------- */
 
-bool starts_frame(const Uint8 *data, size_t size)
+bool starts_frame(DcmPixelItem *item)
 {
-    return size >= 4 &&
-           ((data[0] == 0xff && (data[1] == 0xd8 || data[1] == 0x4f)) ||
-            !memcmp(data, "\0\0\0\x0c", 4));
+    Uint8 head[4];
+
+    if (item->getLength() < sizeof(head))
+        return false;
+    check(item->getPartialValue(head, 0, sizeof(head)), "fragment");
+    return (head[0] == 0xff && (head[1] == 0xd8 || head[1] == 0x4f)) ||
+           !memcmp(head, "\0\0\0\x0c", 4);
 }
 
 /* The fragments of frame `index`, put together; of RLE each is a frame. */
@@ -175,14 +177,14 @@ std::vector<Uint8> join_fragments(DcmPixelSequence *sequence, int64_t frames,
         check(sequence->getItem(item, i), "fragment");
         if (item->getLength() == 0)
             continue;
-        check(item->getUint8Array(data), "fragment");
-        if (frame < 0 || (frames > 1 &&
-                          (rle || starts_frame(data, item->getLength()))))
+        if (frame < 0 || (frames > 1 && (rle || starts_frame(item))))
             frame++;
-        if (frame == index)
-            out.insert(out.end(), data, data + item->getLength());
-        else if (frame > index)
+        if (frame > index)
             break;
+        if (frame < index)
+            continue;
+        check(item->getUint8Array(data), "fragment");
+        out.insert(out.end(), data, data + item->getLength());
         item->compact();
     }
     if (out.empty())
@@ -260,6 +262,28 @@ void find_pixels(dicom *d)
         find_floats(d);
 }
 
+bool is_j2k(E_TransferSyntax syntax)
+{
+    return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000 ||
+           syntax == EXS_JPEG2000MulticomponentLosslessOnly ||
+           syntax == EXS_JPEG2000Multicomponent;
+}
+
+/* A frame stands here and in the command, which makes a picture of it;
+ * OpenJPEG holds each sample as 32 bits. */
+void check_work(const dicom *d, size_t bytes)
+{
+    const size_t samples = d->frames.bytes / bytes;
+    const size_t more = is_j2k(d->syntax) ? 4 : 0;
+
+    if (samples * (2 * bytes + 1 + more) > work_most)
+        fail(MEDVL_EARG,
+             "a frame of %lld x %lld x %lld samples is over the decoder's "
+             "limit of %zu bytes to work with",
+             (long long)d->frames.columns, (long long)d->frames.rows,
+             (long long)d->frames.samples, work_most);
+}
+
 void read_shape(dicom *d)
 {
     struct decode_shape &f = d->frames;
@@ -288,15 +312,9 @@ void read_shape(dicom *d)
              "bytes",
              (long long)f.columns, (long long)f.rows, (long long)f.samples,
              frame_most);
+    check_work(d, bytes);
     d->planes = f.samples > 1 &&
                 whole(d->data, DCM_PlanarConfiguration, 0) == 1;
-}
-
-bool is_j2k(E_TransferSyntax syntax)
-{
-    return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000 ||
-           syntax == EXS_JPEG2000MulticomponentLosslessOnly ||
-           syntax == EXS_JPEG2000Multicomponent;
 }
 
 bool is_jpegls(E_TransferSyntax syntax)
@@ -324,43 +342,70 @@ void own_codec(void *out, dicom *d, int64_t index)
           err);
 }
 
+/* `size` bytes of a value from `at` on, which alone come into memory. */
+void read_part(void *out, dicom *d, DcmElement *element, size_t at,
+               size_t size, E_ByteOrder order)
+{
+    if (at + size > element->getLength())
+        fail(MEDVL_EFORMAT, "the pixels are cut short");
+    check(element->getPartialValue(out, (Uint32)at, (Uint32)size, &d->cache,
+                                   order),
+          "pixels");
+}
+
 /* Pixels of one bit, eight in a byte, the lowest first. */
 void read_bits(void *out, dicom *d, int64_t index)
 {
     const int64_t pixels = d->frames.rows * d->frames.columns;
+    const int64_t from = index * pixels / 16 * 16; /* of words */
+    const int64_t bits = (index + 1) * pixels - from;
     auto *to = static_cast<Uint8 *>(out);
-    Uint8 *data = nullptr;
+    std::vector<Uint8> data((size_t)(bits + 7) / 8);
 
     if (DcmXfer(d->syntax).isEncapsulated())
         fail(MEDVL_EUNSUPPORTED, "compressed pixels of one bit");
-    check(d->pixels->getUint8Array(data), "pixels");
-    if (!data || (int64_t)d->pixels->getLength() <
-                     (d->frames.count * pixels + 7) / 8)
-        fail(MEDVL_EFORMAT, "the pixels are cut short");
+    if (data.size() % 2 && d->pixels->getLength() > from / 8 + data.size())
+        data.push_back(0);
+    read_part(data.data(), d, d->pixels, (size_t)from / 8, data.size(),
+              EBO_LittleEndian);
     for (int64_t i = 0; i < pixels; i++) {
-        const int64_t bit = index * pixels + i;
+        const int64_t bit = index * pixels - from + i;
 
-        to[i] = data[bit / 8] >> bit % 8 & 1;
+        to[i] = data[(size_t)bit / 8] >> bit % 8 & 1;
     }
 }
 
-void read_floats(void *out, dicom *d, int64_t index)
+bool is_422(dicom *d)
 {
-    const size_t at = (size_t)index * d->frames.bytes;
-    void *data = nullptr;
-    Float32 *f32 = nullptr;
-    Float64 *f64 = nullptr;
+    const size_t pixels = (size_t)(d->frames.rows * d->frames.columns);
+    OFString space;
 
-    if (d->frames.type == MEDVL_VOXEL_F32) {
-        check(d->floats->getFloat32Array(f32), "pixels");
-        data = f32;
-    } else {
-        check(d->floats->getFloat64Array(f64), "pixels");
-        data = f64;
+    return d->frames.samples == 3 && d->frames.bytes == pixels * 3 &&
+           d->data->findAndGetOFString(DCM_PhotometricInterpretation, space)
+               .good() &&
+           space == "YBR_FULL_422" &&
+           !DcmXfer(d->syntax).isEncapsulated() &&
+           d->pixels->getLength() < d->frames.bytes * d->frames.count;
+}
+
+/* Two pixels with one colour as Y Y Cb Cr: to Y Cb Cr of each. */
+void read_422(void *out, dicom *d, int64_t index)
+{
+    const size_t size = d->frames.bytes / 3 * 2;
+    auto *to = static_cast<Uint8 *>(out);
+
+    if (d->frames.columns % 2)
+        fail(MEDVL_EFORMAT, "YBR_FULL_422 of %lld columns: not even",
+             (long long)d->frames.columns);
+    read_part(out, d, d->pixels, (size_t)index * size, size,
+              EBO_LittleEndian);
+    for (size_t i = size / 4; i-- > 0;) {
+        const Uint8 *from = to + i * 4;
+        const Uint8 two[6] = {from[0], from[2], from[3],
+                              from[1], from[2], from[3]};
+
+        memcpy(to + i * 6, two, sizeof(two));
     }
-    if (!data || d->floats->getLength() < at + d->frames.bytes)
-        fail(MEDVL_EFORMAT, "the pixels are cut short");
-    memcpy(out, static_cast<Uint8 *>(data) + at, d->frames.bytes);
 }
 
 void dcmtk_codec(void *out, dicom *d, int64_t index)
@@ -396,49 +441,74 @@ void dcmtk_codec(void *out, dicom *d, int64_t index)
         check(decode_planes(out, &d->frames, &err), err);
 }
 
-/* While it lives, `more` bytes than now is all there is: what a file of a
- * few bytes may unpack to.  A process without a limit gets none. */
-struct less_memory {
-    struct rlimit usual;
+/* The bytes of a file, of which values that are long are read when they are
+ * asked for: they are not copied. */
+struct byte_stream : public DcmInputBufferStream {
+    const void *data;
+    size_t size;
+    bool packed = false;
 
-    explicit less_memory(size_t more)
+    byte_stream(const void *bytes, size_t count)
+        : data(bytes), size(count)
     {
-        unsigned long pages = 0;
-        FILE *file = fopen("/proc/self/statm", "r");
-        struct rlimit now;
-
-        if (getrlimit(RLIMIT_AS, &usual) != 0)
-            usual.rlim_cur = RLIM_INFINITY;
-        now = usual;
-        if (file && fscanf(file, "%lu", &pages) == 1 &&
-            usual.rlim_cur != RLIM_INFINITY) {
-            now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
-            if (now.rlim_cur < usual.rlim_cur)
-                (void)setrlimit(RLIMIT_AS, &now);
-        }
-        if (file)
-            fclose(file);
+        setBuffer(bytes, (offile_off_t)count);
+        setEos();
     }
 
-    ~less_memory()
+    OFCondition installCompressionFilter(E_StreamCompression type) override
     {
-        if (usual.rlim_cur != RLIM_INFINITY)
-            (void)setrlimit(RLIMIT_AS, &usual);
+        packed = true;
+        return DcmInputBufferStream::installCompressionFilter(type);
+    }
+
+    DcmInputStreamFactory *newFactory() const override;
+};
+
+struct byte_factory : public DcmInputStreamFactory {
+    const void *data;
+    size_t size;
+    offile_off_t at;
+
+    byte_factory(const void *bytes, size_t count, offile_off_t from)
+        : data(bytes), size(count), at(from)
+    {
+    }
+
+    DcmInputStream *create() const override
+    {
+        auto *stream = new byte_stream(data, size);
+
+        stream->skip(at);
+        return stream;
+    }
+
+    DcmInputStreamFactory *clone() const override
+    {
+        return new byte_factory(data, size, at);
+    }
+
+    DcmInputStreamFactoryType ident() const override
+    {
+        return DFT_DcmInputFileStreamFactory;
     }
 };
 
+/* What is unpacked on the way has no place to come back to. */
+DcmInputStreamFactory *byte_stream::newFactory() const
+{
+    return packed ? nullptr : new byte_factory(data, size, tell());
+}
+
 int load(dicom *d, const char *path, const void *contents, size_t size)
 {
-    const less_memory less(open_most);
-    DcmInputBufferStream stream;
     OFCondition loaded;
 
     if (path) {
         loaded = d->file.loadFile(path, EXS_Unknown, EGL_noChange,
                                   DCM_MaxReadLength, ERM_autoDetect);
     } else {
-        stream.setBuffer(contents, (offile_off_t)size);
-        stream.setEos();
+        byte_stream stream(contents, size);
+
         d->file.transferInit();
         loaded = d->file.read(stream, EXS_Unknown, EGL_noChange,
                               DCM_MaxReadLength);
@@ -481,8 +551,8 @@ int dicom_open(void **out, struct medvl_decode_answer *answer,
         try {
             load(d.get(), path, contents, size);
         } catch (const std::bad_alloc &) {
-            fail(MEDVL_EARG, "the file takes more than %zu bytes to open",
-                 open_most);
+            fail(MEDVL_EARG, "to open it takes more memory than the decoder "
+                             "may have");
         }
         d->data = d->file.getDataset();
         if (!d->data || d->data->card() == 0)
@@ -505,9 +575,12 @@ int dicom_frame(void *file, void *out, size_t bytes, int64_t index,
     (void)bytes;
     return guarded(err, [&] {
         if (d->floats)
-            read_floats(out, d, index);
+            read_part(out, d, d->floats, (size_t)index * d->frames.bytes,
+                      d->frames.bytes, gLocalByteOrder);
         else if (whole(d->data, DCM_BitsAllocated, 0) == 1)
             read_bits(out, d, index);
+        else if (is_422(d))
+            read_422(out, d, index);
         else if (is_j2k(d->syntax) || is_jpegls(d->syntax) ||
                  d->syntax == EXS_RLELossless)
             own_codec(out, d, index);

@@ -18,8 +18,9 @@
 #include "lib/base/mem.h"
 #include "lib/base/status.h"
 
-#define MEMORY_LIMIT ((rlim_t)2 << 30)
-#define TIME_LIMIT   600 /* seconds of the processor; the caller has a clock */
+#define SPACE_LIMIT  ((rlim_t)2 << 30)   /* with what is mapped */
+#define MEMORY_LIMIT ((rlim_t)464 << 20) /* of its own */
+#define TIME_LIMIT   600                 /* seconds of the processor; the caller has a clock */
 #define CONTENTS     ((uint64_t)1 << 30)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -47,11 +48,14 @@ struct server {
 
 static void set_limits(void)
 {
+    const struct rlimit space = {SPACE_LIMIT, SPACE_LIMIT};
     const struct rlimit memory = {MEMORY_LIMIT, MEMORY_LIMIT};
     const struct rlimit none = {0, 0};
 
-    if (LIMIT_MEMORY)
-        (void)setrlimit(RLIMIT_AS, &memory);
+    if (LIMIT_MEMORY) {
+        (void)setrlimit(RLIMIT_AS, &space);
+        (void)setrlimit(RLIMIT_DATA, &memory);
+    }
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)setrlimit(RLIMIT_FSIZE, &none);
 }

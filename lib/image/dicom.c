@@ -108,6 +108,17 @@ static bool is_foreign_class(const char *keyword,
            !(uid && medvl_dicom_is_class(medvl_span(uid)));
 }
 
+/* An age above 89 years identifies as a name does. */
+static bool is_old(const char *keyword, const struct medvl_json *value)
+{
+    const char *age = medvl_json_string(value);
+
+    if (strcmp(keyword, "PatientAge") != 0)
+        return false;
+    return age ? strchr(age, 'Y') && strcmp(age, "089Y") > 0
+               : medvl_json_type(value) != MEDVL_JSON_NULL;
+}
+
 static bool is_bulk(const char *keyword, const struct medvl_json *value)
 {
     return medvl_json_type(value) == MEDVL_JSON_OBJECT ||
@@ -124,7 +135,8 @@ void medvl_dicom_put_tags(struct medvl_json_writer *w,
          tag = medvl_json_next(tag)) {
         const char *keyword = medvl_json_name(tag);
 
-        if (identifies(keyword) || is_foreign_class(keyword, tag))
+        if (identifies(keyword) || is_foreign_class(keyword, tag) ||
+            is_old(keyword, tag))
             continue;
         medvl_text_clear(&text);
         if (is_bulk(keyword, tag))

@@ -27,23 +27,28 @@ int medvl_dicom_palette(struct medvl_picture *out,
                         const struct medvl_dicom *d, const void *data,
                         struct medvl_error *err)
 {
-    static const char *const NAMES[3][2] = {
+    static const char *const NAMES[3][3] = {
         {"RedPaletteColorLookupTableDescriptor",
-         "RedPaletteColorLookupTableData"},
+         "RedPaletteColorLookupTableData",
+         "SegmentedRedPaletteColorLookupTableData"},
         {"GreenPaletteColorLookupTableDescriptor",
-         "GreenPaletteColorLookupTableData"},
+         "GreenPaletteColorLookupTableData",
+         "SegmentedGreenPaletteColorLookupTableData"},
         {"BluePaletteColorLookupTableDescriptor",
-         "BluePaletteColorLookupTableData"},
+         "BluePaletteColorLookupTableData",
+         "SegmentedBluePaletteColorLookupTableData"},
     };
     const size_t count = (size_t)(out->width * out->height);
     int rc = MEDVL_OK;
 
     for (int c = 0; c < 3 && rc == MEDVL_OK; c++) {
         struct medvl_dicom_table table = {0};
+        const struct medvl_json *segments =
+            medvl_json_get(d->tags, NAMES[c][2]);
 
-        rc = medvl_dicom_table_read(&table,
-                                    medvl_json_get(d->tags, NAMES[c][0]),
-                                    medvl_json_get(d->tags, NAMES[c][1]), err);
+        rc = (segments ? medvl_dicom_table_expand : medvl_dicom_table_read)(
+            &table, medvl_json_get(d->tags, NAMES[c][0]),
+            segments ? segments : medvl_json_get(d->tags, NAMES[c][1]), err);
         if (rc < 0)
             medvl_context(err, "%s", NAMES[c][0]);
         else
@@ -95,8 +100,9 @@ int medvl_dicom_colour(struct medvl_picture *out,
         const double v =
             medvl_dicom_stored(&b, medvl_voxel_value(data, d->file.type, i));
 
-        to[i] = b.bits > 8 ? (uint8_t)((int64_t)v >> (b.bits - 8))
-                           : (uint8_t)v;
+        to[i] = b.bits > 8   ? (uint8_t)((int64_t)v >> (b.bits - 8))
+                : b.bits < 8 ? (uint8_t)(v * 255 / ((1 << b.bits) - 1) + 0.5)
+                             : (uint8_t)v;
     }
     /* JPEG 2000 undoes its own transformations. */
     if (strncmp(space, "YBR_FULL", 8) == 0)

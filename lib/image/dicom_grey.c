@@ -43,8 +43,10 @@ static double windowed(const struct grey *g, double value)
 {
     if (g->shape == SIGMOID)
         return 1 / (1 + exp(-4 * (value - g->centre) / g->width));
-    if (g->shape == LINEAR_EXACT || g->width <= 1)
+    if (g->shape == LINEAR_EXACT)
         return (value - g->centre) / g->width + 0.5;
+    if (g->width <= 1)
+        return value > g->centre - 0.5;
     return (value - (g->centre - 0.5)) / (g->width - 1) + 0.5;
 }
 

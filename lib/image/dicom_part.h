@@ -40,6 +40,13 @@ int medvl_dicom_table_read(struct medvl_dicom_table *out,
                            const struct medvl_json *data,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The same of segments, PS3.3 C.7.9.2: values as they are, lines between
+ * two, and copies of segments before. */
+int medvl_dicom_table_expand(struct medvl_dicom_table *out,
+                             const struct medvl_json *descriptor,
+                             const struct medvl_json *data,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The first item of a sequence of tables; items NULL where it is absent. */
 int medvl_dicom_table_of(struct medvl_dicom_table *out,
                          const struct medvl_dicom *dicom,

@@ -98,10 +98,16 @@ static const struct known KNOWN[] = {
 static const struct known PALETTE[] = {
     {0x00281101, NUMBER, "US", "RedPaletteColorLookupTableDescriptor"},
     {0x00281201, WORDS, "OW", "RedPaletteColorLookupTableData"},
+    {0x00281221, WORDS, "OW",
+     "SegmentedRedPaletteColorLookupTableData"},
     {0x00281102, NUMBER, "US", "GreenPaletteColorLookupTableDescriptor"},
     {0x00281202, WORDS, "OW", "GreenPaletteColorLookupTableData"},
+    {0x00281222, WORDS, "OW",
+     "SegmentedGreenPaletteColorLookupTableData"},
     {0x00281103, NUMBER, "US", "BluePaletteColorLookupTableDescriptor"},
     {0x00281203, WORDS, "OW", "BluePaletteColorLookupTableData"},
+    {0x00281223, WORDS, "OW",
+     "SegmentedBluePaletteColorLookupTableData"},
 };
 
 static const struct known LUT[] = {

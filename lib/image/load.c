@@ -5,6 +5,8 @@
  */
 #include "lib/image/load.h"
 
+#include <string.h>
+
 #include "lib/base/mem.h"
 #include "lib/image/dicom.h"
 #include "lib/image/load_part.h"
@@ -24,29 +26,59 @@ int medvl_load_open(struct medvl_load **out,
 
 void medvl_load_free(struct medvl_load *loader)
 {
-    if (loader)
-        medvl_decoder_free(loader->decoder);
+    if (!loader)
+        return;
+    medvl_load_forget(loader);
+    medvl_decoder_free(loader->decoder);
     medvl_free(loader);
 }
 
+void medvl_load_forget(struct medvl_load *loader)
+{
+    loader->hash[0] = 0;
+    medvl_dicom_release(&loader->file);
+}
+
+int medvl_load_file(struct medvl_load *loader, enum medvl_format format,
+                    struct medvl_span bytes, const char *hash,
+                    struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (hash && *hash && strcmp(hash, loader->hash) == 0)
+        return 1;
+    medvl_load_forget(loader);
+    if (!loader->decoder)
+        rc = medvl_decoder_open(&loader->decoder, loader->options.helper, 0,
+                                err);
+    if (rc == MEDVL_OK)
+        rc = format == MEDVL_FORMAT_DICOM
+                 ? medvl_dicom_bytes(&loader->file, loader->decoder, bytes,
+                                     err)
+                 : medvl_decoder_bytes(&loader->file.file, loader->decoder,
+                                       format, bytes, err);
+    if (rc == MEDVL_OK && hash && strlen(hash) < sizeof(loader->hash))
+        memcpy(loader->hash, hash, strlen(hash) + 1);
+    return rc;
+}
+
 static int load_dicom(struct medvl_loaded *out, struct medvl_load *loader,
-                      struct medvl_span bytes, int64_t frame,
+                      struct medvl_span bytes,
+                      const struct medvl_load_what *what,
                       struct medvl_error *err)
 {
     const struct medvl_load_options *o = &loader->options;
-    struct medvl_dicom dicom = {0};
-    int rc = medvl_load_helper(loader, err);
+    int rc = medvl_load_file(loader, MEDVL_FORMAT_DICOM, bytes, what->hash,
+                             err);
 
-    if (rc == MEDVL_OK)
-        rc = medvl_dicom_bytes(&dicom, loader->decoder, bytes, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_dicom_picture(&out->picture, &dicom, loader->decoder,
-                                 frame, &o->window, o->pixels, out->window,
-                                 err);
+    if (rc < 0)
+        return rc;
+    rc = medvl_dicom_picture(&out->picture, &loader->file, loader->decoder,
+                             what->frame, &o->window, o->pixels, out->window,
+                             err);
     if (rc == MEDVL_OK && o->overlays)
-        rc = medvl_dicom_overlays(&out->picture, &dicom, loader->decoder,
-                                  frame, err);
-    medvl_dicom_release(&dicom);
+        rc = medvl_dicom_overlays(&out->picture, &loader->file,
+                                  loader->decoder, what->frame, err);
     return rc;
 }
 
@@ -91,7 +123,7 @@ static int load_scaled(struct medvl_loaded *out, struct medvl_load *loader,
     if (rc < 0)
         return rc;
     if (rc)
-        rc = medvl_load_decoded(out, loader, format, bytes, what->frame,
+        rc = medvl_load_decoded(out, loader, format, bytes, what,
                                 &window, err);
     else if (what->frame != 0)
         rc = medvl_fail(err, MEDVL_EARG,
@@ -117,7 +149,7 @@ int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *loader,
     *out = (struct medvl_loaded){0};
     what = what ? what : &first;
     if (medvl_dicom_is(bytes.data, bytes.size))
-        rc = load_dicom(out, loader, bytes, what->frame, err);
+        rc = load_dicom(out, loader, bytes, what, err);
     else
         rc = load_scaled(out, loader, bytes, what, err);
     if (!out->file.shrink) {
@@ -125,7 +157,9 @@ int medvl_load_bytes(struct medvl_loaded *out, struct medvl_load *loader,
         out->file.height = out->picture.height;
         out->file.shrink = 1;
     }
-    if (rc < 0)
+    if (rc < 0) {
+        medvl_load_forget(loader); /* an error may have closed it */
         medvl_picture_release(&out->picture);
+    }
     return rc;
 }

@@ -36,6 +36,10 @@ void medvl_load_free(struct medvl_load *load);
 struct medvl_load_what {
     int64_t frame;           /* of the file, from 0 */
     double slope, intercept; /* above 0: in place of the options' */
+
+    /* XXH3-128 of the file's bytes (hash.h), or NULL: frames of one file,
+     * asked for one after another, then cost one opening of it. */
+    const char *hash;
 };
 
 /* Filled by a call; the caller releases the picture. */

@@ -10,14 +10,6 @@
 /* All frames of a file that is checked: seconds, not hours. */
 #define CHECK_PIXELS ((int64_t)1 << 32)
 
-int medvl_load_helper(struct medvl_load *load, struct medvl_error *err)
-{
-    if (load->decoder)
-        return MEDVL_OK;
-    return medvl_decoder_open(&load->decoder, load->options.helper, 0,
-                              err);
-}
-
 int medvl_load_format(enum medvl_format *out, struct medvl_span bytes,
                       struct medvl_error *err)
 {
@@ -50,15 +42,19 @@ static int turn_to(struct medvl_decoded *file, struct medvl_load *load,
 
 static int open_at(struct medvl_decoded *file, struct medvl_load *load,
                    enum medvl_format format, struct medvl_span bytes,
-                   int64_t frame, struct medvl_error *err)
+                   const struct medvl_load_what *what,
+                   struct medvl_error *err)
 {
-    int rc = medvl_load_helper(load, err);
+    const int rc = medvl_load_file(load, format, bytes, what->hash, err);
 
-    if (rc == MEDVL_OK)
-        rc = medvl_decoder_bytes(file, load->decoder, format, bytes, err);
-    if (rc == MEDVL_OK && !file->frames)
-        rc = medvl_fail(err, MEDVL_EFORMAT, "no picture in it");
-    return rc < 0 ? rc : turn_to(file, load, frame, err);
+    if (rc < 0)
+        return rc;
+    *file = load->file.file;
+    if (!file->frames)
+        return medvl_fail(err, MEDVL_EFORMAT, "no picture in it");
+    if (rc)
+        file->bytes = 0; /* it may be turned to any frame */
+    return turn_to(file, load, what->frame, err);
 }
 
 /* ---- a picture --------------------------------------------------------- */
@@ -142,12 +138,13 @@ static void invert(struct medvl_picture *picture)
 
 int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *load,
                        enum medvl_format format, struct medvl_span bytes,
-                       int64_t frame, const struct medvl_window *window,
+                       const struct medvl_load_what *what,
+                       const struct medvl_window *window,
                        struct medvl_error *err)
 {
     struct medvl_picture *picture = &out->picture;
     struct medvl_decoded file = {0};
-    int rc = open_at(&file, load, format, bytes, frame, err);
+    int rc = open_at(&file, load, format, bytes, what, err);
     const bool grey = file.size[0] == 1;
     const bool stays =
         file.type == MEDVL_VOXEL_U8 || (grey && file.type == MEDVL_VOXEL_U16);
@@ -157,14 +154,14 @@ int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *load,
     if (!grey && (file.size[0] != 3 || !stays))
         return medvl_fail(err, MEDVL_EIO, "the decoder answers nonsense");
     if (!stays) {
-        rc = load_values(out, load, &file, frame, window, err);
+        rc = load_values(out, load, &file, what->frame, window, err);
     } else {
         rc = medvl_picture_make(picture, file.size[1], file.size[2],
                                 (int)file.size[0],
                                 file.type == MEDVL_VOXEL_U8 ? 8 : 16, err);
         if (rc == MEDVL_OK)
-            rc = medvl_decoder_frame(picture->data, load->decoder, frame,
-                                     err);
+            rc = medvl_decoder_frame(picture->data, load->decoder,
+                                     what->frame, err);
         if (rc == MEDVL_OK)
             rc = medvl_picture_window(picture, window, out->window, err);
     }
@@ -192,6 +189,7 @@ static void fill_shape(struct medvl_load_shape *out,
 int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
                      struct medvl_span bytes, struct medvl_error *err)
 {
+    const struct medvl_load_what first = {0};
     struct medvl_decoded file = {0};
     enum medvl_format format;
     int rc;
@@ -203,7 +201,7 @@ int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
     if (!rc)
         return medvl_picture_probe(&out->width, &out->height, bytes.data,
                                    bytes.size, load->options.pixels, err);
-    rc = open_at(&file, load, format, bytes, 0, err);
+    rc = open_at(&file, load, format, bytes, &first, err);
     if (rc == MEDVL_OK)
         fill_shape(out, &file);
     return rc;
@@ -283,6 +281,7 @@ int medvl_load_check(struct medvl_load_shape *out,
                      struct medvl_load *load, struct medvl_span bytes,
                      struct medvl_error *err)
 {
+    const struct medvl_load_what first = {0};
     struct medvl_decoded file = {0};
     enum medvl_format format;
     int rc;
@@ -293,7 +292,7 @@ int medvl_load_check(struct medvl_load_shape *out,
         return rc;
     if (!rc)
         return check_here(out, load, bytes, err);
-    rc = open_at(&file, load, format, bytes, 0, err);
+    rc = open_at(&file, load, format, bytes, &first, err);
     if (rc < 0)
         return rc;
     fill_shape(out, &file);

@@ -10,16 +10,26 @@
 #include <stdbool.h>
 
 #include "lib/image/decode.h"
+#include "lib/image/dicom.h"
 #include "lib/image/load.h"
 
 struct medvl_load {
     struct medvl_load_options options;
     struct medvl_decoder *decoder; /* from the first file that needs it */
+    char hash[33];                 /* of the file that it has open; or "" */
+    struct medvl_dicom file;       /* that file; tags: of DICOM alone */
 };
 
-/* Start the helper if there is none yet. */
-int medvl_load_helper(struct medvl_load *loader,
-                      struct medvl_error *err) MEDVL_MUST_CHECK;
+/*
+ * Have the file open in the helper; 1 where it is from the last call, by
+ * its hash (NULL: not known).
+ */
+int medvl_load_file(struct medvl_load *loader, enum medvl_format format,
+                    struct medvl_span bytes, const char *hash,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The next file is another, whatever its hash. */
+void medvl_load_forget(struct medvl_load *loader);
 
 /*
  * Does the helper read these bytes, and as what?  0 where PNG and JPEG are
@@ -34,7 +44,8 @@ int medvl_load_format(enum medvl_format *out, struct medvl_span bytes,
  */
 int medvl_load_decoded(struct medvl_loaded *out, struct medvl_load *loader,
                        enum medvl_format format, struct medvl_span bytes,
-                       int64_t frame, const struct medvl_window *window,
+                       const struct medvl_load_what *what,
+                       const struct medvl_window *window,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

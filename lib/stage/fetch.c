@@ -83,13 +83,17 @@ static int read_what(struct medvl_load_what *what,
 static int decode(struct medvl_fetched *out, struct medvl_fetch *fetch,
                   struct medvl_span bytes, struct medvl_error *err)
 {
+    struct medvl_load_what what = out->what;
     struct medvl_error first = {0};
-    int rc = medvl_load_bytes(&out->loaded, fetch->loaders[ASKED], bytes,
-                              &out->what, &first);
+    int rc;
+
+    what.hash = out->hash;
+    rc = medvl_load_bytes(&out->loaded, fetch->loaders[ASKED], bytes, &what,
+                          &first);
 
     if (rc == MEDVL_EARG && fetch->loaders[RANGE])
         return medvl_load_bytes(&out->loaded, fetch->loaders[RANGE], bytes,
-                                &out->what, err);
+                                &what, err);
     if (rc < 0)
         *err = first;
     return rc;

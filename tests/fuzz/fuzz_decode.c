@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct medvl_span TIFF = {"II*\0", 4};
     struct medvl_load_options options = {.pixels = 1 << 16};
-    const struct medvl_load_what what = {size > 1 && data[0] & 4, 0, 0};
+    const struct medvl_load_what what = {.frame = size > 1 && data[0] & 4};
     struct medvl_load *load = NULL;
     struct medvl_load_shape shape;
     struct medvl_loaded out = {0};

@@ -246,8 +246,8 @@ static void percentiles_are_of_the_values(void **state)
 static void a_window_is_in_rescaled_units(void **state)
 {
     static const char *const NAMES[] = {"grey16.tif", "big_endian.tif"};
-    const struct medvl_load_what what = {0, 1, -32768};
-    const struct medvl_load_what twice = {0, 2, 100};
+    const struct medvl_load_what what = {.slope = 1, .intercept = -32768};
+    const struct medvl_load_what twice = {.slope = 2, .intercept = 100};
     struct medvl_loaded got, png;
 
     (void)state;
