@@ -17,65 +17,204 @@
 
 /* Lists of words have a space before and after each. */
 
-/* After these, left and right may be something else; so before those. */
-#define NO_SIDE_AFTER                                                    \
-    " away now angle angled angles after before through untreated alone" \
-    " out over behind the him her it them with off as"                   \
-    " answer answers option choice statement diagnosis order time way "
-static const char *const NO_SIDE_BEFORE[] = {
-    "all ", "that's ", "that\xe2\x80\x99s ", "that is ", "you're ",
-    "you\xe2\x80\x99re ", "you are "};
+/* After these, left is a verb: she left chest tubes. */
+static const char SUBJECTS[] =
+    " he she they we i who it patient patients surgeon ";
 
 /* Lower density, upper limit: only of these is it a place. */
-#define PLACES                                                              \
-    " lobe lobes lobar limb limbs pole poles quadrant quadrants zone zones" \
-    " lung lungs abdomen abdominal extremity extremities part parts half"   \
-    " third thirds left right corner edge border margin side portion"       \
-    " region regions area jaw teeth lip lid eyelid back neck chest "
+static const char PLACES[] =
+    " lobe lobes lobar limb limbs pole poles quadrant quadrants zone "
+    "zones lung lungs abdomen abdominal extremity extremities part "
+    "parts half third thirds left right corner edge border margin side "
+    "portion region regions area jaw teeth lip lid eyelid back neck "
+    "chest ";
 
-#define LATIN                                                        \
-    " scoliosis scoliotic convex convexity curvature curve position" \
-    " positioned version rotation rotated cardia "
-#define RUSSIAN " ый ая ое ого ой ом ым ую ые ых ыми ому ою "
+/* What has a left and a right one. */
+static const char ANATOMY[] =
+    " lobe lobes lobar limb limbs pole poles quadrant quadrants zone "
+    "zones lung lungs abdomen abdominal extremity extremities half "
+    "corner edge border margin side portion jaw lid eyelid neck "
+    "chest sided hand upper lower mid middle superior inferior "
+    "anterior posterior lateral medial proximal distal apical basal "
+    "central main hemithorax hemithoraces hemidiaphragm diaphragm "
+    "lungfield hilum hilar hila pleura pleural parenchymal pulmonary "
+    "bronchus bronchial paratracheal costophrenic apex apices base "
+    "bases basilar perihilar suprahilar infrahilar retrocardiac "
+    "pneumothorax hydrothorax hydropneumothorax atelectasis clavicle "
+    "clavicular scapula scapular rib ribs breast axilla axillary "
+    "subclavian jugular carotid brachial ventricle ventricular "
+    "ventricles atrium atrial heart coronary circumflex kidney kidneys "
+    "renal adrenal ureter ureteral ureteric iliac hepatic ovary "
+    "ovarian testis testicle testicular scrotal inguinal psoas "
+    "iliopsoas colon hemicolon hemisphere hemispheric frontal parietal "
+    "temporal occipital cerebral cerebellar cerebellum "
+    "cerebellopontine thalamus thalamic insula insular putamen caudate "
+    "lentiform internal external maxillary mandibular mandible maxilla "
+    "ethmoid sphenoid parotid thyroid orbit orbital eye ear nasal "
+    "cheek face temple vertebral parapharyngeal tonsil arm leg foot "
+    "knee hip ankle elbow wrist shoulder thumb finger toe thigh calf "
+    "forearm femur femoral tibia tibial fibula fibular humerus humeral "
+    "radius radial ulna ulnar patella acetabulum acetabular sacroiliac "
+    "hemipelvis pelvis pelvic groin neural common hypoglossal sciatic "
+    "cervical thoracic lumbar portal striatum thalami tmj "
+    "ventriculogram mastoid hydroureter hydronephrosis metatarsal "
+    "metacarpal molar ramus condyle submandibular uterine gonadal "
+    "rectus paraspinal posteroinferior vertebra sphenoidal subdural "
+    "pneumonia pneumonectomy lobectomy nephrectomy flank gluteal "
+    "buttock brain mca aca pca concha "
+    "cia mesenteric paravertebral hydrocele hemicolectomy gluteus "
+    "fallopian diaphragmatic ventriculography sylvian petrous pedicle "
+    "mediastinal paracolic parasternal cavernous joint ischium ilium "
+    "sacral sinus optic piriform hemothorax hippocampal hippocampus "
+    "facet gastric artery vein nerve muscle joint opacity effusion "
+    "suprarenal subphrenic subcapsular tube heel nipple "
+    "retroperitoneal ";
+
+/* What a picture has a top and a bottom of. */
+static const char SHOWN[] =
+    " image picture scan film radiograph photo photograph figure slice "
+    "frame screen lung lungs chest heart liver spine abdomen brain "
+    "kidney kidneys body skull organ mass tumor tumour lesion ";
+
+static const char LATIN[] =
+    " scoliosis scoliotic convex convexity curvature curve position "
+    "positioned version rotation rotated cardia ";
+static const char RUSSIAN[] =
+    " ый ая ое ого ой ом ым ую ые ых ыми "
+    "ому ою ";
+static const char RUSSIAN_NEXT[] =
+    " лёгкое легкое лёгкого легкого "
+    "лёгком легком лёгкому легкому доля "
+    "доли долю почка почки почку рука "
+    "руки руку нога ноги ногу сторона "
+    "стороны стороне сторону желудочек "
+    "желудочка предсердие предсердия "
+    "глаз глаза плечо бедро колено кисть "
+    "стопа ";
+static const char SPANISH[] =
+    " lado lóbulo lobulo hemisferio ojo olho brazo braço mano mão "
+    "mao pierna perna rodilla joelho cadera hombro ombro pie pé "
+    "riñón rinon riñon rim pulmón pulmon pulmão pulmao hemitórax "
+    "hemitorax ventrículo ventriculo mama seno ovario ovário ";
+static const char ITALIAN[] =
+    " lato polmone rene lobo mano occhio braccio gamba ginocchio "
+    "emitorace ventricolo atrio seno ovaio emisfero ";
+static const char GERMAN_NEXT[] =
+    " lunge niere seite hand lungenflügel oberlappen unterlappen "
+    "vorhof ventrikel herzkammer hemithorax schulter hüfte brust "
+    "mamma hemisphäre auge bein arm fuß knie long nier kant zijde "
+    "oog been ";
+static const char GERMAN[] =
+    " und oder auf nach von im oben unten der das ist nicht ein eine "
+    "kein keine het een naar niet aan lunge niere long nier "
+    "pleuraerguss pneumothorax boven onder ";
+static const char DUTCH_REST[] =
+    " long longen nier kant zijde hand boven onder bovenkwab onderkwab "
+    "kwab borst oog been arm voet knie heup schouder ";
+
+/* When a word of a pair is a side for sure, so that it may be swapped: */
+enum sure {
+    ALWAYS = 1, /* as it stands */
+    WHOLE = 2,  /* as all of the text */
+    PAIRED = 4, /* left and right */
+    THERE = 8,  /* on the left; else with .next after it, .prev before it */
+    LABEL = 16, /* kidney_left, LungLeft */
+};
 
 /* Words in lower case that are each other's opposite. */
 static const struct pair {
     const char *words[2];
-    unsigned flips;
-    const char *rest;   /* what may follow within the word: a list, "*" */
-    const char *only;   /* next words with which it is sure, or NULL: all */
-    const char *unless; /* next words with which it is not */
+    unsigned flips, sure;
+    const char *rest; /* what may follow within the word: a list */
+    const char *next, *prev;
 } PAIRS[] = {
-    {.words = {"left", "right"}, .flips = ACROSS, .unless = NO_SIDE_AFTER},
     {.words = {"left", "right"},
      .flips = ACROSS,
-     .rest = " ward wards most side sided hand handed "},
-    {.words = {"links", "rechts"}, .flips = ACROSS, .rest = "*"},
-    {.words = {"linker", "rechter"}, .flips = ACROSS, .rest = "*"},
-    {.words = {"link", "recht"}, .flips = ACROSS, .rest = " e en es em "},
-    {.words = {"izquierd", "derech"}, .flips = ACROSS, .rest = " o a os as "},
-    {.words = {"esquerd", "direit"}, .flips = ACROSS, .rest = " o a os as "},
-    {.words = {"sinistr", "destr"}, .flips = ACROSS, .rest = " o a i e "},
-    {.words = {"слева", "справа"}, .flips = ACROSS},
-    {.words = {"влево", "вправо"}, .flips = ACROSS},
-    {.words = {"налево", "направо"}, .flips = ACROSS},
-    {.words = {"левосторонн", "правосторонн"}, .flips = ACROSS, .rest = "*"},
-    {.words = {"лев", "прав"}, .flips = ACROSS, .rest = RUSSIAN},
-    {.words = {"levo", "dextro"}, .flips = ACROSS, .rest = LATIN},
-    {.words = {"upper", "lower"}, .flips = DOWN, .only = PLACES},
-    {.words = {"upper", "lower"}, .flips = DOWN, .rest = " most "},
-    {.words = {"top", "bottom"}, .flips = DOWN},
-    {.words = {"top", "bottom"}, .flips = DOWN, .rest = " most "},
-    {.words = {"upward", "downward"}, .flips = DOWN},
-    {.words = {"upward", "downward"}, .flips = DOWN, .rest = " s "},
-    {.words = {"superior", "inferior"}, .flips = DOWN, .unless = " to "},
-    {.words = {"superior", "inferior"}, .flips = DOWN, .rest = " ly "},
-    {.words = {"cranial", "caudal"}, .flips = DOWN},
-    {.words = {"cranial", "caudal"}, .flips = DOWN, .rest = " ly "},
-    {.words = {"cephalad", "caudad"}, .flips = DOWN},
+     .sure = WHOLE | PAIRED | THERE | LABEL,
+     .next = ANATOMY,
+     .prev = " upper lower "},
+    {.words = {"left", "right"},
+     .flips = ACROSS,
+     .sure = ALWAYS,
+     .rest = " ward wards most side sided "},
+    {.words = {"links", "rechts"},
+     .flips = ACROSS,
+     .sure = ALWAYS,
+     .rest = " seitig seitige seitigen seitiger seitiges seitigem "},
+    {.words = {"links", "rechts"},
+     .flips = ACROSS,
+     .next = GERMAN,
+     .prev = GERMAN},
+    {.words = {"linker", "rechter"},
+     .flips = ACROSS,
+     .sure = ALWAYS,
+     .rest = DUTCH_REST},
+    {.words = {"link", "recht"},
+     .flips = ACROSS,
+     .rest = " e en es em er ",
+     .next = GERMAN_NEXT},
+    {.words = {"izquierd", "derech"},
+     .flips = ACROSS,
+     .sure = WHOLE,
+     .rest = " o a os as ",
+     .prev = SPANISH},
+    {.words = {"esquerd", "direit"},
+     .flips = ACROSS,
+     .sure = WHOLE,
+     .rest = " o a os as ",
+     .prev = SPANISH},
+    {.words = {"sinistr", "destr"},
+     .flips = ACROSS,
+     .sure = WHOLE,
+     .rest = " o a i e ",
+     .prev = ITALIAN},
+    {.words = {"слева", "справа"}, .flips = ACROSS, .sure = ALWAYS},
+    {.words = {"влево", "вправо"}, .flips = ACROSS, .sure = ALWAYS},
+    {.words = {"лев", "прав"},
+     .flips = ACROSS,
+     .rest = RUSSIAN,
+     .next = RUSSIAN_NEXT},
+    {.words = {"levo", "dextro"},
+     .flips = ACROSS,
+     .sure = ALWAYS,
+     .rest = LATIN},
+    {.words = {"upper", "lower"}, .flips = DOWN, .next = PLACES},
+    {.words = {"upper", "lower"},
+     .flips = DOWN,
+     .sure = ALWAYS,
+     .rest = " most "},
+    {.words = {"top", "bottom"},
+     .flips = DOWN,
+     .sure = WHOLE | PAIRED | THERE,
+     .next = " left right half part corner edge row side portion third"
+             " quadrant "},
+    {.words = {"top", "bottom"},
+     .flips = DOWN,
+     .sure = ALWAYS,
+     .rest = " most "},
+    {.words = {"upward", "downward"},
+     .flips = DOWN,
+     .next = " displacement displaced shift direction deviation "},
+    {.words = {"superior", "inferior"},
+     .flips = DOWN,
+     .next = " lobe lobes pole poles quadrant quadrants part portion segment"
+             " segments aspect half third margin border edge "},
+    {.words = {"superior", "inferior"},
+     .flips = DOWN,
+     .sure = ALWAYS,
+     .rest = " ly "},
+    {.words = {"cranial", "caudal"},
+     .flips = DOWN,
+     .next = " pole direction aspect "},
+    {.words = {"cranial", "caudal"},
+     .flips = DOWN,
+     .sure = ALWAYS,
+     .rest = " ly "},
+    {.words = {"cephalad", "caudad"}, .flips = DOWN, .sure = ALWAYS},
 };
 
-/* Abbreviations, in capitals; those of lobes say upper or lower too. */
+/* Abbreviations; those of lobes say upper or lower too.  They are swapped
+ * in capitals alone. */
 static const struct {
     const char *words[2];
     unsigned stuck;
@@ -89,30 +228,44 @@ static const struct {
     {{"LMZ", "RMZ"}, 0},
     {{"LAO", "RAO"}, 0},
     {{"LPO", "RPO"}, 0},
-    {{"LLD", "RLD"}, 0},
-    {{"LLO", "RLO"}, 0},
-    {{"LCC", "RCC"}, 0},
     {{"LMLO", "RMLO"}, 0},
 };
+/* Of any letters.  Of two to four capitals from L or R on all count but
+ * HARMLESS ones. */
 static const char SHORT_STUCK[] =
-    " LL RL LV RV LA RA LT RT Lt Rt RML LAD LCX LCA RCA LMCA RMCA LICA RICA LVH"
-    " RVH LAA LVOT RVOT LVEF RVEF OD OS ";
+    " rml lv rv ra lad lcx lca rca lmca rmca lica rica lvh rvh laa lvot"
+    " rvot lvef rvef rij lij lpa rpa rif lif lbbb rbbb rima lk rk lcc rcc lld"
+    " rld llo rlo ";
+static const char HARMLESS[] =
+    " ROI ROIS RF RG RGB RNA RADS LN LNS RBC LDH LP RSV ROC LUNG LOBE RIB RIBS"
+    " RFA RPE ROM LGE LESS LOW LIKE LINE RARE RATE ROD RAY ";
+/* Labels: LungR, Lkidney, rkid, leftlung. */
+static const char ORGANS[] =
+    " lung lungs kidney kid breast eye hand hip knee leg arm foot femur lobe"
+    " hemithorax adrenal atrium ventricle hemisphere clavicle scapula humerus"
+    " iliac psoas ovary testis shoulder elbow wrist ankle ";
 
 /* Words that are never swapped: exactly these, and those that begin so. */
 static const char STUCK_ACROSS[] =
-    " lefts rights left right recht gauche gauches droit droite droits"
+    " lefts rights left right lefthand righthand lefthanded righthanded recht gauche gauches droit droite droits"
     " droites gaucher droitier sinister dexter dextra dextrum sinistrum"
-    " sinistral dextral situs izq izqda izqdo dcha dcho lt rt"
+    " sinistral dextral situs links rechts linke linken linker linkes linkem"
+    " rechte rechten rechter rechtes rechtem izquierda izquierdo izquierdas"
+    " izquierdos derecha derecho derechas derechos esquerda esquerdo"
+    " esquerdas esquerdos direita direito direitas direitos sinistra"
+    " sinistro sinistri sinistre destra destro destri destre izq izqda izqdo dcha dcho lt rt"
     " lewy lewa lewe lewej lewego lewym prawy prawa prawe prawej prawego"
     " prawym lewo prawo trái phải kiri kanan"
     " levá levé levý levém vlevo pravá pravé pravý pravém vpravo"
     " esquerra esquerre dreta dret ";
 static const char *const STUCK_ACROSS_BEGIN[] = {
-    "dextro", "levo", "laevo", "vänster", "höger", "venstre", "højre",
+    "dextro", "levo", "laevo", "links", "rechts",
+    "linksh", "rechtsh", "linker", "rechter", "налев", "направо", "vänster", "höger", "venstre", "højre",
     "høyre", "lewostron", "prawostron", "stâng", "drept", "лев",
     "прав", "лів", "ляв", "десн", "десен"};
 static const char STUCK_DOWN[] =
-    " upper lower top bottom tops superior inferior above below beneath"
+    " upper lower top bottom tops higher highest lowest apex apices"
+    " base bases cranial caudal upward downward superior inferior above below beneath"
     " under underneath over up down upside upwards downwards anterior"
     " anteriorly posterior posteriorly ventral dorsal caudally cephalic"
     " haut haute hauts hautes bas basse dessus dessous oben unten obere"
@@ -120,7 +273,8 @@ static const char STUCK_DOWN[] =
     " arriba abajo encima debajo acima abaixo cima baixo sopra sotto alto"
     " basso boven onder bovenste onderste ";
 static const char *const STUCK_DOWN_BEGIN[] = {
-    "supra", "infra", "supero", "infero", "superior", "inferior",
+    "supra", "infra", "apical", "biapical", "basal", "bibasal", "basilar",
+    "bibasilar", "supero", "infero", "superior", "inferior",
     "supérieur", "inférieur", "overly", "underly", "ober", "cranio", "caudo"};
 static const char STUCK_BOTH[] =
     " clock oclock clockwise counterclockwise anticlockwise ";
@@ -166,6 +320,10 @@ static const struct {
     {"ימין", NULL, ACROSS},
     {"ימני", NULL, ACROSS},
 };
+
+/* Before these the two in Chinese and Japanese are sides for sure. */
+static const char SIDED[] = "侧側边邊手脚足腿臂肩膝髋眼耳肺肾腎脑叶葉心房室主冠"
+                            "前后後上下中胸乳腹颈額额颞枕半の";
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -331,25 +489,63 @@ static bool is_letter(char c)
     return small(c) >= 'a' && small(c) <= 'z';
 }
 
-/* The English word after this one, behind one space or hyphen. */
+/* Of a word: also what is not ASCII. */
+static bool is_wordly(char c)
+{
+    return is_letter(c) || c & 0x80;
+}
+
+static char byte_before(const struct place *place, size_t back)
+{
+    return place->at >= back ? place->text.data[place->at - back] : 0;
+}
+
+/*
+ * The word after this one, with ASCII in lower case: behind one space, a
+ * hyphen or an underscore, or at once, as in leftLung.
+ */
 static struct medvl_span next_word(char *buffer, const struct place *place)
 {
     const char between = byte_at(place, place->end);
-    size_t at = place->end + 1, size = 0;
+    size_t at = place->end, size = 0;
 
-    if (between != ' ' && between != '-')
-        return (struct medvl_span){0};
-    while (size < WORD) {
-        const char c = small(byte_at(place, at + size));
-
-        if (!is_letter(c))
-            break;
-        buffer[size++] = c;
+    if (between == ' ' || between == '-' || between == '_')
+        at++;
+    while (size < WORD && is_wordly(byte_at(place, at + size))) {
+        buffer[size] = small(byte_at(place, at + size));
+        size++;
     }
     return (struct medvl_span){buffer, size};
 }
 
-/* Does the text before the word end so? */
+/* The one before it, the same way. */
+static struct medvl_span prev_word(char *buffer, const struct place *place)
+{
+    const char between = byte_before(place, 1);
+    size_t end = place->at, at, size = 0;
+
+    if (between == ' ' || between == '-' || between == '_')
+        end--;
+    for (at = end; at > 0 && is_wordly(place->text.data[at - 1]);)
+        at--;
+    while (at < end && size < WORD)
+        buffer[size++] = small(place->text.data[at++]);
+    return (struct medvl_span){buffer, size};
+}
+
+/* Does the text have this there, as the end of a word where `whole`? */
+static bool goes_on(const struct place *place, size_t from, const char *with,
+                    bool whole)
+{
+    const size_t size = strlen(with);
+
+    for (size_t i = 0; i < size; i++)
+        if (small(byte_at(place, from + i)) != with[i])
+            return false;
+    return !whole || !is_wordly(byte_at(place, from + size));
+}
+
+/* Does the text before the word end so, at the beginning of a word? */
 static bool comes_after(const struct place *place, const char *before)
 {
     const size_t size = strlen(before);
@@ -359,16 +555,99 @@ static bool comes_after(const struct place *place, const char *before)
     for (size_t i = 0; i < size; i++)
         if (small(place->text.data[place->at - size + i]) != before[i])
             return false;
-    return true;
+    return !is_wordly(byte_before(place, size + 1));
 }
 
-/* Left and right that may be none: "that's right", "a CT, right?" */
-static bool is_saying(const struct place *place)
+static bool is_blank(char c)
 {
-    for (size_t i = 0; i < COUNT(NO_SIDE_BEFORE); i++)
-        if (comes_after(place, NO_SIDE_BEFORE[i]))
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Is the word all of the text, but for blanks and a full stop? */
+static bool is_whole(const struct place *place)
+{
+    size_t at = 0, end = place->end;
+
+    while (is_blank(place->text.data[at]))
+        at++;
+    if (byte_at(place, end) == '.')
+        end++;
+    while (end < place->text.size && is_blank(place->text.data[end]))
+        end++;
+    return at == place->at && end == place->text.size;
+}
+
+/* Left and right, right to left, left/right. */
+static bool is_paired(const struct place *place, const char *other)
+{
+    static const char *const JOINTS[] = {" and ", " or ", " to ", "/",
+                                         " vs ", " vs. ", " und ", " oder "};
+    const size_t size = strlen(other);
+
+    for (size_t i = 0; i < COUNT(JOINTS); i++) {
+        const size_t joint = strlen(JOINTS[i]);
+        char before[WORD];
+
+        memcpy(before, other, size);
+        memcpy(before + size, JOINTS[i], joint + 1);
+        if (comes_after(place, before))
             return true;
-    return comes_after(place, ", ") && byte_at(place, place->end) == '?';
+        memcpy(before, JOINTS[i], joint);
+        memcpy(before + joint, other, size + 1);
+        if (goes_on(place, place->end, before, true))
+            return true;
+    }
+    return false;
+}
+
+/* Does nothing follow that could go with the word: a stop, or the end? */
+static bool is_stopped(const struct place *place)
+{
+    const char next = byte_at(place, place->end);
+
+    return place->end >= place->text.size || (next && strchr(".,;:)?!", next));
+}
+
+/* On the left; to the right of; at the top of the image. */
+static bool is_there(const struct place *place, unsigned flips)
+{
+    static const char *const BEFORE[] = {"on the ", "to the ", "at the ",
+                                         "from the ", "patient's ", "towards the ",
+                                         "toward the "};
+    static const char *const BARE[] = {"on ", "at "};
+    struct place of = *place;
+    char buffer[WORD];
+    bool is = false;
+
+    for (size_t i = 0; i < COUNT(BEFORE); i++)
+        is = is || comes_after(place, BEFORE[i]);
+    if (is && flips == ACROSS &&
+        in_list(" of than is are with in ", next_word(buffer, place)))
+        return true;
+    for (size_t i = 0; i < COUNT(BARE) && flips == ACROSS; i++)
+        is = is || comes_after(place, BARE[i]);
+    if (comes_after(place, "the ") && place->at == 4)
+        is = true;
+    if (is && is_stopped(place))
+        return true;
+    if (!is || flips != DOWN)
+        return false;
+    if (goes_on(place, place->end, " of the", true))
+        of.end += strlen(" of the");
+    else if (goes_on(place, place->end, " of this", true))
+        of.end += strlen(" of this");
+    return of.end > place->end && in_list(SHOWN, next_word(buffer, &of));
+}
+
+/* Kidney_left, LungLeft. */
+static bool is_label(const struct place *place)
+{
+    char buffer[WORD];
+    const char before = byte_before(place, 1);
+
+    return (before == '_' || is_letter(before)) &&
+           !is_wordly(byte_at(place, place->end)) &&
+           in_list(ORGANS, prev_word(buffer, place));
 }
 
 /* What a word is: which flips it hinders, and its opposite. */
@@ -378,77 +657,156 @@ struct verdict {
     bool exact_case;       /* `to` is written as it stands */
 };
 
-static bool fits(const struct pair *pair, int way, const struct word *word,
-                 const struct place *place)
+static bool fits(const struct pair *pair, int way, struct medvl_span low)
 {
-    const struct medvl_span low = word->low;
     const size_t size = strlen(pair->words[way]);
-    const struct medvl_span rest = {low.data + size, low.size - size};
-    char buffer[WORD];
-    struct medvl_span next;
 
     if (!begins(low, pair->words[way]))
         return false;
-    if (!pair->rest ? rest.size > 0
-                    : *pair->rest != '*' && !in_list(pair->rest, rest))
-        return false;
-    next = next_word(buffer, place);
-    if (pair->only && !in_list(pair->only, next))
-        return false;
-    return !pair->unless ||
-           (!in_list(pair->unless, next) && !is_saying(place));
+    low.data += size;
+    low.size -= size;
+    return pair->rest ? in_list(pair->rest, low) : low.size == 0;
 }
 
-/* L or R alone: a side unless a vertebra, a unit (mL) or an article (L'os). */
+/* Is the word a side, and nothing else? */
+static bool is_sure(const struct pair *pair, int way,
+                    const struct place *place)
+{
+    char next[WORD], prev[WORD];
+    const struct medvl_span after = next_word(next, place);
+    const struct medvl_span before = prev_word(prev, place);
+
+    if (pair->sure & ALWAYS)
+        return true;
+    if (pair->next && in_list(pair->next, after))
+        return !in_list(SUBJECTS, before);
+    return (pair->prev && in_list(pair->prev, before)) ||
+           (pair->sure & WHOLE && is_whole(place)) ||
+           (pair->sure & PAIRED && is_paired(place, pair->words[!way])) ||
+           (pair->sure & THERE && is_there(place, pair->flips)) ||
+           (pair->sure & LABEL && is_label(place));
+}
+
+/* Is the L a unit: 2 L, mL, L/min? */
+static bool is_unit(const struct place *place)
+{
+    char buffer[WORD];
+    struct place slash = *place;
+    const char before = byte_before(place, 1), two = byte_before(place, 2);
+
+    if (is_digit(before) || (before == ' ' && is_digit(two)))
+        return true;
+    if (before == '/') /* mg/l */
+        return is_letter(two) || is_digit(two);
+    if (before && strchr("mdcunk\xbc\xb5", before) &&
+        (before & 0x80 || !is_letter(two)))
+        return true;
+    if (byte_at(place, place->end) != '/')
+        return false;
+    slash.end++;
+    return is_letter(byte_at(place, slash.end)) &&
+           in_list(" min mins minute h hr hour s sec m kg d day l ",
+                   next_word(buffer, &slash));
+}
+
+/* L4, L-5, L 4/5, L-spine */
+static bool is_vertebra(const struct place *place)
+{
+    char buffer[WORD];
+    const char between = byte_at(place, place->end);
+    size_t at = place->end + (between == ' ' || between == '-');
+    const char digit = byte_at(place, at), after = byte_at(place, at + 1);
+
+    if (digit >= '1' && digit <= '6')
+        return !is_digit(after) &&
+               (!is_letter(after) ||
+                (small(after) == 's' && is_digit(byte_at(place, at + 2))));
+    return medvl_span_is(next_word(buffer, place), "spine");
+}
+
+/*
+ * L or R alone: a side in doubt, unless a vertebra, a unit, an article
+ * (L'os) or a coefficient (r = 0.8).  Where ribs are, numbers are theirs.
+ */
 static void judge_letter(struct verdict *out, const struct place *place)
 {
     const char letter = place->text.data[place->at];
     const char next = byte_at(place, place->end);
-    const char before = place->at ? place->text.data[place->at - 1] : 0;
-    const char two = place->at > 1 ? place->text.data[place->at - 2] : 0;
+    const bool ribs = memmem(place->text.data, place->text.size, " rib", 4);
+    const char before = byte_before(place, 1);
 
-    if (place->text.size == 1) {
-        out->words = ACROSS;
+    out->words = ACROSS;
+    if (place->text.size == 1 && letter < 'a') {
         out->from = letter == 'L' ? "l" : "r";
         out->to = letter == 'L' ? "R" : "L";
         out->exact_case = true;
         return;
     }
-    if (is_digit(next) || is_digit(before) || next == '\'' ||
-        is_letter(before) || before & 0x80 ||
-        begins((struct medvl_span){place->text.data + place->end,
-                                   place->text.size - place->end},
-               "\xe2\x80\x99"))
-        return;
-    if ((next == ' ' || next == '-') &&
-        is_digit(byte_at(place, place->end + 1)))
-        return;
-    if (before == ' ' && is_digit(two))
-        return;
-    if (letter == 'L') {
-        char buffer[WORD];
+    out->stuck = ACROSS;
+    if (next == '\'' || goes_on(place, place->end, "\xe2\x80\x99", false) ||
+        before == '\'')
+        out->words = out->stuck = 0;
+    if (small(letter) == 'l' && !ribs &&
+        (is_unit(place) || is_vertebra(place)))
+        out->words = out->stuck = 0;
+    if (letter == 'r' &&
+        (next == '=' || (next == ' ' && byte_at(place, place->end + 1) == '=')))
+        out->words = out->stuck = 0;
+}
 
-        if (medvl_span_is(next_word(buffer, place), "spine") ||
-            (next == '/' && !(byte_at(place, place->end + 1) == 'R' &&
-                              !is_letter(byte_at(place, place->end + 2)))))
-            return;
-    }
-    out->words = out->stuck = ACROSS;
+static bool is_like(struct medvl_span low, const char *capitals)
+{
+    if (low.size != strlen(capitals))
+        return false;
+    for (size_t i = 0; i < low.size; i++)
+        if (low.data[i] != small(capitals[i]))
+            return false;
+    return true;
 }
 
 static void judge_short(struct verdict *out, const struct word *word)
 {
+    const char first = word->text.data[0];
+
     for (size_t i = 0; i < COUNT(SHORT); i++)
         for (int way = 0; way < 2; way++)
-            if (medvl_span_is(word->text, SHORT[i].words[way])) {
+            if (is_like(word->low, SHORT[i].words[way])) {
                 out->words = ACROSS | SHORT[i].stuck;
-                out->stuck = SHORT[i].stuck;
+                out->stuck = word->letters == UPPER ? SHORT[i].stuck
+                                                    : out->words;
                 out->from = SHORT[i].words[way];
                 out->to = SHORT[i].words[!way];
                 out->exact_case = true;
+                return;
             }
-    if (in_list(SHORT_STUCK, word->text))
+    if (in_list(SHORT_STUCK, word->low) || medvl_span_is(word->text, "OD") ||
+        medvl_span_is(word->text, "OS") ||
+        (word->letters == UPPER && word->runes <= 4 &&
+         (first == 'L' || first == 'R') &&
+         !in_list(" left ", word->low) && !in_list(HARMLESS, word->text)))
         out->words = out->stuck = ACROSS;
+}
+
+/* Lkidney, rkid, leftlung, lungleft: written as one word. */
+static bool is_joined(struct medvl_span low)
+{
+    static const char *const SIDES[] = {"left", "right", "l", "r"};
+
+    for (size_t i = 0; i < COUNT(SIDES); i++) {
+        const size_t size = strlen(SIDES[i]);
+
+        if (low.size <= size)
+            continue;
+        if (begins(low, SIDES[i]) &&
+            in_list(ORGANS,
+                    (struct medvl_span){low.data + size, low.size - size}))
+            return true;
+        if (size > 1 &&
+            memcmp(low.data + low.size - size, SIDES[i], size) == 0 &&
+            in_list(ORGANS, (struct medvl_span){low.data, low.size - size}))
+            return true;
+    }
+    return false;
 }
 
 static struct verdict judge(const struct word *word,
@@ -457,18 +815,21 @@ static struct verdict judge(const struct word *word,
     const struct medvl_span low = word->low;
     struct verdict out = {0};
 
-    if (medvl_span_is(word->text, "L") || medvl_span_is(word->text, "R"))
+    if (medvl_span_is(low, "l") || medvl_span_is(low, "r"))
         judge_letter(&out, place);
     else
         judge_short(&out, word);
     for (size_t i = 0; !out.words && i < COUNT(PAIRS); i++)
         for (int way = 0; way < 2; way++)
-            if (!out.words && fits(&PAIRS[i], way, word, place)) {
+            if (!out.words && fits(&PAIRS[i], way, low) &&
+                is_sure(&PAIRS[i], way, place)) {
                 out.words = PAIRS[i].flips;
                 out.stuck = word->letters == MIXED ? out.words : 0;
                 out.from = PAIRS[i].words[way];
                 out.to = PAIRS[i].words[!way];
             }
+    if (!out.words && is_joined(low))
+        out.words = out.stuck = ACROSS;
     if (!out.words) {
         if (in_list(STUCK_BOTH, low))
             out.words = BOTH;
@@ -562,11 +923,25 @@ static int walk_word(struct walk *walk, struct medvl_span text, size_t *at,
     return rc;
 }
 
+/* 左肺, but not 左氧氟沙星, which is a drug. */
+static bool is_sided(struct medvl_span text, size_t at, size_t size)
+{
+    uint32_t rune;
+    const size_t next = at + size;
+    const int n =
+        medvl_utf8_decode(&rune, text.data + next, text.size - next);
+
+    if (next == text.size)
+        return at == 0;
+    return n > 1 && memmem(SIDED, strlen(SIDED), text.data + next, (size_t)n);
+}
+
 static int walk_letter(struct walk *walk, struct medvl_span text, size_t *at,
                        size_t size, enum script script,
                        struct medvl_error *err)
 {
     const struct medvl_span rest = {text.data + *at, text.size - *at};
+    bool sure;
     size_t i = 0;
 
     if (script == JOINED)
@@ -575,10 +950,11 @@ static int walk_letter(struct walk *walk, struct medvl_span text, size_t *at,
         i++;
     if (i < COUNT(ANYWHERE)) {
         size = strlen(ANYWHERE[i].text);
+        sure = ANYWHERE[i].other &&
+               (script != DENSE || is_sided(text, *at, size));
         *at += size;
-        note(walk, ANYWHERE[i].flips,
-             ANYWHERE[i].other ? 0 : ANYWHERE[i].flips);
-        if (ANYWHERE[i].other && walk->out &&
+        note(walk, ANYWHERE[i].flips, sure ? 0 : ANYWHERE[i].flips);
+        if (sure && walk->out &&
             (ANYWHERE[i].flips & walk->flips))
             return medvl_text_puts(walk->out, ANYWHERE[i].other, err);
     } else {

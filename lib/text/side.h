@@ -5,12 +5,15 @@
  * Known are English, German, French, Spanish, Portuguese, Italian, Dutch,
  * Chinese, Japanese, Korean and Russian, words of some other languages, and
  * abbreviations such as RUL.  In doubt a word counts ("right away", "links"
- * in English), because to leave a picture as it is does no harm.  A vertebra
- * (L2), litres (2 L) and words that merely hold the letters (bright,
- * copyright, upright, leftover) do not.  A word of two or more letters in a
- * script that is not known (Greek, Thai, ...) always counts, and one in
- * Cyrillic, Hangul, Arabic or Hebrew counts as upper or lower, for which
- * there is no list.  Nothing is said of other languages in Latin letters.
+ * in English, "r lung", an abbreviation of L or R that is not known),
+ * because to leave a picture as it is does no harm.  It is swapped only
+ * where its neighbours say that it is a side: a part of the body after it,
+ * "on the" before it, nothing but it in the text.  A vertebra (L2), litres
+ * (2 L) and words that merely hold the letters (bright, copyright, upright,
+ * leftover) do not count.  A word of two or more letters in a script that is
+ * not known (Greek, Thai, ...) always counts, and one in Cyrillic, Hangul,
+ * Arabic or Hebrew counts as upper or lower, for which there is no list.
+ * Nothing is said of other languages in Latin letters.
  *
  * Read next: pretokenize.h.
  */

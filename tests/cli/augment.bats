@@ -97,7 +97,7 @@ pictures() {
     record a '{"label":"left lung","side":"Right","box":[0,0,1,2]}' \
         ',"messages":[{"role":"user","content":"Is the LEFT lung clear?"},
         {"role":"assistant","content":[{"type":"text","text":"R\u0069ght"}]}],
-        "question":"left?","answer":["on the left","bright"],
+        "question":"on the left?","answer":["on the left","bright"],
         "choices":{"A":"left","B":"right"},"caption":"links und rechts",
         "text":"左肺","prompt":"leftmost","view":"Right lateral",
         "laterality":"L","body_part":"left hand","other":"caf\u00e9"' |
@@ -108,7 +108,7 @@ pictures() {
     [ "$(found '[.messages[].content]')" = \
         '["Is the RIGHT lung clear?",[{"type":"text","text":"Left"}]]' ]
     [ "$(found '[.question,.answer,.choices]')" = \
-        '["right?",["on the right","bright"],{"A":"right","B":"left"}]' ]
+        '["on the right?",["on the right","bright"],{"A":"right","B":"left"}]' ]
     [ "$(found '[.caption,.text,.prompt,.view,.laterality,.body_part]')" = \
 '["rechts und links","右肺","rightmost","Left lateral","R","right hand"]' ]
     [[ "$output" == *'"other":"caf\u00e9"'* ]]
