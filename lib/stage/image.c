@@ -100,42 +100,63 @@ struct medvl_span medvl_image_get(const struct medvl_json_view *image,
     return medvl_span_is(value, "null") ? (struct medvl_span){0} : value;
 }
 
-/* ---- boxes in messages -------------------------------------------------- */
+/* ---- boxes in texts ----------------------------------------------------- */
 
-/* Length of "[1, 2.5, 3, 4]" at the start of the text, or 0. */
-static size_t box_length(const char *data, size_t size)
+/* Members of a record that may speak of boxes. */
+static const char *const TEXTS[] = {"messages", "question", "answer",
+                                    "choices", "caption", "text",
+                                    "prompt"};
+
+/* Marks that models put around boxes, or that stand for their numbers. */
+static const char *const MARKS[] = {"<box", "\\u003cbox", "<|box_start|>",
+                                    "<loc0", "<loc1", "<bbox"};
+
+/*
+ * Do exactly four numbers stand between this bracket and the one that
+ * closes it: [1, 2.5, -3, 4], (1,2,3,4), [[1, 2], [3, 4]]?  In JSON as it
+ * stands, where a new line in a string is \n.
+ */
+static bool is_box(const char *at, const char *end)
 {
-    size_t at = 1;
+    int depth = 0, numbers = 0;
 
-    for (int numbers = 0; numbers < 4; numbers++) {
-        size_t start;
+    for (bool inside = false; at < end; at++) {
+        const bool digit = *at && strchr("0123456789.+-", *at);
 
-        while (at < size && data[at] == ' ')
+        numbers += digit && !inside;
+        inside = digit;
+        if (numbers > 4 || depth > 3)
+            return false;
+        if (*at == '[' || *at == '(')
+            depth++;
+        else if (*at == ']' || *at == ')')
+            depth--;
+        else if (*at == '\\' && at + 1 < end && strchr("nrt", at[1]))
             at++;
-        start = at;
-        while (at < size && (strchr("0123456789.", data[at]) && data[at]))
-            at++;
-        if (at == start)
-            return 0;
-        while (at < size && data[at] == ' ')
-            at++;
-        if (at >= size || data[at] != (numbers < 3 ? ',' : ']'))
-            return 0;
-        at++;
-    }
-    return at;
-}
-
-static bool has_boxes(struct medvl_span messages)
-{
-    const char *at = messages.data, *end = at + messages.size;
-
-    while (at && (at = memchr(at, '[', (size_t)(end - at)))) {
-        if (box_length(at, (size_t)(end - at)))
-            return true;
-        at++;
+        else if (!digit && !strchr(", \n\r\t", *at))
+            return false;
+        if (depth == 0)
+            return numbers == 4;
     }
     return false;
+}
+
+/* The member that speaks of boxes, or NULL. */
+static const char *has_boxes(const struct medvl_record *record)
+{
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(*TEXTS); i++) {
+        const struct medvl_span json = medvl_record_get(record, TEXTS[i]);
+        const char *end = json.data + json.size;
+
+        for (const char *at = json.data; at && at < end; at++)
+            if ((*at == '[' || *at == '(') && is_box(at, end))
+                return TEXTS[i];
+        for (size_t k = 0; json.size && k < sizeof(MARKS) / sizeof(*MARKS);
+             k++)
+            if (memmem(json.data, json.size, MARKS[k], strlen(MARKS[k])))
+                return TEXTS[i];
+    }
+    return NULL;
 }
 
 /* ---- loading ------------------------------------------------------------ */
@@ -359,16 +380,18 @@ static int finish_image(struct medvl_image_worker *worker,
 }
 
 static int one_image(struct medvl_image_worker *worker,
-                     struct medvl_span messages,
+                     const char *boxes,
                      struct medvl_rng *rng, struct medvl_json_view *image,
                      struct medvl_error *err)
 {
     int rc = medvl_image_geometry(worker, image, rng, err);
 
-    if (rc == MEDVL_OK && !medvl_image_is_still(worker) && has_boxes(messages))
+    if (rc == MEDVL_OK && boxes && !medvl_image_is_still(worker))
         rc = medvl_fail(err, MEDVL_EARG,
-                        "\"messages\" speak of boxes, which would no longer "
-                        "fit: change pictures before medvl-prompt");
+                        "\"%s\" speaks of a box (four numbers, or a mark "
+                        "of one), which would no longer fit: change pictures "
+                        "first, and write boxes by medvl-prompt after",
+                        boxes);
     if (rc == MEDVL_OK)
         rc = medvl_image_regions(worker, image, err);
     if (rc == MEDVL_OK)
@@ -383,7 +406,7 @@ static int all_images(struct medvl_image_worker *worker,
                       const struct medvl_rng *copy, bool last,
                       struct medvl_error *err)
 {
-    const struct medvl_span messages = medvl_record_get(record, "messages");
+    const char *boxes = has_boxes(record);
     struct medvl_rng rng = *copy;
     int rc;
 
@@ -402,7 +425,7 @@ static int all_images(struct medvl_image_worker *worker,
         worker->anomaly.index = (uint64_t)(i + 1) << 32;
         worker->anomaly.have = 0;
         if (rc == MEDVL_OK)
-            rc = one_image(worker, messages, &rng, &image, err);
+            rc = one_image(worker, boxes, &rng, &image, err);
         if (rc == MEDVL_OK && i > 0)
             rc = medvl_text_putc(&worker->images, ',', err);
         if (rc == MEDVL_OK)

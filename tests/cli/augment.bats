@@ -171,11 +171,25 @@ pictures() {
         "$(printf '[0,0,0]\n[3,3,3]\n')" ]
 }
 
-@test "a flip under boxes in the messages is an error" {
-    record a '' ',"messages":[{"role":"user","content":"[0, 0, 1, 2]"}]' \
-        >a.jsonl
-    run_code 1 medvl-image --augment hflip=1 --out px a.jsonl
-    [[ "$stderr" == *"speak of boxes"* ]]
+@test "a flip under boxes in any text is an error that says what to do" {
+    local text
+    for text in '"messages":[{"role":"user","content":"[0, 0, 1, 2]"}]' \
+        '"answer":"[10, 20, 30, 40]"' '"answer":[10,20,30,40]' \
+        '"question":"what is in [-1, 0.5, 3, 4]?"' \
+        '"choices":{"A":"[[10,20],[30,40]]"}' '"text":"(10,20,30,40)"' \
+        '"caption":"<box>10 20</box>"' '"prompt":"\u003cbox>"' \
+        '"answer":"[1,\n2,\t3, 4]"'; do
+        record a '' ",$text" >a.jsonl
+        run_code 1 medvl-image --augment hflip=1 --out px a.jsonl
+        [[ "$stderr" == *'"'*'" speaks of a box'*medvl-prompt* ]]
+        run_ok medvl-image --window 100,200 --out px a.jsonl
+    done
+    for text in '"answer":"[10, 20, 30]"' '"answer":"[1,2,3,4,5]"' \
+        '"answer":"(see 1, 2, 3, 4)"' '"answer":"[10, 20"' \
+        '"mine":"[10, 20, 30, 40]"' '"text":"[[[[[[1,2,3,4"'; do
+        record a '' ",$text" >a.jsonl
+        run_ok medvl-image --augment hflip=1 --out px a.jsonl
+    done
 }
 
 @test "options that make no sense are refused" {
