@@ -724,6 +724,12 @@ static bool is_vertebra(const struct place *place)
     return medvl_span_is(next_word(buffer, place), "spine");
 }
 
+static bool has_ribs(struct medvl_span text)
+{
+    return begins(text, "rib") || begins(text, "Rib") ||
+           memmem(text.data, text.size, " rib", 4);
+}
+
 /*
  * L or R alone: a side in doubt, unless a vertebra, a unit, an article
  * (L'os) or a coefficient (r = 0.8).  Where ribs are, numbers are theirs.
@@ -732,7 +738,7 @@ static void judge_letter(struct verdict *out, const struct place *place)
 {
     const char letter = place->text.data[place->at];
     const char next = byte_at(place, place->end);
-    const bool ribs = memmem(place->text.data, place->text.size, " rib", 4);
+    const bool ribs = has_ribs(place->text);
     const char before = byte_before(place, 1);
 
     out->words = ACROSS;

@@ -134,7 +134,7 @@ static void what_is_in_doubt_counts_and_is_not_swapped(void **state)
         {"You got it right.", ACROSS},
         {"on the right track", ACROSS},
         {"left?", ACROSS},
-        {"правая мысль", ACROSS},
+        {"правая мысль", ACROSS | DOWN},
         {"左氧氟沙星", ACROSS},
         {"links", ACROSS},
         {"rll pneumonia", ACROSS | DOWN},
