@@ -247,25 +247,28 @@ static const char ORGANS[] =
 
 /* Words that are never swapped: exactly these, and those that begin so. */
 static const char STUCK_ACROSS[] =
-    " lefts rights left right lefthand righthand lefthanded righthanded recht gauche gauches droit droite droits"
+    " lefts rights left right lefthand righthand lefthanded "
+    "righthanded recht gauche gauches droit droite droits"
     " droites gaucher droitier sinister dexter dextra dextrum sinistrum"
     " sinistral dextral situs links rechts linke linken linker linkes linkem"
     " rechte rechten rechter rechtes rechtem izquierda izquierdo izquierdas"
     " izquierdos derecha derecho derechas derechos esquerda esquerdo"
     " esquerdas esquerdos direita direito direitas direitos sinistra"
-    " sinistro sinistri sinistre destra destro destri destre izq izqda izqdo dcha dcho lt rt"
+    " sinistro sinistri sinistre destra destro destri destre izq "
+    "izqda izqdo dcha dcho lt rt"
     " lewy lewa lewe lewej lewego lewym prawy prawa prawe prawej prawego"
     " prawym lewo prawo trái phải kiri kanan"
     " levá levé levý levém vlevo pravá pravé pravý pravém vpravo"
     " esquerra esquerre dreta dret ";
 static const char *const STUCK_ACROSS_BEGIN[] = {
-    "dextro", "levo", "laevo", "links", "rechts",
-    "linksh", "rechtsh", "linker", "rechter", "налев", "направо", "vänster", "höger", "venstre", "højre",
+    "dextro", "levo", "laevo", "links", "rechts", "linker", "rechter",
+    "налев", "направо", "vänster", "höger", "venstre", "højre",
     "høyre", "lewostron", "prawostron", "stâng", "drept", "лев",
     "прав", "лів", "ляв", "десн", "десен"};
 static const char STUCK_DOWN[] =
     " upper lower top bottom tops higher highest lowest apex apices"
-    " base bases cranial caudal upward downward superior inferior above below beneath"
+    " base bases cranial caudal upward downward superior "
+    "inferior above below beneath"
     " under underneath over up down upside upwards downwards anterior"
     " anteriorly posterior posteriorly ventral dorsal caudally cephalic"
     " haut haute hauts hautes bas basse dessus dessous oben unten obere"
@@ -322,7 +325,8 @@ static const struct {
 };
 
 /* Before these the two in Chinese and Japanese are sides for sure. */
-static const char SIDED[] = "侧側边邊手脚足腿臂肩膝髋眼耳肺肾腎脑叶葉心房室主冠"
+static const char SIDED[] = "侧側边邊手脚足腿臂肩膝髋眼耳肺肾腎脑叶葉心房"
+                            "室主冠"
                             "前后後上下中胸乳腹颈額额颞枕半の";
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -611,9 +615,9 @@ static bool is_stopped(const struct place *place)
 /* On the left; to the right of; at the top of the image. */
 static bool is_there(const struct place *place, unsigned flips)
 {
-    static const char *const BEFORE[] = {"on the ", "to the ", "at the ",
-                                         "from the ", "patient's ", "towards the ",
-                                         "toward the "};
+    static const char *const BEFORE[] = {
+        "on the ", "to the ", "at the ", "from the ",
+        "towards the ", "toward the ", "patient's "};
     static const char *const BARE[] = {"on ", "at "};
     struct place of = *place;
     char buffer[WORD];
