@@ -99,7 +99,7 @@ none of 2 records" ]
     turn() { printf ',"messages":[{"role":"user","content":"%s"}]' "$1"; }
     record a '' "$(turn 'where? [10, 20,30 ,40.5]')" >a.jsonl
     run_code 1 medvl-image --resize 8 --out px a.jsonl
-    [[ "$stderr" == *'speak of boxes'* ]]
+    [[ "$stderr" == *'speaks of a box'* ]]
     run_ok medvl-image --window 100,50 --out px a.jsonl
     record a '' "$(turn '[1,2,3] [x]')" >a.jsonl
     run_ok medvl-image --resize 8 --out px a.jsonl
