@@ -148,18 +148,6 @@ static int read_polygons(struct medvl_polygons *out,
 
 /* ---- masks ------------------------------------------------------------- */
 
-static int check_size(int64_t width, int64_t height,
-                      const struct medvl_shape_on *on,
-                      struct medvl_error *err)
-{
-    if (width == on->width && height == on->height)
-        return MEDVL_OK;
-    return medvl_fail(err, MEDVL_EARG,
-                      "a mask of %lld x %lld on a picture of %lld x %lld",
-                      (long long)width, (long long)height,
-                      (long long)on->width, (long long)on->height);
-}
-
 /* Counts as numbers; medvl_mask_from_runs says which does not fit. */
 static int read_runs(struct medvl_mask *out, const struct medvl_json *counts,
                      const struct medvl_shape_on *on,
@@ -204,7 +192,7 @@ static int read_rle(struct medvl_mask *out, const struct medvl_json *mask,
           w == floor(w) && h == floor(h)))
         return medvl_fail(err, MEDVL_EFORMAT,
                           "\"size\" is not [height, width]");
-    rc = check_size((int64_t)w, (int64_t)h, on, err);
+    rc = medvl_mask_fits((int64_t)w, (int64_t)h, on->width, on->height, err);
     if (rc < 0)
         return rc;
     if (is_array(counts))
@@ -270,7 +258,7 @@ static int read_file(struct medvl_mask *out, const struct medvl_json *mask,
                                      MEDVL_PICTURE_SIDE,
                                  err);
     if (rc == MEDVL_OK)
-        rc = check_size(width, height, on, err);
+        rc = medvl_mask_fits(width, height, on->width, on->height, err);
     if (rc == MEDVL_OK)
         rc = medvl_picture_decode(&picture, bytes.data, bytes.size,
                                   on->width * on->height, err);

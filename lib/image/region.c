@@ -41,6 +41,17 @@ void medvl_box_pixels(int64_t out[4], const struct medvl_box *box,
     out[3] = out[3] <= out[1] ? out[1] + 1 : out[3];
 }
 
+int medvl_mask_fits(int64_t width, int64_t height, int64_t picture_width,
+                    int64_t picture_height, struct medvl_error *err)
+{
+    if (width == picture_width && height == picture_height)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "a mask of %lld x %lld on a picture of %lld x %lld",
+                      (long long)width, (long long)height,
+                      (long long)picture_width, (long long)picture_height);
+}
+
 int medvl_mask_make(struct medvl_mask *out, int64_t width, int64_t height,
                     struct medvl_error *err)
 {

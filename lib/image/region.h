@@ -44,6 +44,11 @@ int medvl_mask_make(struct medvl_mask *out, int64_t width, int64_t height,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_mask_release(struct medvl_mask *mask);
 
+/* MEDVL_EARG, naming both, where a mask of a size is not of a picture's. */
+int medvl_mask_fits(int64_t width, int64_t height, int64_t picture_width,
+                    int64_t picture_height,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Pixels set; and the smallest box around them, false when none is. */
 int64_t medvl_mask_area(const struct medvl_mask *mask);
 bool medvl_mask_box(struct medvl_box *box, const struct medvl_mask *mask);

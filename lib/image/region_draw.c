@@ -42,17 +42,6 @@ int medvl_draw_box(struct medvl_picture *picture, struct medvl_box box,
     return MEDVL_OK;
 }
 
-static int fits(const struct medvl_picture *picture,
-                const struct medvl_mask *mask, struct medvl_error *err)
-{
-    if (mask->width == picture->width && mask->height == picture->height)
-        return MEDVL_OK;
-    return medvl_fail(err, MEDVL_EARG,
-                      "a mask of %lld x %lld on a picture of %lld x %lld",
-                      (long long)mask->width, (long long)mask->height,
-                      (long long)picture->width, (long long)picture->height);
-}
-
 /*
  * Steps from each pixel of the mask to the nearest one outside, at most
  * `most`: from above and the left, then from below and the right.
@@ -85,7 +74,7 @@ int medvl_draw_mask(struct medvl_picture *picture,
                     const uint8_t color[3], struct medvl_error *err)
 {
     uint16_t *steps;
-    int rc = fits(picture, mask, err);
+    int rc = medvl_mask_fits(mask->width, mask->height, picture->width, picture->height, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_picture_to_rgb(picture, err);
@@ -142,7 +131,7 @@ int medvl_blur_outside(struct medvl_picture *picture,
 {
     const size_t n = (size_t)picture->channels;
     struct medvl_picture sharp = {0};
-    int rc = fits(picture, mask, err);
+    int rc = medvl_mask_fits(mask->width, mask->height, picture->width, picture->height, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_picture_make(&sharp, picture->width, picture->height,

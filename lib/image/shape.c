@@ -232,15 +232,6 @@ void medvl_shape_release(struct medvl_shape *shape)
     *shape = (struct medvl_shape){0};
 }
 
-static int wrong_size(const struct medvl_mask *mask, int64_t width,
-                      int64_t height, struct medvl_error *err)
-{
-    return medvl_fail(err, MEDVL_EARG,
-                      "a mask of %lld x %lld on a picture of %lld x %lld",
-                      (long long)mask->width, (long long)mask->height,
-                      (long long)width, (long long)height);
-}
-
 int medvl_shape_move(struct medvl_shape *shape,
                      const struct medvl_steps *steps, struct medvl_error *err)
 {
@@ -250,10 +241,10 @@ int medvl_shape_move(struct medvl_shape *shape,
 
     if (steps->count == 0)
         return 1;
-    if (shape->mask.data && (shape->mask.width != steps->width ||
-                             shape->mask.height != steps->height))
-        return wrong_size(&shape->mask, steps->width, steps->height, err);
     if (shape->mask.data)
+        rc = medvl_mask_fits(shape->mask.width, shape->mask.height,
+                             steps->width, steps->height, err);
+    if (rc == MEDVL_OK && shape->mask.data)
         rc = move_mask(&shape->mask, steps, err);
     if (rc == MEDVL_OK)
         rc = move_polygons(&shape->polygons, steps, err);
@@ -302,11 +293,13 @@ int medvl_shape_fill(struct medvl_mask *mask, const struct medvl_shape *shape,
     int64_t rect[4];
 
     if (own->data) {
-        if (own->width != mask->width || own->height != mask->height)
-            return wrong_size(own, mask->width, mask->height, err);
-        for (int64_t i = 0; i < mask->width * mask->height; i++)
+        const int rc = medvl_mask_fits(own->width, own->height, mask->width,
+                                       mask->height, err);
+
+        for (int64_t i = 0; rc == MEDVL_OK && i < mask->width * mask->height;
+             i++)
             mask->data[i] |= own->data[i];
-        return MEDVL_OK;
+        return rc;
     }
     if (shape->polygons.count)
         return medvl_polygons_fill(mask, &shape->polygons, err);
