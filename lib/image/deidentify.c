@@ -2,7 +2,7 @@
  * The lists are gone through beside the data set, which has its elements in
  * the same order: what stands between two lines of a list is passed over.
  *
- * Read next: deidentify_made.c.
+ * Read next: deidentify_table.c.
  */
 #include "lib/image/deidentify.h"
 
@@ -21,10 +21,12 @@
 
 /* ---- one element -------------------------------------------------------- */
 
-/* The element as the list wants it: of its VR, or of one that is unknown. */
+/* The element as the list wants it: of its VR, of one that is unknown, or
+ * a table as bytes. */
 static bool is_of_kind(struct medvl_element *e, const struct medvl_keep *keep)
 {
-    if (strcmp(e->vr, "UN") == 0)
+    if (strcmp(e->vr, "UN") == 0 ||
+        (strcmp(e->vr, "OB") == 0 && memcmp(keep->vr, "OW", 2) == 0))
         memcpy(e->vr, keep->vr, 2);
     return memcmp(e->vr, keep->vr, 2) == 0 ||
            (keep->vr[2] && memcmp(e->vr, keep->vr + 2, 2) == 0);
@@ -41,42 +43,45 @@ static bool is_numeral(struct medvl_span word)
     return word.size <= 16 && isfinite(medvl_word_number(word));
 }
 
-/*
- * Do binary numbers spell something?  Four letters or digits in a row are no
- * integers that pictures have, nor are eight a fraction.
- */
-static bool spells(const struct medvl_element *e)
+static bool is_within(double value, const struct medvl_keep *keep)
 {
-    const size_t most = strcmp(e->vr, "FD") == 0 ? 8 : 4;
-    size_t run = 0;
+    return value == 0 ||
+           (fabs(value) >= 1e-9 && fabs(value) <= keep->limit);
+}
 
-    for (size_t i = 0; i < e->value.size && run < most; i++) {
-        const char c = e->value.data[i];
-        const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+/* Fractions get the precision of a float: 29 of their bits become 0. */
+static int put_binary(struct medvl_text *out, const struct medvl_keep *keep,
+                      const struct medvl_element *e, struct medvl_error *err)
+{
+    const size_t count = e->value.size / medvl_vr_bytes(e->vr);
+    double rounded;
 
-        run = letter || (c >= '0' && c <= '9') || (c && strchr(" ^.-", c))
-                  ? run + 1
-                  : 0;
-    }
-    return run >= most;
+    if (e->value.size % medvl_vr_bytes(e->vr) || count > (size_t)keep->most)
+        return MEDVL_OK;
+    for (size_t i = 0; i < count; i++)
+        if (!is_within(medvl_element_number(e, i), keep))
+            return MEDVL_OK;
+    if (strcmp(e->vr, "FD") != 0)
+        return medvl_dataset_put(out, e->tag, e->vr, e->value, err);
+    rounded = (float)medvl_element_number(e, 0);
+    return medvl_dataset_put(
+        out, e->tag, e->vr,
+        (struct medvl_span){(const char *)&rounded, sizeof(rounded)}, err);
 }
 
 static int put_numbers(struct medvl_text *out, const struct medvl_keep *keep,
                        const struct medvl_element *e, struct medvl_error *err)
 {
-    const size_t bytes = medvl_vr_bytes(e->vr);
     struct medvl_span left = e->value;
     int count = 0;
 
     if (!medvl_vr_is_text(e->vr))
-        return e->value.size % bytes || spells(e) ||
-                       e->value.size / bytes > (size_t)keep->most
-                   ? MEDVL_OK
-                   : medvl_dataset_put(out, e->tag, e->vr, e->value, err);
+        return put_binary(out, keep, e, err);
     while (left.data) {
         const struct medvl_span word = medvl_dataset_word(&left);
 
-        if (++count > keep->most || !is_numeral(word))
+        if (++count > keep->most || !is_numeral(word) ||
+            !is_within(medvl_word_number(word), keep))
             return MEDVL_OK;
     }
     return e->value.size > SHORT
@@ -103,27 +108,6 @@ static int put_codes(struct medvl_text *out, const struct medvl_keep *keep,
     }
     return medvl_dataset_put(out, e->tag, e->vr,
                              (struct medvl_span){text, size}, err);
-}
-
-/* A table has as many items, of a byte or two, as its descriptor says. */
-static int put_words(struct medvl_text *out, struct medvl_span set,
-                     const struct medvl_element *e, struct medvl_error *err)
-{
-    const uint32_t tag =
-        e->tag == 0x00283006 ? 0x00283002 : e->tag - 0x00000100;
-    const size_t words = e->value.size / 2;
-    struct medvl_element descriptor;
-    size_t count;
-
-    if (e->value.size % 2 || !medvl_dataset_find(&descriptor, set, tag) ||
-        descriptor.value.size != 6)
-        return MEDVL_OK;
-    memcpy(descriptor.vr, "US", 2);
-    count = (size_t)medvl_element_number(&descriptor, 0);
-    count = count ? count : 65536;
-    if (words != count && words != (count + 1) / 2)
-        return MEDVL_OK;
-    return medvl_dataset_put(out, e->tag, "OW", e->value, err);
 }
 
 /* Tags of groups of the standard that lists of tags have to do with. */
@@ -160,11 +144,15 @@ static int put_items(struct medvl_text *out,
     while ((rc = medvl_dataset_item(&item, &left, err)) > 0) {
         const size_t at = out->size;
 
+        if (keep->what == MEDVL_KEEP_TABLE && !medvl_keep_is_grey(item))
+            return MEDVL_OK;
         rc = put_set(out, job, item, keep->items, keep->count, err);
         if (rc == MEDVL_OK)
             rc = medvl_dataset_wrap(out, at, MEDVL_DATASET_ITEM, NULL, err);
         if (rc < 0)
             return rc;
+        if (keep->what == MEDVL_KEEP_TABLE)
+            break;
     }
     if (rc < 0 || out->size == start)
         return rc;
@@ -174,7 +162,7 @@ static int put_items(struct medvl_text *out,
 /* An element that the file has; what is not as it should be is dropped. */
 static int put_kept(struct medvl_text *out,
                     const struct medvl_deidentify *job,
-                    struct medvl_span set, const struct medvl_keep *keep,
+                    const struct medvl_keep *keep,
                     struct medvl_element *e, struct medvl_error *err)
 {
     struct medvl_span empty = {NULL, 0};
@@ -185,16 +173,41 @@ static int put_kept(struct medvl_text *out,
     if (!is_of_kind(e, keep) || !e->value.size)
         return MEDVL_OK;
     switch (keep->what) {
-    case MEDVL_KEEP_NUMBER: return put_numbers(out, keep, e, err);
+    case MEDVL_KEEP_NUMBER:
+    case MEDVL_KEEP_NEEDED: return put_numbers(out, keep, e, err);
     case MEDVL_KEEP_CODE: return put_codes(out, keep, e, err);
-    case MEDVL_KEEP_WORDS: return put_words(out, set, e, err);
+    case MEDVL_KEEP_PALETTE:
+        if (!medvl_keep_wants_palettes(job->dicom))
+            return MEDVL_OK;
+        return medvl_dataset_put(out, e->tag, e->vr, e->value, err);
+    case MEDVL_KEEP_WORDS:
+        return medvl_dataset_put(out, e->tag, "OW", e->value, err);
     case MEDVL_KEEP_POINTER: return put_pointers(out, keep, e, err);
+    case MEDVL_KEEP_TABLE:
     case MEDVL_KEEP_ITEMS: return put_items(out, job, keep, e, err);
     case MEDVL_KEEP_UID:
         medvl_keep_uid(uid, job->secret, medvl_dataset_word(&e->value));
         return medvl_dataset_put(out, e->tag, "UI", medvl_span(uid), err);
     default: return MEDVL_OK;
     }
+}
+
+/* The picture would mean something else without it. */
+static int put_needed(struct medvl_text *out,
+                      const struct medvl_deidentify *job,
+                      const struct medvl_keep *keep, struct medvl_element *e,
+                      struct medvl_error *err)
+{
+    const size_t at = out->size;
+    const int rc = put_kept(out, job, keep, e, err);
+
+    if (rc < 0 || keep->what != MEDVL_KEEP_NEEDED || !e->value.size ||
+        out->size > at)
+        return rc;
+    return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                      "(%04x,%04x) is no number that is kept: not "
+                      "de-identified",
+                      (unsigned)(e->tag >> 16), (unsigned)(e->tag & 0xffff));
 }
 
 static int put_set(struct medvl_text *out, const struct medvl_deidentify *job,
@@ -216,7 +229,7 @@ static int put_set(struct medvl_text *out, const struct medvl_deidentify *job,
         else if (list[i].what == MEDVL_KEEP_EMPTY)
             rc = medvl_dataset_put(out, list[i].tag, list[i].vr, empty, err);
         else if (more > 0 && e.tag == list[i].tag)
-            rc = put_kept(out, job, set, &list[i], &e, err);
+            rc = put_needed(out, job, &list[i], &e, err);
     }
     return rc;
 }
@@ -249,8 +262,10 @@ int medvl_deidentify_header(struct medvl_text *out,
                             const struct medvl_deidentify *job,
                             struct medvl_error *err)
 {
-    int rc = medvl_text_reserve(out, PREAMBLE + 4, err);
+    int rc = medvl_keep_check_tables(job->dicom, err);
 
+    if (rc == MEDVL_OK)
+        rc = medvl_text_reserve(out, PREAMBLE + 4, err);
     if (rc < 0)
         return rc;
     memset(out->data + out->size, 0, PREAMBLE);

@@ -13,22 +13,26 @@
 #include "lib/image/deidentify.h"
 
 enum medvl_keep_what {
-    MEDVL_KEEP_NUMBER,  /* numbers, as text or binary; else dropped */
+    MEDVL_KEEP_NUMBER,  /* numbers within a limit; else dropped */
+    MEDVL_KEEP_NEEDED,  /* the same; else the file is refused */
     MEDVL_KEEP_CODE,    /* words of the standard; others are emptied */
-    MEDVL_KEEP_WORDS,   /* 16-bit items of a table, as many as it says */
+    MEDVL_KEEP_WORDS,   /* a table's items */
+    MEDVL_KEEP_PALETTE, /* of a palette that the picture needs */
     MEDVL_KEEP_POINTER, /* tags of standard attributes */
     MEDVL_KEEP_UID,     /* replaced under the key */
     MEDVL_KEEP_EMPTY,   /* present and empty, always */
     MEDVL_KEEP_EMPTIED, /* empty where the file has it */
     MEDVL_KEEP_MADE,    /* what deidentify_made.c writes */
     MEDVL_KEEP_ITEMS,   /* a sequence, of whose items `items` is kept */
+    MEDVL_KEEP_TABLE,   /* the same, of the first item alone, a table */
 };
 
 struct medvl_keep {
     uint32_t tag;
     enum medvl_keep_what what;
-    char vr[5]; /* one, or two of which the file has one */
-    int most;   /* values */
+    char vr[5];   /* one, or two of which the file has one */
+    int most;     /* values */
+    double limit; /* of a number: 0, or from 1e-9 to this, and negative */
     const struct medvl_keep *items;
     size_t count;
 };
@@ -36,6 +40,15 @@ struct medvl_keep {
 /* By rising tag, as a data set is. */
 extern const struct medvl_keep *const medvl_keep_all;
 extern const size_t medvl_keep_count;
+
+/* In deidentify_table.c: is the item a whole table that only rises or only
+ * falls?  Does the picture need its palettes? */
+bool medvl_keep_is_grey(struct medvl_span set);
+bool medvl_keep_wants_palettes(const struct medvl_dicom *dicom);
+
+/* MEDVL_EUNSUPPORTED, MEDVL_EFORMAT: a table is needed and cannot be kept. */
+int medvl_keep_check_tables(const struct medvl_dicom *dicom,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* In deidentify_made.c: the element of a line MADE. */
 int medvl_keep_make(struct medvl_text *out,
