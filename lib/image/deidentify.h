@@ -3,12 +3,12 @@
  * Confidentiality Profile, as a list of what is kept (deidentify_keep.c).
  *
  * A new file is made of the kept elements; of the old one nothing is copied
- * that is not on the list and of the form the list wants: numbers, words of
- * the standard, tables of their own size.  UIDs and the patient become
- * pseudonyms under the key; dates, times, names and free text go, and with
- * them private elements, overlays and curves.  Pixels are decoded and
- * written as they are stored, without the bits beside them.  Words that are
- * burned into the picture stay.
+ * that is not on the list and of the form the list wants: numbers within
+ * limits, words of the standard, tables that do not look like text.  UIDs and
+ * the patient become pseudonyms under the key; dates, times, names and free
+ * text go, and with them private elements, overlays and curves.  Pixels are
+ * decoded and written as they are stored, without the bits beside them.
+ * Words that are burned into the picture stay.
  *
  * Read next: load.h.
  */
@@ -31,7 +31,8 @@ struct medvl_deidentify {
  *   hash   of its bytes, as medvl_hash_hex
  *
  * MEDVL_EUNSUPPORTED: no class of pictures of the standard, a colour space
- * that is not read, 4 GiB of pixels or more.
+ * that is not read, 4 GiB of pixels or more; a modality table, a rescaling
+ * or palettes that are needed and cannot be kept (MEDVL_EFORMAT: damaged).
  */
 int medvl_deidentify_write(char hash[33], const char *path,
                            const struct medvl_deidentify *job,

@@ -162,7 +162,7 @@ static const struct medvl_keep ALL[] = {
     EMPTY(0x00100040, "CS"),             /* PatientSex */
     MADE(0x00120062, "CS"),              /* PatientIdentityRemoved */
     MADE(0x00120063, "LO"),              /* DeidentificationMethod */
-    MADE(0x00120064, "SQ"),              /* DeidentificationMethodCodeSequence */
+    MADE(0x00120064, "SQ"),              /* DeidentificationMethod...Sequence */
     EMPTIED(0x00180010, "LO"),           /* ContrastBolusAgent */
     CODE(0x00180015, "CS", 1),           /* BodyPartExamined */
     CODE(0x00180020, "CS", 8),           /* ScanningSequence */
@@ -191,7 +191,7 @@ static const struct medvl_keep ALL[] = {
     NUMBER(0x00181100, "DS", 1, 10000),  /* ReconstructionDiameter */
     NUMBER(0x00181110, "DS", 1, 10000),  /* DistanceSourceToDetector */
     NUMBER(0x00181111, "DS", 1, 10000),  /* DistanceSourceToPatient */
-    NUMBER(0x00181114, "DS", 1, 1000),   /* EstimatedRadiographicMagnification */
+    NUMBER(0x00181114, "DS", 1, 1000),   /* EstimatedRadiographicMagnif... */
     NUMBER(0x00181120, "DS", 1, 360),    /* GantryDetectorTilt */
     NUMBER(0x00181130, "DS", 1, 10000),  /* TableHeight */
     CODE(0x00181140, "CS", 1),           /* RotationDirection */

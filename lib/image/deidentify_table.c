@@ -1,6 +1,6 @@
 /*
  * Lookup tables hold any bytes there are, so these are looked at: a table
- * that is kept is one that a picture can have and text cannot.
+ * that is kept is one that a picture has and text hardly can be.
  *
  * Tables of grey only rise or only fall.  Palettes go up and down, but
  * smoothly where their bytes happen to be letters.
@@ -122,22 +122,29 @@ static bool is_text(const unsigned char *at, size_t count, size_t step)
     return are_letters(at, count, step) && are_jumping(at, count, step);
 }
 
-/*
- * Four letters, one an item, or six of three words.  Lower bytes alone mean
- * something only where the upper ones stand still.
- */
+/* Four letters, the lower bytes of words whose upper ones stand still, or
+ * the upper ones; or six letters of three words. */
+static bool words_spell(const unsigned char *at, bool four)
+{
+    const bool still =
+        four && at[1] == at[3] && at[1] == at[5] && at[1] == at[7];
+    const bool twice = at[0] == at[1] && at[2] == at[3] && at[4] == at[5];
+
+    return (still && is_text(at, 4, 2)) ||
+           (four && is_text(at + 1, 4, 2)) ||
+           (!twice && is_text(at + 1, 3, 2) && are_letters(at, 3, 2));
+}
+
 static bool spells(const struct table *t)
 {
     const unsigned char *at = t->data;
 
-    for (size_t i = 0; i + 3 < t->count; i++, at += t->bytes)
-        if (t->bytes == 1 ? is_text(at, 4, 1)
-                          : (is_text(at, 4, 2) && at[1] == at[3] &&
-                             at[1] == at[5] && at[1] == at[7]) ||
-                                is_text(at + 1, 4, 2) ||
-                                (is_text(at + 1, 3, 2) &&
-                                 are_letters(at, 3, 2)))
+    for (size_t i = 0; i + 2 < t->count; i++, at += t->bytes) {
+        const bool four = i + 3 < t->count;
+
+        if (t->bytes == 1 ? four && is_text(at, 4, 1) : words_spell(at, four))
             return true;
+    }
     return false;
 }
 
@@ -182,5 +189,6 @@ int medvl_keep_check_tables(const struct medvl_dicom *dicom,
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "a modality table that neither rises nor falls "
                           "throughout, or is damaged: not de-identified");
-    return medvl_keep_wants_palettes(dicom) ? check_palettes(set, err) : MEDVL_OK;
+    return medvl_keep_wants_palettes(dicom) ? check_palettes(set, err)
+                                            : MEDVL_OK;
 }

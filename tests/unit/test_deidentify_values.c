@@ -235,6 +235,7 @@ static void palettes_that_spell_are_refused(void **state)
         size_t size;
         int count;
     } PALETTES[] = {{NAME, 8, 4},
+                    {NAME, 6, 3},
                     {NAME, 8, 8},
                     {"Doe Karl", 8, 8},
                     {"J\0O\0H\0N\0", 8, 4},
@@ -242,7 +243,7 @@ static void palettes_that_spell_are_refused(void **state)
                     {"\xff\xfe" DATE, 10, 10},
                     {"", 0, 4},
                     {NAME, 8, 3}};
-    static const char *const WHY[] = {"text", "text", "text", "text",
+    static const char *const WHY[] = {"text", "text", "text", "text", "text",
                                       "text", "text", "damaged", "damaged"};
     struct medvl_text out = {0};
 
