@@ -1,7 +1,7 @@
 /*
  * The words of DICOM's coded values, as far as pictures have them.  A value
- * of other words is no code, whatever a file puts in its place: names are
- * kept back by this.
+ * of other words is no code, whatever a file puts in its place: most names
+ * are kept back by this, but not those that are words of the standard too.
  *
  * Read next: dicom_table.c.
  */
@@ -12,8 +12,8 @@
 
 #define LONGEST 16 /* of a coded value */
 
-/* Sorted.  Of parts of the body those of PS3.16 annex L; no word that is
- * there after somebody's name. */
+/* Sorted.  Of parts of the body those of PS3.16 annex L, without the ones
+ * that are called after somebody. */
 /* clang-format off */
 static const char *const WORDS[] = {
     "00", "01", "1", "10", "10918", "13818", "14495", "14496", "15444",
