@@ -20,7 +20,7 @@
 
 #define SPACE_LIMIT  ((rlim_t)2 << 30)   /* with what is mapped */
 #define MEMORY_LIMIT ((rlim_t)464 << 20) /* of its own */
-#define TIME_LIMIT   600                 /* seconds of the processor; the caller has a clock */
+#define TIME_LIMIT   600                 /* seconds of the processor */
 #define CONTENTS     ((uint64_t)1 << 30)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -7,15 +7,22 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/data/shard_mds.h"
 
+/* From here on a file is kept for the next call. */
+#define LARGE ((int64_t)1 << 24)
+
 struct medvl_source {
     char *root; /* may be NULL */
     size_t max;
     struct medvl_text bytes;
+    char *path; /* of the file in `bytes`, or NULL */
+    struct stat file;
+    bool again;            /* it was there before the last call */
     struct medvl_mds *mds; /* the folder used last, or NULL */
 };
 
@@ -45,8 +52,19 @@ void medvl_source_free(struct medvl_source *source)
         return;
     medvl_mds_free(source->mds);
     medvl_text_release(&source->bytes);
+    medvl_free(source->path);
     medvl_free(source->root);
     medvl_free(source);
+}
+
+const char *medvl_source_path(const struct medvl_source *source)
+{
+    return source->path;
+}
+
+bool medvl_source_again(const struct medvl_source *source)
+{
+    return source->again;
 }
 
 static int digit(char c)
@@ -148,6 +166,53 @@ static int read_shard(struct medvl_span *out, struct medvl_source *source,
     return rc;
 }
 
+static void forget(struct medvl_source *source)
+{
+    medvl_free(source->path);
+    source->path = NULL;
+    medvl_text_clear(&source->bytes);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+           a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* The path becomes the source's. */
+static int read_path(struct medvl_source *source, char *path,
+                     struct medvl_error *err)
+{
+    struct stat now = {0};
+    int rc;
+
+    if (stat(path, &now) != 0)
+        now.st_size = 0;
+    source->again = source->path && strcmp(source->path, path) == 0 &&
+                    now.st_size >= LARGE && is_same(&now, &source->file);
+    if (source->again) {
+        medvl_free(path);
+        return MEDVL_OK;
+    }
+    forget(source);
+    rc = medvl_file_read_regular(&source->bytes, path, source->max, err);
+    if (rc < 0 && !source->root && *path != '/' && !medvl_file_exists(path))
+        rc = medvl_fail(err, rc,
+                        "%s: no such file below the current directory "
+                        "(--root, where a command has it, names another)",
+                        path);
+    source->file = now;
+    if (rc == MEDVL_OK)
+        source->path = path;
+    else
+        medvl_free(path);
+    return rc;
+}
+
 static int read_named(struct medvl_span *out, struct medvl_source *source,
                       const char *name, const struct medvl_json *index,
                       bool shard, struct medvl_error *err)
@@ -158,18 +223,14 @@ static int read_named(struct medvl_span *out, struct medvl_source *source,
     if (!*name)
         return medvl_fail(err, MEDVL_EFORMAT, "path: empty");
     rc = medvl_path_join(&path, source->root ? source->root : "", name, err);
-    if (rc == MEDVL_OK && shard)
-        rc = read_shard(out, source, path, index, err);
-    else if (rc == MEDVL_OK) {
-        rc = medvl_file_read_regular(&source->bytes, path, source->max, err);
+    if (rc == MEDVL_OK && !shard) {
+        rc = read_path(source, path, err);
         *out = medvl_text_span(&source->bytes);
-        if (rc < 0 && !source->root && *path != '/' &&
-            !medvl_file_exists(path))
-            rc = medvl_fail(err, rc,
-                            "%s: no such file below the current directory "
-                            "(--root, where a command has it, names another)",
-                            path);
+        return rc;
     }
+    forget(source);
+    if (rc == MEDVL_OK)
+        rc = read_shard(out, source, path, index, err);
     medvl_free(path);
     return rc;
 }
@@ -188,7 +249,7 @@ int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
         one = data ? data : shard;
     text = medvl_json_string(one);
     *out = (struct medvl_span){0};
-    medvl_text_clear(&source->bytes);
+    source->again = false;
     if (!one || !!path + !!data + !!shard > 1)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "want one of path, data, shard in it");
@@ -198,6 +259,7 @@ int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
     if (one != data)
         return read_named(out, source, text, medvl_json_get(image, "index"),
                           one == shard, err);
+    forget(source);
     rc = decode_base64(&source->bytes, text, source->max, err);
     *out = medvl_text_span(&source->bytes);
     return rc;

@@ -8,6 +8,7 @@
 #ifndef MEDVL_DATA_SOURCE_H
 #define MEDVL_DATA_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/json.h"
@@ -47,5 +48,13 @@ void medvl_source_free(struct medvl_source *source);
 int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
                       const struct medvl_json *image,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Of the last call: the path of the file that was read (NULL: none was),
+ * and is it the very file of the call before?  A large file that has not
+ * changed since is not read again.
+ */
+const char *medvl_source_path(const struct medvl_source *source);
+bool medvl_source_again(const struct medvl_source *source);
 
 #endif

@@ -11,6 +11,9 @@
 #include "lib/image/dicom.h"
 #include "lib/image/load_part.h"
 
+/* Bytes of a file that is better not held twice. */
+#define LARGE ((size_t)1 << 24)
+
 int medvl_load_open(struct medvl_load **out,
                     const struct medvl_load_options *options,
                     struct medvl_error *err)
@@ -39,13 +42,23 @@ void medvl_load_forget(struct medvl_load *loader)
     medvl_dicom_release(&loader->file);
 }
 
+static int open_dicom(struct medvl_load *loader, struct medvl_span bytes,
+                      const char *path, struct medvl_error *err)
+{
+    if (path && bytes.size >= LARGE)
+        return medvl_dicom_file(&loader->file, loader->decoder, path, err);
+    return medvl_dicom_bytes(&loader->file, loader->decoder, bytes, err);
+}
+
 int medvl_load_file(struct medvl_load *loader, enum medvl_format format,
-                    struct medvl_span bytes, const char *hash,
+                    struct medvl_span bytes,
+                    const struct medvl_load_what *what,
                     struct medvl_error *err)
 {
+    const char *hash = what->hash ? what->hash : "";
     int rc = MEDVL_OK;
 
-    if (hash && *hash && strcmp(hash, loader->hash) == 0)
+    if (*hash && strcmp(hash, loader->hash) == 0)
         return 1;
     medvl_load_forget(loader);
     if (!loader->decoder)
@@ -53,11 +66,10 @@ int medvl_load_file(struct medvl_load *loader, enum medvl_format format,
                                 err);
     if (rc == MEDVL_OK)
         rc = format == MEDVL_FORMAT_DICOM
-                 ? medvl_dicom_bytes(&loader->file, loader->decoder, bytes,
-                                     err)
+                 ? open_dicom(loader, bytes, what->path, err)
                  : medvl_decoder_bytes(&loader->file.file, loader->decoder,
                                        format, bytes, err);
-    if (rc == MEDVL_OK && hash && strlen(hash) < sizeof(loader->hash))
+    if (rc == MEDVL_OK && strlen(hash) < sizeof(loader->hash))
         memcpy(loader->hash, hash, strlen(hash) + 1);
     return rc;
 }
@@ -68,8 +80,7 @@ static int load_dicom(struct medvl_loaded *out, struct medvl_load *loader,
                       struct medvl_error *err)
 {
     const struct medvl_load_options *o = &loader->options;
-    int rc = medvl_load_file(loader, MEDVL_FORMAT_DICOM, bytes, what->hash,
-                             err);
+    int rc = medvl_load_file(loader, MEDVL_FORMAT_DICOM, bytes, what, err);
 
     if (rc < 0)
         return rc;

@@ -40,6 +40,10 @@ struct medvl_load_what {
     /* XXH3-128 of the file's bytes (hash.h), or NULL: frames of one file,
      * asked for one after another, then cost one opening of it. */
     const char *hash;
+
+    /* Where the bytes are from, or NULL: of a large DICOM file the helper
+     * reads from there what it needs, and the bytes are not sent. */
+    const char *path;
 };
 
 /* Filled by a call; the caller releases the picture. */

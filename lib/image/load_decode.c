@@ -45,7 +45,7 @@ static int open_at(struct medvl_decoded *file, struct medvl_load *load,
                    const struct medvl_load_what *what,
                    struct medvl_error *err)
 {
-    const int rc = medvl_load_file(load, format, bytes, what->hash, err);
+    const int rc = medvl_load_file(load, format, bytes, what, err);
 
     if (rc < 0)
         return rc;

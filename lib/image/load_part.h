@@ -22,10 +22,11 @@ struct medvl_load {
 
 /*
  * Have the file open in the helper; 1 where it is from the last call, by
- * its hash (NULL: not known).
+ * its hash.
  */
 int medvl_load_file(struct medvl_load *loader, enum medvl_format format,
-                    struct medvl_span bytes, const char *hash,
+                    struct medvl_span bytes,
+                    const struct medvl_load_what *what,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* The next file is another, whatever its hash. */

@@ -6,6 +6,7 @@
 #include "lib/stage/fetch.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
@@ -18,6 +19,7 @@ enum { ASKED,
 struct medvl_fetch {
     struct medvl_source *source;
     struct medvl_load *loaders[LOADERS];
+    char hash[33]; /* of the last file */
 };
 
 void medvl_fetch_free(struct medvl_fetch *fetch)
@@ -88,6 +90,7 @@ static int decode(struct medvl_fetched *out, struct medvl_fetch *fetch,
     int rc;
 
     what.hash = out->hash;
+    what.path = medvl_source_path(fetch->source);
     rc = medvl_load_bytes(&out->loaded, fetch->loaders[ASKED], bytes, &what,
                           &first);
 
@@ -113,7 +116,11 @@ int medvl_fetch_picture(struct medvl_fetched *out, struct medvl_fetch *fetch,
         rc = medvl_source_read(&bytes, fetch->source, image, err);
     if (rc < 0)
         return rc;
-    medvl_hash128_hex(out->hash, bytes.data, bytes.size);
+    if (!medvl_source_again(fetch->source) || !*fetch->hash)
+        medvl_hash128_hex(fetch->hash, bytes.data, bytes.size);
+    memcpy(out->hash, fetch->hash, sizeof(out->hash));
     rc = decode(out, fetch, bytes, err);
-    return rc < 0 && path ? medvl_context(err, "%s", path) : rc;
+    return rc < 0 && path && !strstr(err->text, path)
+               ? medvl_context(err, "%s", path)
+               : rc;
 }

@@ -14,6 +14,9 @@ setup() {
 
 PEAK_MOST=500000 # KiB, which is 512 MB
 
+# The largest of its processes by itself, as `time` tells it; `both` also
+# looks at the command and its helper together, a hundred times a second.
+
 # small CODE COMMAND...: it ends with that status and never was large.
 small() {
     local code=$1 peak
@@ -24,6 +27,39 @@ small() {
     echo "$BATS_TEST_DESCRIPTION: $peak KiB" >>"${HOSTILE_LOG:-/dev/null}"
     if [ "$peak" -gt "$PEAK_MOST" ]; then
         echo "$*: $peak KiB at the most, over $PEAK_MOST"
+        return 1
+    fi
+}
+
+# The memory of a process and its children at this moment, in KiB.
+memory_of() {
+    local of sum=0 kib
+
+    for of in "$1" $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+        kib=$(awk '/^VmRSS/ { print $2 }' "/proc/$of/status" 2>/dev/null)
+        sum=$((sum + ${kib:-0}))
+    done
+    echo $sum
+}
+
+# both CODE COMMAND...: so, and the command and its helper never were large.
+both() {
+    local code=$1 rc=0 now peak=0
+
+    shift
+    "$@" >both.out 2>both.err &
+    while kill -0 $! 2>/dev/null; do
+        now=$(memory_of $!)
+        peak=$((now > peak ? now : peak))
+        sleep 0.01
+    done
+    wait $! || rc=$?
+    stderr=$(cat both.err)
+    echo "$BATS_TEST_DESCRIPTION: $peak KiB together" \
+        >>"${HOSTILE_LOG:-/dev/null}"
+    if [ $rc -ne "$code" ] || [ $peak -gt "$PEAK_MOST" ] || [ $peak -eq 0 ]
+    then
+        echo "$*: exit $rc, $peak KiB together: $stderr"
         return 1
     fi
 }
@@ -303,6 +339,61 @@ volume_refused() {
     { nifti 768 512 512 256 8 && printf abcdefgh &&
         zeros $((768 * 512 * 512 - 8)); } >signed.nii
     small 0 medvl-import --window p1,p99 --slices 0-1 --out px nifti signed.nii
+}
+
+# ---- DICOM ----------------------------------------------------------------
+
+# element GROUP ELEMENT VR TEXT, of even length
+element() {
+    le16 "$1" && le16 "$2" && printf '%s' "$3" && le16 ${#4} && printf '%s' "$4"
+}
+word() { le16 "$1" && le16 "$2" && printf US && le16 2 && le16 "$3"; }
+
+# dicom SYNTAX FRAMES ROWS COLUMNS BITS: all before the pixels.  FRAMES is of
+# even length, SYNTAX of 20 bytes.
+dicom() {
+    zeros 128 && printf DICM
+    le16 2 && le16 0 && printf UL && le16 4 && le32 28
+    element 2 16 UI "$1"
+    word 40 2 1 && element 40 4 CS 'MONOCHROME2 ' && element 40 8 IS "$2"
+    word 40 16 "$3" && word 40 17 "$4" && word 40 256 "$5"
+    word 40 257 "$5" && word 40 258 $(($5 - 1)) && word 40 259 0
+    element 40 4176 DS '0 ' && element 40 4177 DS '2 '
+}
+
+# pixels ELEMENT VR BYTES: the head of so many.
+pixels() { le16 0x7fe0 && le16 "$1" && printf '%s\0\0' "$2" && le32 "$3"; }
+
+NATIVE='1.2.840.10008.1.2.1 '
+
+@test "DICOM: frames of 1500 MB are read one by one" {
+    size=$((1500 << 20))
+    { dicom "$NATIVE" 1500 512 512 32 && pixels 8 OF $size; } >floats.dcm
+    { dicom "$NATIVE" '10' 1024 1024 1 && pixels 16 OB $size; } >bits.dcm
+    truncate -s +$size floats.dcm bits.dcm
+    for file in floats.dcm bits.dcm; do
+        both 0 medvl-inspect $file
+    done
+}
+
+@test "DICOM: a file of 240 MB and its helper" {
+    size=$((240 << 20))
+    { dicom "$NATIVE" 1920 256 256 16 && pixels 16 OW $size; } >large.dcm
+    truncate -s +$size large.dcm
+    for frame in 0 1919; do
+        echo '{"id":"'$frame'","images":[{"path":"large.dcm","frame":'$frame'}]}'
+    done >in.jsonl
+    both 0 medvl-image -j 1 --window file --out px -o out.jsonl in.jsonl
+}
+
+@test "DICOM: a picture that takes much to decode" {
+    { dicom '1.2.840.10008.1.2.4.90' '1 ' 11000 11000 8; } >large.dcm
+    { le16 0x7fe0 && le16 16 && printf 'OB\0\0\xff\xff\xff\xff' &&
+        printf '\xfe\xff\0\xe0' && le32 0 &&
+        printf '\xfe\xff\0\xe0' && le32 4 && printf '\xff\x4f\0\0' &&
+        printf '\xfe\xff\xdd\xe0' && le32 0; } >>large.dcm
+    refused large.dcm medvl-inspect large.dcm
+    [[ "$stderr" == *"over the decoder's limit"* ]]
 }
 
 # ---- safetensors ----------------------------------------------------------

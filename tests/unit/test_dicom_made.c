@@ -339,7 +339,13 @@ static void ages_above_89_are_not_told(void **state)
     static const struct {
         const char *age;
         bool told;
-    } CASES[] = {{"089Y", true}, {"090Y", false}, {"102Y", false}, {"999M", true}, {"090Y\\001Y", false}};
+    } CASES[] = {
+        {"089Y", true},
+        {"090Y", false},
+        {"102Y", false},
+        {"999M", true},
+        {"090Y\\001Y", false},
+    };
     struct medvl_decoder *decoder = NULL;
 
     (void)state;

@@ -149,6 +149,49 @@ static void the_limit_on_bytes_holds(void **state)
     medvl_source_free(source);
 }
 
+static void write_large(const char *path, char first)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fputc(first, file), first);
+    assert_int_equal(fseek(file, (1L << 24) - 1, SEEK_SET), 0);
+    assert_int_equal(fputc(0, file), 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_large_file_is_read_again_where_it_has_changed(void **state)
+{
+    static const char *const IMAGE = "{\"path\":\"large\"}";
+    struct medvl_source *source;
+    struct medvl_span out;
+    char path[100], next[100];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/large", work);
+    snprintf(next, sizeof(next), "%s/next", work);
+    write_large(path, 'a');
+    MUST(medvl_source_open(&source, work, 0, &err));
+    for (int i = 0; i < 2; i++) {
+        MUST(read_image(source, &out, IMAGE));
+        assert_int_equal(medvl_source_again(source), i);
+        assert_string_equal(medvl_source_path(source), path);
+        assert_int_equal(out.size, 1 << 24);
+        assert_int_equal(out.data[0], 'a');
+    }
+    write_large(next, 'b');
+    assert_int_equal(rename(next, path), 0);
+    MUST(read_image(source, &out, IMAGE));
+    assert_false(medvl_source_again(source));
+    assert_int_equal(out.data[0], 'b');
+    MUST(read_image(source, &out, "{\"data\":\"aGVsbA==\"}"));
+    assert_null(medvl_source_path(source));
+    MUST(read_image(source, &out, IMAGE));
+    assert_false(medvl_source_again(source));
+    assert_int_equal(out.data[0], 'b');
+    medvl_source_free(source);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_work, remove_work)
 
 int main(void)
@@ -157,6 +200,7 @@ int main(void)
         CASE(a_picture_comes_from_a_file_base64_or_a_shard),
         CASE(what_is_no_place_is_refused),
         CASE(the_limit_on_bytes_holds),
+        CASE(a_large_file_is_read_again_where_it_has_changed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
