@@ -381,7 +381,8 @@ NATIVE='1.2.840.10008.1.2.1 '
     { dicom "$NATIVE" 1920 256 256 16 && pixels 16 OW $size; } >large.dcm
     truncate -s +$size large.dcm
     for frame in 0 1919; do
-        echo '{"id":"'$frame'","images":[{"path":"large.dcm","frame":'$frame'}]}'
+        printf '{"id":"%s","images":[{"path":"large.dcm","frame":%s}]}\n' \
+            $frame $frame
     done >in.jsonl
     both 0 medvl-image -j 1 --window file --out px -o out.jsonl in.jsonl
 }
