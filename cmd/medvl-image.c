@@ -84,6 +84,7 @@ int main(int argc, char **argv)
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     opt.seed = (uint64_t)cli.seed;
     opt.wants = &cli.wants;
+    opt.hash = cli_options_hash(&cli);
     if ((opt.sheet ? medvl_sheet_check : medvl_image_check)(&opt, &err) < 0)
         cli_misuse(&cli, "%s", err.text);
     if (opt.sheet && cli.output)

@@ -44,6 +44,7 @@ struct medvl_image_options {
     const char *scale;      /* of regions that come in: pixel, 1, 100, 999 */
     int64_t pixels;         /* limit; 0: MEDVL_PICTURE_PIXELS */
 
+    const char *hash;          /* of the options, for provenance; or NULL */
     struct medvl_wants *wants; /* of pictures, draw, sides; or NULL */
 };
 
@@ -63,7 +64,7 @@ int medvl_image_check(const struct medvl_image_options *options,
  * "body_part" and the images.  A record without "images" passes through.
  *
  * MEDVL_EARG besides what decoding says: grey of more than 8 bits without a
- * window; a change of geometry on a record whose "messages" hold boxes; a
+ * window; a change of geometry on a record whose texts hold boxes; a
  * region marked "drawn" that leaves the picture.
  */
 extern const struct medvl_map medvl_image_map;

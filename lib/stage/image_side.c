@@ -163,6 +163,55 @@ int medvl_image_swap(struct medvl_text *out, struct medvl_span json,
     return rc;
 }
 
+/* The author of the member stays; that this command set it is noted. */
+static int note_author(struct medvl_record *record, const char *member,
+                       const char *hash, struct medvl_error *err)
+{
+    const struct medvl_span all = medvl_record_get(record, "provenance");
+    struct medvl_json *tree = NULL;
+    const char *author;
+    int rc;
+
+    if (!all.data)
+        return MEDVL_OK;
+    rc = medvl_json_parse(&tree, all, err);
+    if (rc < 0)
+        return medvl_context(err, "\"provenance\"");
+    author = medvl_json_string(
+        medvl_json_get(medvl_json_get(tree, member), "author"));
+    if (author)
+        rc = medvl_record_author(record, member, author, "medvl-image", hash,
+                                 err);
+    medvl_json_free(tree);
+    return rc;
+}
+
+static int swap_member(struct medvl_image_worker *worker,
+                       struct medvl_record *record, const char *member,
+                       unsigned flips, struct medvl_error *err)
+{
+    const struct medvl_span json = medvl_record_get(record, member);
+    struct medvl_span swapped;
+    bool same;
+    int rc;
+
+    if (!json.data)
+        return MEDVL_OK;
+    medvl_text_clear(&worker->buffer);
+    rc = medvl_image_swap(&worker->buffer, json, flips, err);
+    if (rc < 0)
+        return rc;
+    swapped = medvl_text_span(&worker->buffer);
+    same = swapped.size == json.size &&
+           memcmp(swapped.data, json.data, json.size) == 0;
+    if (same)
+        return MEDVL_OK;
+    rc = medvl_record_set(record, member, swapped, err);
+    return rc < 0 ? rc
+                  : note_author(record, member,
+                                worker->stage->options.hash, err);
+}
+
 static int swap_members(struct medvl_image_worker *worker,
                         struct medvl_record *record, unsigned flips,
                         struct medvl_error *err)
@@ -170,15 +219,9 @@ static int swap_members(struct medvl_image_worker *worker,
     int rc = MEDVL_OK;
 
     for (size_t i = 0; rc == MEDVL_OK && i < COUNT(SWAPPED); i++) {
-        const struct medvl_span json = medvl_record_get(record, SWAPPED[i]);
-
-        if (!json.data || strcmp(SWAPPED[i], "images") == 0)
+        if (strcmp(SWAPPED[i], "images") == 0)
             continue;
-        medvl_text_clear(&worker->buffer);
-        rc = medvl_image_swap(&worker->buffer, json, flips, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_record_set(record, SWAPPED[i],
-                                  medvl_text_span(&worker->buffer), err);
+        rc = swap_member(worker, record, SWAPPED[i], flips, err);
         if (rc < 0)
             rc = medvl_context(err, "\"%s\"", SWAPPED[i]);
     }

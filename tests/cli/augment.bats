@@ -115,6 +115,18 @@ pictures() {
     [ -z "$stderr" ]
 }
 
+@test "who made a text stays, and what swapped it is told" {
+    record a '' ',"question":"left lung?","answer":"yes","caption":"left",
+        "provenance":{"question":{"author":"human"},
+        "answer":{"author":"human"}}' | tr -d '\n' >a.jsonl
+    run_ok medvl-image --augment hflip=1 --sides swap --out px a.jsonl
+    [ "$(found .question,.caption)" = $'right lung?\nright' ]
+    [ "$(found '.provenance.question|[.author,.command,(.options|length)]')" \
+        = '["human","medvl-image",32]' ]
+    [ "$(found '.provenance|keys,.answer')" = \
+        $'["answer","question"]\n{"author":"human"}' ]
+}
+
 @test "without a picture there is nothing to flip" {
     echo '{"id":"a","images":[],"question":"left"}' >a.jsonl
     run_ok medvl-image --augment hflip=1 --sides swap --out px a.jsonl
