@@ -74,7 +74,8 @@ int medvl_draw_mask(struct medvl_picture *picture,
                     const uint8_t color[3], struct medvl_error *err)
 {
     uint16_t *steps;
-    int rc = medvl_mask_fits(mask->width, mask->height, picture->width, picture->height, err);
+    int rc = medvl_mask_fits(mask->width, mask->height, picture->width,
+                             picture->height, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_picture_to_rgb(picture, err);
@@ -131,7 +132,8 @@ int medvl_blur_outside(struct medvl_picture *picture,
 {
     const size_t n = (size_t)picture->channels;
     struct medvl_picture sharp = {0};
-    int rc = medvl_mask_fits(mask->width, mask->height, picture->width, picture->height, err);
+    int rc = medvl_mask_fits(mask->width, mask->height, picture->width,
+                             picture->height, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_picture_make(&sharp, picture->width, picture->height,
