@@ -147,8 +147,12 @@ static int finish_job(struct stage *s, size_t index, struct medvl_error *err)
     if (rc < 0 || first->code < 0)
         return rc;
     s->cache[first->picture.entry.part[0] % CACHE] = first->picture;
-    return medvl_text_append(&s->all.pictures, &first->picture.content,
-                             sizeof(first->picture.content), err);
+    rc = medvl_text_append(&s->all.pictures, &first->picture.content,
+                           sizeof(first->picture.content), err);
+    return rc < 0 || !job->clear
+               ? rc
+               : medvl_text_append(&s->all.asked, &job->asked,
+                                   sizeof(job->asked), err);
 }
 
 static int run_round(struct stage *s, struct medvl_out *out,

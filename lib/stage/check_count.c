@@ -27,6 +27,7 @@ static const char *const NAMES[MEDVL_CHECK_KINDS] = {
     [MEDVL_CHECK_SIZE_DIFFERS] = "size_differs",
     [MEDVL_CHECK_HASH_DIFFERS] = "hash_differs",
     [MEDVL_CHECK_REGION_MALFORMED] = "region_malformed",
+    [MEDVL_CHECK_REGION_EMPTY] = "region_empty",
     [MEDVL_CHECK_BOX_UPSIDE_DOWN] = "box_upside_down",
     [MEDVL_CHECK_BOX_OUTSIDE] = "box_outside",
     [MEDVL_CHECK_POINT_OUTSIDE] = "point_outside",

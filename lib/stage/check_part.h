@@ -24,6 +24,7 @@ enum medvl_check_kind {
     MEDVL_CHECK_SIZE_DIFFERS,
     MEDVL_CHECK_HASH_DIFFERS,
     MEDVL_CHECK_REGION_MALFORMED,
+    MEDVL_CHECK_REGION_EMPTY,
     MEDVL_CHECK_BOX_UPSIDE_DOWN,
     MEDVL_CHECK_BOX_OUTSIDE,
     MEDVL_CHECK_POINT_OUTSIDE,
@@ -141,6 +142,8 @@ struct medvl_check_job {
     size_t same;             /* job that decodes the same picture, or own */
     bool known;              /* `picture` was filled from the cache */
     struct medvl_check_picture picture;
+    struct medvl_key asked;  /* of its contents and the regions drawn */
+    bool clear;              /* `asked` is known */
     int code;                /* of fetching */
     struct medvl_error *why; /* or NULL; owned */
     int rc;                  /* of the work itself */
@@ -167,12 +170,26 @@ int medvl_check_texts(struct medvl_findings *findings,
                       const struct medvl_record *record, size_t images,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* ---- texts as they are compared: check_plain.c ------------------------ */
+
+/* Is there nothing in it that is seen? */
+bool medvl_check_blank(const char *text);
+
 /*
- * Append a text member as it is compared: without space around it, ASCII in
- * lower case; of an array the first.  Nothing where there is no such text.
+ * Append a text member as it is compared: without space around it, in lower
+ * case; of an array the first.  Nothing where there is no such text.
  */
 int medvl_check_plain(struct medvl_text *out,
                       const struct medvl_record *record, const char *name,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Append what the record asks, its choices with it, and what it answers, a
+ * letter as the text of its choice; without a question the turns of the
+ * messages.
+ */
+int medvl_check_asked(struct medvl_text *asked, struct medvl_text *answer,
+                      const struct medvl_record *record,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* ---- all records: check_record.c ------------------------------------- */
@@ -195,9 +212,9 @@ struct medvl_check_all {
 
     /* a: the record where it was first; b: what it was there. */
     struct medvl_seen_set ids;
-    struct medvl_seen_set contents; /* of pictures; b: splits, a bit each */
-    struct medvl_seen_set groups;   /* b: the same */
-    struct medvl_seen_set asked;    /* b: the answer */
+    struct medvl_seen_set contents;  /* of pictures; b: splits, a bit each */
+    struct medvl_seen_set groups;    /* b: the same */
+    struct medvl_seen_set questions; /* b: the answer */
 
     struct medvl_tally answers; /* b: of closed questions */
     struct medvl_tally types, splits;
@@ -207,6 +224,7 @@ struct medvl_check_all {
     int split_count;
 
     struct medvl_text pictures; /* keys of the record in hand */
+    struct medvl_text asked;    /* the same with the regions drawn */
     struct medvl_text buffer;
 };
 void medvl_check_release(struct medvl_check_all *all);

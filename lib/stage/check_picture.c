@@ -88,7 +88,9 @@ void medvl_check_decode(struct medvl_check_job *job,
 struct look {
     struct medvl_check_job *job;
     const struct medvl_json *image;
-    double width, height; /* as far as known; else 0 */
+    double width, height;    /* as far as known; else 0 */
+    struct medvl_text drawn; /* regions that a question is about */
+    bool unclear;            /* one of them could not be read */
     struct medvl_error err;
 };
 
@@ -186,15 +188,32 @@ static bool is_upside_down(double out[4], const struct medvl_json *box)
     return out[2] < out[0] || out[3] < out[1];
 }
 
-static int check_shape(struct look *look, const struct medvl_shape *shape,
+static int check_empty(struct look *look, const struct medvl_shape *shape,
                        size_t region)
 {
     const struct medvl_box *b = &shape->box;
     const double box[4] = {b->x0, b->y0, b->x1, b->y1};
     int rc = MEDVL_OK;
 
-    if (shape->has_box && (is_outside(look, b->x0, b->y0) ||
-                           is_outside(look, b->x1, b->y1)))
+    if (shape->has_box && (b->x0 == b->x1 || b->y0 == b->y1))
+        rc = add(look, MEDVL_CHECK_REGION_EMPTY, region, box, 4);
+    if (rc == MEDVL_OK && shape->mask.data && !medvl_mask_area(&shape->mask))
+        rc = medvl_findings_add(&look->job->findings,
+                                MEDVL_CHECK_REGION_EMPTY, look->job->record,
+                                &look->err,
+                                "image %zu: region %zu: a mask without pixels",
+                                look->job->number, region);
+    return rc;
+}
+
+static int check_shape(struct look *look, const struct medvl_shape *shape,
+                       size_t region)
+{
+    const struct medvl_box *b = &shape->box;
+    const double box[4] = {b->x0, b->y0, b->x1, b->y1};
+    int rc = check_empty(look, shape, region);
+
+    if (rc == MEDVL_OK && shape->has_box && (is_outside(look, b->x0, b->y0) || is_outside(look, b->x1, b->y1)))
         rc = add(look, MEDVL_CHECK_BOX_OUTSIDE, region, box, 4);
     if (rc == MEDVL_OK && shape->has_point)
         rc = check_places(look, MEDVL_CHECK_POINT_OUTSIDE, region,
@@ -209,6 +228,18 @@ static int check_shape(struct look *look, const struct medvl_shape *shape,
     return rc;
 }
 
+/* The shapes of a region that a question is about, in one form. */
+static int note_drawn(struct look *look, const struct medvl_shape *shape)
+{
+    struct medvl_json_view view = {0};
+    int rc = medvl_shape_write(&view, shape, &look->err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_write(&look->drawn, &view, &look->err);
+    medvl_json_view_release(&view);
+    return rc;
+}
+
 static int check_region(struct look *look, const struct medvl_json *region,
                         size_t number, struct medvl_source *source)
 {
@@ -217,20 +248,26 @@ static int check_region(struct look *look, const struct medvl_json *region,
                                       .source = source};
     struct medvl_error why = {0};
     struct medvl_shape shape = {0};
+    const bool drawn = medvl_json_true(medvl_json_get(region, "drawn"));
+    const bool before = look->unclear;
     double box[4];
     int rc;
 
+    look->unclear = before || drawn;
     if (is_upside_down(box, medvl_json_get(region, "box")))
         return add(look, MEDVL_CHECK_BOX_UPSIDE_DOWN, number, box, 4);
     if (medvl_json_type(region) == MEDVL_JSON_OBJECT)
         rc = medvl_shape_read(&shape, region, &on, &why);
     else
         rc = medvl_fail(&why, MEDVL_EFORMAT, "not an object");
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK) {
+        look->unclear = before;
         rc = check_shape(look, &shape, number);
-    else if (medvl_is_fatal(rc))
+        if (rc == MEDVL_OK && drawn)
+            rc = note_drawn(look, &shape);
+    } else if (medvl_is_fatal(rc)) {
         look->err = why;
-    else
+    } else {
         rc = medvl_findings_add(&look->job->findings,
                                 rc == MEDVL_EARG
                                     ? MEDVL_CHECK_MASK_SIZE
@@ -238,6 +275,7 @@ static int check_region(struct look *look, const struct medvl_json *region,
                                 look->job->record, &look->err,
                                 "image %zu: region %zu: %s",
                                 look->job->number, number, why.text);
+    }
     medvl_shape_release(&shape);
     return rc;
 }
@@ -271,7 +309,8 @@ static int check_regions(struct look *look, struct medvl_source *source)
           look->height <= MEDVL_PICTURE_SIDE))
         return MEDVL_OK;
     for (size_t i = 1; rc == MEDVL_OK && region; i++) {
-        if (count_all(&look->job->findings) >= MEDVL_CHECK_MOST)
+        if (count_all(&look->job->findings) >= MEDVL_CHECK_MOST) {
+            look->unclear = true;
             return medvl_findings_add(&look->job->findings,
                                       MEDVL_CHECK_REGION_MALFORMED,
                                       look->job->record, &look->err,
@@ -279,6 +318,7 @@ static int check_regions(struct look *look, struct medvl_source *source)
                                       "regions from %zu on were not looked "
                                       "at",
                                       look->job->number, i);
+        }
         rc = check_region(look, region, i, source);
         region = medvl_json_next(region);
     }
@@ -333,6 +373,13 @@ void medvl_check_compare(struct medvl_check_job *job,
         rc = compare_hash(&look, picture->hash);
     if (rc == MEDVL_OK)
         rc = check_regions(&look, source);
+    if (rc == MEDVL_OK && picture->good && !look.unclear) {
+        rc = medvl_text_append(&look.drawn, &picture->content,
+                               sizeof(picture->content), &look.err);
+        job->clear = rc == MEDVL_OK;
+        job->asked = medvl_key(medvl_text_span(&look.drawn));
+    }
+    medvl_text_release(&look.drawn);
     medvl_json_free(image);
     job->rc = rc;
 }

@@ -17,12 +17,13 @@ void medvl_check_release(struct medvl_check_all *s)
     medvl_findings_release(&s->findings);
     medvl_text_release(&s->buffer);
     medvl_text_release(&s->pictures);
+    medvl_text_release(&s->asked);
     medvl_text_release(&s->top);
     medvl_free(s->starts);
     medvl_seen_release(&s->ids);
     medvl_seen_release(&s->contents);
     medvl_seen_release(&s->groups);
-    medvl_seen_release(&s->asked);
+    medvl_seen_release(&s->questions);
     medvl_tally_release(&s->answers);
     medvl_tally_release(&s->types);
     medvl_tally_release(&s->splits);
@@ -62,6 +63,14 @@ static const char *place_of(struct medvl_error *where,
     return where->text;
 }
 
+/* Words for one split. */
+static struct medvl_span split_of(struct medvl_span name)
+{
+    return medvl_span_is(name, "val") || medvl_span_is(name, "validation")
+               ? medvl_span("dev")
+               : name;
+}
+
 /* The split's bit: of those after the 31st, one for all. */
 static int split_bit(uint32_t *bit, struct medvl_check_all *s,
                      const struct medvl_record *record,
@@ -76,7 +85,7 @@ static int split_bit(uint32_t *bit, struct medvl_check_all *s,
     if (rc < 0 || !s->buffer.size)
         return rc;
     rc = medvl_tally_add(NULL, &s->splits, medvl_text_span(&s->buffer), err);
-    key = medvl_key(medvl_text_span(&s->buffer));
+    key = medvl_key(split_of(medvl_text_span(&s->buffer)));
     while (n < s->split_count &&
            memcmp(&s->split_keys[n], &key, sizeof(key)) != 0)
         n++;
@@ -140,32 +149,32 @@ static int check_id(struct medvl_check_all *s,
 }
 
 /*
- * The same pictures, question and choices with another answer before?
- * s->pictures has the keys of the pictures.
+ * The same pictures, regions drawn and question with another answer before?
+ * s->asked has the keys of the first two, of all pictures but those that
+ * could not be read.
  */
 static int check_asked(struct medvl_check_all *s,
-                       const struct medvl_record *record,
-                       struct medvl_span answer, struct medvl_error *err)
+                       const struct medvl_record *record, size_t images,
+                       struct medvl_error *err)
 {
     struct medvl_error where;
-    const struct medvl_span choices = medvl_record_get(record, "choices");
-    const uint32_t now = medvl_key(answer).part[1];
-    const size_t before = s->pictures.size;
+    struct medvl_text answer = {0};
     struct medvl_seen *seen = NULL;
+    uint32_t now = 0;
+    bool answered;
     int rc;
 
-    if (!before || !answer.size)
+    if (!images || s->asked.size != images * sizeof(struct medvl_key))
         return MEDVL_OK;
-    rc = medvl_check_plain(&s->pictures, record, "question", err);
-    if (rc < 0 || s->pictures.size == before)
-        return rc;
-    if (choices.data)
-        rc = medvl_text_append(&s->pictures, choices.data, choices.size,
-                               err);
-    if (rc == MEDVL_OK)
-        rc = medvl_seen_find(&seen, &s->asked,
-                             medvl_key(medvl_text_span(&s->pictures)), err);
-    if (rc < 0)
+    rc = medvl_check_asked(&s->asked, &answer, record, err);
+    answered = answer.size > 0;
+    if (rc == MEDVL_OK && answered) {
+        now = medvl_key(medvl_text_span(&answer)).part[1];
+        rc = medvl_seen_find(&seen, &s->questions,
+                             medvl_key(medvl_text_span(&s->asked)), err);
+    }
+    medvl_text_release(&answer);
+    if (rc < 0 || !answered)
         return rc;
     if (!seen->a) {
         seen->a = s->records;
@@ -187,11 +196,12 @@ static int is_closed(bool *is, struct medvl_check_all *s,
                      const struct medvl_record *record,
                      struct medvl_error *err)
 {
+    const struct medvl_span choices = medvl_record_get(record, "choices");
     int rc;
 
     medvl_text_clear(&s->buffer);
     rc = medvl_check_plain(&s->buffer, record, "answer_type", err);
-    *is = medvl_record_has(record, "choices");
+    *is = choices.data && !medvl_span_is(choices, "null");
     if (rc < 0 || !s->buffer.size)
         return rc;
     *is = *is || strcmp(s->buffer.data, "closed") == 0;
@@ -217,7 +227,7 @@ static int count_answer(struct medvl_check_all *s, struct medvl_span answer,
 }
 
 static int check_answers(struct medvl_check_all *s,
-                         const struct medvl_record *record,
+                         const struct medvl_record *record, size_t images,
                          struct medvl_error *err)
 {
     struct medvl_text answer = {0};
@@ -229,7 +239,7 @@ static int check_answers(struct medvl_check_all *s,
     if (rc == MEDVL_OK && answer.size)
         rc = count_answer(s, medvl_text_span(&answer), closed, err);
     if (rc == MEDVL_OK)
-        rc = check_asked(s, record, medvl_text_span(&answer), err);
+        rc = check_asked(s, record, images, err);
     medvl_text_release(&answer);
     return rc;
 }
@@ -275,8 +285,9 @@ int medvl_check_record(struct medvl_check_all *s,
     if (rc == MEDVL_OK)
         rc = medvl_check_texts(&s->findings, record, images, err);
     if (rc == MEDVL_OK)
-        rc = check_answers(s, record, err);
+        rc = check_answers(s, record, images, err);
     medvl_text_clear(&s->pictures);
+    medvl_text_clear(&s->asked);
     return rc;
 }
 

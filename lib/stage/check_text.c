@@ -1,7 +1,7 @@
 /*
  * Questions, answers and messages: is there something to learn?
  *
- * Read next: inspect.c.
+ * Read next: check_plain.c.
  */
 #include "lib/stage/check_part.h"
 
@@ -23,18 +23,6 @@ static int add(const struct look *look, enum medvl_check_kind kind,
                               "%s", detail);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_blank(const char *text)
-{
-    while (is_space(*text))
-        text++;
-    return !*text;
-}
-
 /* ---- questions and answers ------------------------------------------- */
 
 /* What a member that should hold text is. */
@@ -51,7 +39,7 @@ static enum state state_of(const struct medvl_json *value, bool several)
     if (!several || medvl_json_type(value) != MEDVL_JSON_ARRAY) {
         const char *text = medvl_json_string(value);
 
-        return text && !is_blank(text) ? TEXT : BLANK;
+        return text && !medvl_check_blank(text) ? TEXT : BLANK;
     }
     item = medvl_json_first(value);
     if (!item)
@@ -105,17 +93,25 @@ static bool is_choice(const struct medvl_json *choices, const char *answer)
     return false;
 }
 
+/* Of several answers, all texts, one choice will do: they are all right. */
 static int check_choices(const struct look *look,
                          const struct medvl_json *answer)
 {
-    const char *text = medvl_json_string(answer);
+    const struct medvl_json *item =
+        medvl_json_type(answer) == MEDVL_JSON_ARRAY ? medvl_json_first(answer)
+                                                    : answer;
+    const char *text = medvl_json_string(item);
     struct medvl_json *choices = NULL;
-    bool damaged;
+    bool damaged, found = false;
     int rc = read(&choices, &damaged, look, "choices");
 
-    if (rc == MEDVL_OK && text &&
-        medvl_json_type(choices) == MEDVL_JSON_OBJECT &&
-        !is_choice(choices, text))
+    if (medvl_json_type(answer) == MEDVL_JSON_ARRAY)
+        for (; item && !found; item = medvl_json_next(item))
+            found = is_choice(choices, medvl_json_string(item));
+    else
+        found = is_choice(choices, text);
+    if (rc == MEDVL_OK && !found &&
+        medvl_json_type(choices) == MEDVL_JSON_OBJECT)
         rc = medvl_findings_add(look->findings, MEDVL_CHECK_ANSWER_NO_CHOICE,
                                 look->record, look->err,
                                 "answer \"%.200s\" is none of %zu choices",
@@ -188,7 +184,7 @@ static int says(bool *out, struct chat *chat, const struct look *look,
     int rc = MEDVL_OK;
 
     *out = medvl_json_string(content) &&
-           !is_blank(medvl_json_string(content));
+           !medvl_check_blank(medvl_json_string(content));
     if (medvl_json_type(content) == MEDVL_JSON_STRING)
         return MEDVL_OK;
     if (medvl_json_type(content) != MEDVL_JSON_ARRAY)
@@ -201,7 +197,7 @@ static int says(bool *out, struct chat *chat, const struct look *look,
             *out = true;
             rc = use_image(chat, look, part, turn);
         } else if (type && strcmp(type, "text") == 0 && text) {
-            *out = *out || !is_blank(text);
+            *out = *out || !medvl_check_blank(text);
         } else {
             return 1;
         }
@@ -321,40 +317,5 @@ int medvl_check_texts(struct medvl_findings *findings,
         !chat.answered)
         rc = add(&look, MEDVL_CHECK_ANSWER_MISSING,
                  "a question without an answer");
-    return rc;
-}
-
-/* ---- texts as they are compared -------------------------------------- */
-
-int medvl_check_plain(struct medvl_text *out,
-                      const struct medvl_record *record, const char *name,
-                      struct medvl_error *err)
-{
-    struct medvl_json *tree = NULL;
-    struct medvl_error own = {0};
-    const char *text;
-    size_t size;
-    int rc = medvl_record_read(&tree, record, name, &own);
-
-    if (medvl_is_fatal(rc))
-        return medvl_no_memory(err);
-    text = medvl_json_string(medvl_json_type(tree) == MEDVL_JSON_ARRAY
-                                 ? medvl_json_first(tree)
-                                 : tree);
-    text = text ? text : "";
-    while (is_space(*text))
-        text++;
-    size = strlen(text);
-    while (size && is_space(text[size - 1]))
-        size--;
-    rc = medvl_text_reserve(out, size, err);
-    for (size_t i = 0; rc == MEDVL_OK && i < size; i++) {
-        const char c = text[i];
-
-        out->data[out->size++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    }
-    if (rc == MEDVL_OK)
-        out->data[out->size] = 0;
-    medvl_json_free(tree);
     return rc;
 }

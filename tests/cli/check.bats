@@ -122,6 +122,17 @@ END
     found region_malformed
 }
 
+@test "region_empty: a box without area, a mask without pixels" {
+    regions '{"box":[2,0,2,2]},{"box":[0,1,4,1]},
+{"mask":{"size":[2,4],"counts":[8]}},{"box":[0,0,1,2]},
+{"mask":{"size":[2,4],"counts":[7,1]}}'
+    tr -d '\n' <records.jsonl >r && echo >>r && mv r records.jsonl
+    found region_empty region_empty region_empty
+    [[ ${lines[0]} == *"region 1: [2, 0, 2, 2] in 4 x 2"* ]]
+    [[ ${lines[1]} == *"region 2: [0, 1, 4, 1] in 4 x 2"* ]]
+    [[ ${lines[2]} == *"region 3: a mask without pixels"* ]]
+}
+
 @test "box_upside_down, box_outside, point_outside, polygon_outside" {
     regions '{"box":[3,0,1,2]},{"box":[0,2,4,1]},{"box":[0,0,5,2]}'
     found box_upside_down box_upside_down box_outside
@@ -154,6 +165,26 @@ END
         answer_empty answer_empty answer_missing
 }
 
+@test "a text of which nothing is seen is empty" {
+    printf '%s\n' '{"id":"a","question":"q","answer":"\u00a0\u200b"}' \
+        '{"id":"b","question":"\u3000\ufeff","answer":"a"}' \
+        '{"id":"c","question":"q","answer":"\u200bx"}' >records.jsonl
+    echo '{"id":"d","messages":[{"role":"user","content":"\u2003"}]}' \
+        >>records.jsonl
+    found answer_empty question_empty turn_empty
+}
+
+@test "a member that is null is not there" {
+    for name in images regions choices answer_type split group messages; do
+        echo '{"id":"'$name'","question":"q","answer":"a","'$name'":null}'
+    done >records.jsonl
+    echo '{"id":"m","messages":null,"question":null,"answer":null}' \
+        >>records.jsonl
+    run_ok medvl-inspect --check records.jsonl
+    [[ $output == '{"records":8,"images":0,"problems":{},'* ]]
+    [[ $output == *'"answer_types":{},'*'"splits":{},'*'"groups":0}' ]]
+}
+
 @test "answer_no_choice: neither a letter nor the text of a choice" {
     printf '%s\n' \
         '{"id":"a","question":"q","choices":{"A":"x","B":"y"},"answer":"A"}' \
@@ -162,6 +193,14 @@ END
         >records.jsonl
     found answer_no_choice
     [[ ${lines[0]} == *'"id":"c"'* ]]
+    printf '%s\n' \
+        '{"id":"a","question":"q","choices":{"A":"x"},"answer":["Z"]}' \
+        '{"id":"b","question":"q","choices":{"A":"x"},"answer":["Z","A"]}' \
+        '{"id":"c","question":"q","choices":{"A":"x"},"answer":["Z","Y"]}' \
+        >records.jsonl
+    found answer_no_choice answer_no_choice
+    [[ ${lines[0]} == *'answer \"Z\" is none of 1 choices'* ]]
+    [[ ${lines[1]} == *'"id":"c"'* ]]
 }
 
 @test "messages_malformed, messages_empty, turn_empty" {
@@ -200,6 +239,109 @@ END
         '{"id":"d","question":"q?","answer":"y"}' >records.jsonl
     found answers_differ
     [[ ${lines[0]} == *'"id":"c"'*"at records.jsonl:1"* ]]
+}
+
+# asked MEMBERS ANSWER [REGIONS]: one more record about the picture.
+asked() {
+    echo '{"id":"'$((++n))'",'"$1"',"answer":'"$2"',"images":[{"path":'\
+'"a.png","regions":['"${3-}"']}]}' >>records.jsonl
+}
+
+@test "answers_differ: choices are part of the question" {
+    picture
+    asked '"question":"q"' '"x"'
+    asked '"question":"q","choices":{"A":"y"}' '"y"'
+    asked '"question":"q","choices":{"A":"z"}' '"z"'
+    run_ok medvl-inspect --check records.jsonl
+    asked '"question":"q","choices":null' '"y"'
+    found answers_differ
+}
+
+@test "answers_differ: the letter of a choice and its text are one answer" {
+    picture
+    asked '"question":"q","choices":{"A":"x","B":"y"}' '"A"'
+    asked '"question":"q","choices":{"A":"x","B":"y"}' '"x"'
+    asked '"question":"q","choices":{"A":"x","B":"y"}' '["A","x"]'
+    run_ok medvl-inspect --check records.jsonl
+    asked '"question":"q","choices":{"A":"x","B":"y"}' '"B"'
+    asked '"question":"q","choices":{"A":"x","B":"y"}' '"y"'
+    found answers_differ answers_differ
+}
+
+@test "answers_differ: a question about a region is about that region" {
+    picture
+    left='"box":[0,0,2,2]' right='"box":[2,0,4,2]'
+    mask='"mask":{"size":[2,4],"counts":'
+    asked '"question":"q"' '"x"' "{$left,\"drawn\":true},{$right}"
+    asked '"question":"q"' '"y"' "{$left},{$right,\"drawn\":true}"
+    asked '"question":"q"' '"z"' "{$left},{$right}"
+    asked '"question":"q"' '"u"' "{${mask}[4,4]},\"drawn\":true}"
+    asked '"question":"q"' '"v"' "{${mask}[3,5]},\"drawn\":true}"
+    run_ok medvl-inspect --check records.jsonl
+    asked '"question":"q"' '"n"' '{"drawn":true,"box":[0.0, 0, 2, 2]}'
+    asked '"question":"q"' '"n"' "{${mask}[3,4,1]},\"drawn\":true}"
+    asked '"question":"q"' '"n"' "{${mask}\"44\"},\"drawn\":true}"
+    found answers_differ answers_differ
+    [[ ${lines[0]} == *'"id":"6"'*"at records.jsonl:1"* ]]
+    [[ ${lines[1]} == *'"id":"8"'*"at records.jsonl:4"* ]]
+}
+
+@test "answers_differ: what cannot be read is not compared" {
+    picture
+    for answer in x y; do
+        asked '"question":"q"' '"'$answer'"' '{"box":[1],"drawn":true}'
+    done
+    found region_malformed region_malformed
+    for file in none other; do
+        echo '{"id":"'$file'","question":"q","answer":"'$file'","images":['\
+'{"path":"a.png"},{"path":"'$file'"}]}'
+    done >records.jsonl
+    found picture_missing picture_missing
+}
+
+@test "answers_differ: in messages, to the same turns about one picture" {
+    picture
+    say() { # TEXT ANSWER [TEXT ANSWER]
+        printf '{"id":"%s","images":[{"path":"a.png"}],"messages":[' $((++n))
+        printf '{"role":"user","content":[{"type":"image"},'
+        printf '{"type":"text","text":"%s"}]},' "$1"
+        printf '{"role":"assistant","content":"%s"}' "$2"
+        [ $# -le 2 ] ||
+            printf ',{"role":"user","content":"%s"},
+{"role":"assistant","content":"%s"}' "$3" "$4" | tr -d '\n'
+        printf ']}\n'
+    }
+    {
+        say q x && say r y && say Q ' X' && say q x s u && say q y t u
+    } >records.jsonl
+    run_ok medvl-inspect --check records.jsonl
+    { say q y && say q x s v; } >>records.jsonl
+    found answers_differ answers_differ
+    [[ ${lines[0]} == *'"id":"6"'*"at records.jsonl:1"* ]]
+    [[ ${lines[1]} == *'"id":"7"'*"at records.jsonl:4"* ]]
+}
+
+@test "val, validation and dev are one split" {
+    picture
+    for split in val dev validation VAL; do
+        echo '{"id":"'$split'","split":"'$split'","group":"p",'"$IMAGE}"
+    done >records.jsonl
+    run_ok medvl-inspect --check records.jsonl
+    [[ $output == *'"splits":{"val":2,"dev":1,"validation":1},'* ]]
+    echo '{"id":"t","split":"test","group":"p",'"$IMAGE}" >>records.jsonl
+    found picture_in_two_splits group_in_two_splits
+}
+
+@test "a folder of shards is looked over by its records" {
+    picture
+    echo '{"id":"a","tokens":[1,2],'"$IMAGE}" >records.jsonl
+    medvl-shard -o train records.jsonl
+    run_code 1 medvl-inspect --check train
+    [[ $stderr == *"train: is a folder"* ]]
+    [[ $output != *records* ]]
+    medvl-inspect train >records.jsonl
+    run_ok medvl-inspect --check records.jsonl
+    [[ $output == '{"records":1,"images":1,"problems":{},'* ]]
 }
 
 @test "picture_in_two_splits, group_in_two_splits: once for each split" {
