@@ -191,6 +191,7 @@ static bool is_upside_down(double out[4], const struct medvl_json *box)
 static int check_empty(struct look *look, const struct medvl_shape *shape,
                        size_t region)
 {
+    struct medvl_check_job *job = look->job;
     const struct medvl_box *b = &shape->box;
     const double box[4] = {b->x0, b->y0, b->x1, b->y1};
     int rc = MEDVL_OK;
@@ -198,11 +199,11 @@ static int check_empty(struct look *look, const struct medvl_shape *shape,
     if (shape->has_box && (b->x0 == b->x1 || b->y0 == b->y1))
         rc = add(look, MEDVL_CHECK_REGION_EMPTY, region, box, 4);
     if (rc == MEDVL_OK && shape->mask.data && !medvl_mask_area(&shape->mask))
-        rc = medvl_findings_add(&look->job->findings,
-                                MEDVL_CHECK_REGION_EMPTY, look->job->record,
-                                &look->err,
-                                "image %zu: region %zu: a mask without pixels",
-                                look->job->number, region);
+        rc = medvl_findings_add(&job->findings, MEDVL_CHECK_REGION_EMPTY,
+                                job->record, &look->err,
+                                "image %zu: region %zu: a mask of no "
+                                "pixels",
+                                job->number, region);
     return rc;
 }
 
@@ -213,7 +214,8 @@ static int check_shape(struct look *look, const struct medvl_shape *shape,
     const double box[4] = {b->x0, b->y0, b->x1, b->y1};
     int rc = check_empty(look, shape, region);
 
-    if (rc == MEDVL_OK && shape->has_box && (is_outside(look, b->x0, b->y0) || is_outside(look, b->x1, b->y1)))
+    if (rc == MEDVL_OK && shape->has_box &&
+        (is_outside(look, b->x0, b->y0) || is_outside(look, b->x1, b->y1)))
         rc = add(look, MEDVL_CHECK_BOX_OUTSIDE, region, box, 4);
     if (rc == MEDVL_OK && shape->has_point)
         rc = check_places(look, MEDVL_CHECK_POINT_OUTSIDE, region,

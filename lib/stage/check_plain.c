@@ -13,12 +13,18 @@
 /* Space, a control, or a character that formats and shows nothing. */
 static bool is_unseen(uint32_t rune)
 {
-    static const struct {
-        uint32_t first, last;
-    } FORMAT[] = {{0xad, 0xad}, {0x61c, 0x61c}, {0x180e, 0x180e}, {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
+    static const uint32_t FORMAT[][2] = {
+        {0xad, 0xad},
+        {0x61c, 0x61c},
+        {0x180e, 0x180e},
+        {0x200b, 0x200f},
+        {0x202a, 0x202e},
+        {0x2060, 0x206f},
+        {0xfeff, 0xfeff},
+    };
 
     for (size_t i = 0; i < sizeof(FORMAT) / sizeof(*FORMAT); i++)
-        if (rune >= FORMAT[i].first && rune <= FORMAT[i].last)
+        if (rune >= FORMAT[i][0] && rune <= FORMAT[i][1])
             return true;
     return rune <= ' ' || (rune >= 0x7f && rune < 0xa0) ||
            medvl_unicode_class(rune) & MEDVL_RUNE_SPACE;

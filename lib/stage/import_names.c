@@ -38,11 +38,12 @@ struct medvl_span medvl_import_next_word(struct medvl_span *line)
     return word;
 }
 
-/* A region's own members. */
+/* A region's own members, as medvl-record(5) has them. */
 static bool is_taken(struct medvl_span key)
 {
-    static const char *const OWN[] = {"label", "box", "point",
-                                      "mask", "area", "author"};
+    static const char *const OWN[] = {"label", "box", "point", "points",
+                                      "polygons", "mask", "area", "mark",
+                                      "drawn", "author"};
 
     for (size_t i = 0; i < sizeof(OWN) / sizeof(*OWN); i++)
         if (medvl_span_is(key, OWN[i]))

@@ -6,6 +6,7 @@
  */
 #include "lib/stage/import_volume.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/file.h"
@@ -151,29 +152,59 @@ static int hash_file(char hash[33], const char *path, struct medvl_error *err)
     return rc;
 }
 
-/* The file's name without what says its format. */
-static int find_stem(struct medvl_cutting *c, struct medvl_error *err)
-{
-    const char *slash = strrchr(c->path, '/');
-    const char *name = slash ? slash + 1 : c->path;
-    size_t size = strlen(name);
+/* An operand, and what its ids begin with. */
+struct named {
+    struct medvl_text name;
+    const char *path;
+    int number;
+};
 
-    if (size > 3 && strcmp(name + size - 3, ".gz") == 0)
-        size -= 3;
-    if (size > 4 && strncmp(name + size - 4, ".nii", 4) == 0)
-        size -= 4;
-    return medvl_text_append(&c->stem, name, size, err);
+/* The file's name without what says its format, behind `depth` folders. */
+static int put_name(struct named *named, int depth, struct medvl_error *err)
+{
+    const char *path = named->path, *at = path + strlen(path), *end = at;
+    int rc = medvl_text_reserve(&named->name, (size_t)(end - path), err);
+
+    while (at > path && at[-1] != '/')
+        at--;
+    if (end - at > 3 && strcmp(end - 3, ".gz") == 0)
+        end -= 3;
+    if (end - at > 4 && strncmp(end - 4, ".nii", 4) == 0)
+        end -= 4;
+    while (depth > 0 && at > path) {
+        const char *stop;
+
+        while (at > path && at[-1] == '/')
+            at--;
+        stop = at;
+        while (at > path && at[-1] != '/')
+            at--;
+        depth -= !(stop - at == 1 && *at == '.');
+    }
+    medvl_text_clear(&named->name);
+    while (rc == MEDVL_OK && at < end) { /* without "//" and "/./" */
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const size_t size = (size_t)((slash ? slash : end) - at);
+
+        if (slash && (size == 0 || (size == 1 && *at == '.'))) {
+            at += size + 1;
+            continue;
+        }
+        rc = medvl_text_append(&named->name, at, size + (slash != NULL), err);
+        at += size + 1;
+    }
+    return rc;
 }
 
-static int one_file(struct medvl_import *im, const char *path,
+static int one_file(struct medvl_import *im, struct named *named,
                     struct medvl_error *err)
 {
     const struct medvl_import_options *o = im->options;
-    struct medvl_cutting c = {.im = im, .path = path};
-    int rc = find_stem(&c, err);
+    const char *path = named->path;
+    struct medvl_cutting c = {.im = im, .path = path, .stem = named->name};
+    int rc = hash_file(c.hash, path, err);
 
-    if (rc == MEDVL_OK)
-        rc = hash_file(c.hash, path, err);
+    named->name = (struct medvl_text){0};
     if (rc == MEDVL_OK)
         rc = medvl_volume_read(&c.volume, path, o->helper, (int)o->seconds,
                                err);
@@ -183,16 +214,98 @@ static int one_file(struct medvl_import *im, const char *path,
     return rc;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    const int order = strcmp(x->name.data, y->name.data);
+
+    return order ? order : x->number - y->number;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+
+    return x->number - y->number;
+}
+
+/* The first of sorted names that the next one equals; or NULL. */
+static const struct named *find_equal(const struct named *list, int count)
+{
+    for (int i = 0; i + 1 < count; i++)
+        if (strcmp(list[i].name.data, list[i + 1].name.data) == 0)
+            return &list[i];
+    return NULL;
+}
+
+/* Files of one name take in as many folders as tell all of them apart. */
+static int part_names(struct named *list, int count, struct medvl_error *err)
+{
+    const struct named *equal = find_equal(list, count);
+    int slashes = 0, rc = MEDVL_OK;
+
+    for (int i = 0; equal && i < count; i++) {
+        int own = 0;
+
+        for (const char *at = list[i].path; *at; at++)
+            own += *at == '/';
+        slashes = own > slashes ? own : slashes;
+    }
+    for (int depth = 1; equal && depth <= slashes; depth++) {
+        for (int i = 0; rc == MEDVL_OK && i < count; i++)
+            rc = put_name(&list[i], depth, err);
+        if (rc < 0)
+            return rc;
+        qsort(list, (size_t)count, sizeof(*list), by_name);
+        equal = find_equal(list, count);
+    }
+    if (equal)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s and %s: both have ids that begin with '%s': "
+                          "import one of them apart, under another name",
+                          equal[0].path, equal[1].path, equal->name.data);
+    return MEDVL_OK;
+}
+
+static int name_files(struct named *list, int count, struct medvl_error *err)
+{
+    int rc = MEDVL_OK, next;
+
+    for (int i = 0; rc == MEDVL_OK && i < count; i++)
+        rc = put_name(&list[i], 0, err);
+    if (rc < 0)
+        return rc;
+    qsort(list, (size_t)count, sizeof(*list), by_name);
+    for (int i = 0; rc == MEDVL_OK && i < count; i = next) {
+        next = i + 1;
+        while (next < count &&
+               strcmp(list[i].name.data, list[next].name.data) == 0)
+            next++;
+        rc = part_names(list + i, next - i, err);
+    }
+    qsort(list, (size_t)count, sizeof(*list), by_number);
+    return rc;
+}
+
 int medvl_import_volumes(struct medvl_import *im, struct medvl_error *err)
 {
     const struct medvl_import_options *o = im->options;
-    int rc = add_wants(im, err);
+    const int count = o->path_count;
+    struct named *list = medvl_alloc((size_t)count, sizeof(*list));
+    int rc = list ? add_wants(im, err) : medvl_no_memory(err);
 
-    for (int i = 0; rc == MEDVL_OK && i < o->path_count; i++) {
-        rc = one_file(im, o->paths[i], err);
+    for (int i = 0; list && i < count; i++)
+        list[i] = (struct named){.path = o->paths[i], .number = i};
+    if (rc == MEDVL_OK)
+        rc = name_files(list, count, err);
+    for (int i = 0; rc == MEDVL_OK && i < count; i++) {
+        rc = one_file(im, &list[i], err);
         if (rc < 0 && !medvl_is_fatal(rc))
             rc = medvl_import_set_aside(im, err);
     }
+    for (int i = 0; list && i < count; i++)
+        medvl_text_release(&list[i].name);
+    medvl_free(list);
     return rc;
 }
 

@@ -130,7 +130,7 @@ END
     found region_empty region_empty region_empty
     [[ ${lines[0]} == *"region 1: [2, 0, 2, 2] in 4 x 2"* ]]
     [[ ${lines[1]} == *"region 2: [0, 1, 4, 1] in 4 x 2"* ]]
-    [[ ${lines[2]} == *"region 3: a mask without pixels"* ]]
+    [[ ${lines[2]} == *"region 3: a mask of no pixels"* ]]
 }
 
 @test "box_upside_down, box_outside, point_outside, polygon_outside" {

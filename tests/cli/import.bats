@@ -203,9 +203,54 @@ slice $none" ]
     [[ "$stderr" == *'cut.nii: '*'text.nii: '* ]]
 }
 
+# names FILE...: what the ids of their slices begin with.
+names() {
+    run_ok medvl-import nifti "$@" --out px --slices 0-0 --axis axial
+    [ "$(printf '%s\n' "${lines[@]}" |
+        sed 's/.*"id":"\([^:]*\):axial:0".*"group":"\([^"]*\)".*/\1=\2/' |
+        tr '\n' ' ')" = "$want" ]
+}
+
+@test "volumes of one name take in the folders that tell them apart" {
+    volumes
+    mkdir -p p1/a p1/b p2/a
+    for folder in p1 p1/a p1/b p2 p2/a; do cp t1.nii $folder; done
+    gzip -c t1.nii >p2/x.nii.gz
+    want='t1=t1 x=x ' names p1/t1.nii p2/x.nii.gz
+    want='p2/t1=p2/t1 lab=lab p1/t1=p1/t1 ' \
+        names p2/t1.nii lab.nii p1/t1.nii
+    want='t1=t1 p1/t1=p1/t1 ' names ./t1.nii .//p1/./t1.nii
+    want='p1/a/t1=p1/a/t1 p1/b/t1=p1/b/t1 p2/a/t1=p2/a/t1 ' \
+        names p1/a/t1.nii p1/b/t1.nii p2/a/t1.nii
+    cp t1.nii p1/.nii
+    want='.nii=.nii ' names p1/.nii
+    run_code 1 medvl-import nifti p1/ p2/ '' --out px
+    [[ $stderr == "medvl-import: p1/: "* ]]
+}
+
+@test "volumes that no folder tells apart are an error, before any is read" {
+    volumes
+    gzip -c t1.nii >t1.nii.gz
+    for other in t1.nii ./t1.nii .//t1.nii t1.nii.gz; do
+        run_code 1 medvl-import -k nifti t1.nii $other --out px -o out.jsonl
+        [[ $stderr == *"t1.nii and $other: both have ids that begin with"* ]]
+        [ ! -e out.jsonl ] && [ -z "$(ls px)" ]
+    done
+}
+
+@test "pairs of --names that a region has itself are refused" {
+    volumes
+    for key in label box point points polygons mask area mark drawn author; do
+        printf '1 a\n2 b %s=x\n3 c\n' $key >names
+        run_code 1 medvl-import nifti t1.nii --labels lab.nii --names names \
+            --out px
+        [[ $stderr == *"names:2: '$key' is no key for a region"* ]]
+    done
+}
+
 @test "slices that cannot be written are not their volume's fault" {
     volumes
-    run bash -c 'ulimit -f 0; medvl-import -k --out px nifti t1.nii t1.nii 2>&1'
+    run bash -c 'ulimit -f 0; medvl-import -k --out px nifti t1.nii lab.nii 2>&1'
     [ "$status" -eq 1 ]
     [[ "${lines[0]}" == 'medvl-import: px/'*': File too large' ]]
     [ -z "$(ls px)" ]
