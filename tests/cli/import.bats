@@ -250,7 +250,8 @@ names() {
 
 @test "slices that cannot be written are not their volume's fault" {
     volumes
-    run bash -c 'ulimit -f 0; medvl-import -k --out px nifti t1.nii lab.nii 2>&1'
+    run bash -c 'ulimit -f 0
+        medvl-import -k --out px nifti t1.nii lab.nii 2>&1'
     [ "$status" -eq 1 ]
     [[ "${lines[0]}" == 'medvl-import: px/'*': File too large' ]]
     [ -z "$(ls px)" ]
