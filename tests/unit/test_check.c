@@ -106,12 +106,14 @@ static const char RECORDS[] =
     "{\"id\":\"a\",\"split\":\"x\",\"group\":\"g\",\"question\":\"q\","
     "\"answer\":\"y\",\"choices\":{\"A\":\"y\"},\"images\":[{\"path\":"
     "\"tests/golden/pictures/rgb.png\",\"width\":1,\"regions\":[{\"box\":"
-    "[0,0,1,1],\"mask\":{\"size\":[1,1],\"counts\":\"01\"}}]}]}\n"
+    "[0,0,1,1],\"mask\":{\"size\":[1,1],\"counts\":\"01\"}},"
+    "{\"drawn\":true,\"box\":[0,0,1,1]}]}]}\n"
     "{\"id\":\"a\",\"split\":\"z\",\"group\":\"g\",\"question\":\"q\","
     "\"answer\":\"n\",\"images\":[{\"path\":\"none\"},{\"path\":"
     "\"tests/golden/pictures/rgb.png\"}]}\n"
     "no record\n"
-    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}],"
+    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]},"
+    "{\"role\":\"assistant\",\"content\":\"a\"}],"
     "\"images\":[{\"path\":\"tests/golden/pictures/rgb.png\"}]}\n";
 
 static struct medvl_text first; /* of the runs' outputs */
