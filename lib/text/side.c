@@ -132,7 +132,7 @@ static const struct pair {
      .flips = ACROSS,
      .sure = WHOLE | PAIRED | THERE | LABEL,
      .next = ANATOMY,
-     .prev = " upper lower "},
+     .prev = " upper lower top bottom "},
     {.words = {"left", "right"},
      .flips = ACROSS,
      .sure = ALWAYS,

@@ -40,6 +40,7 @@ static void words_become_their_opposites_in_the_same_case(void **state)
          "to the left of the spine, on the right."},
         {"Left.", ACROSS, "Right."},
         {"from left to right", ACROSS, "from right to left"},
+        {"bottom left", ACROSS | DOWN, "top right"},
         {"kidney_left", ACROSS, "kidney_right"},
         {"in the upper left of it", ACROSS, "in the upper right of it"},
         {"at the top of the image", DOWN, "at the bottom of the image"},
