@@ -17,6 +17,8 @@ static const struct cli_option OPTIONS[] = {
              "label volume of the same patient: regions"),
     CLI_CHOICE(0, "axis", &opt.axis, "axial|coronal|sagittal|all",
                "slices of a volume [axial]"),
+    CLI_CHOICE(0, "convention", &opt.convention, "neurological|radiological",
+               "patient's left on the left or right [NIfTI, DICOM]"),
     CLI_TEXT(0, "window", &opt.window, "C,W|pLO,pHI",
              "values of a volume that become 0..255"),
     CLI_REAL(0, "canvas", &opt.canvas, 0.001, 1e6,

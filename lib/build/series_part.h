@@ -24,6 +24,7 @@ struct medvl_slice {
     double normal[3], position; /* position NAN: not known */
     double spacing[2];
     const char *modality, *plane;
+    char orientation[3]; /* as struct medvl_slicing has it; "": not known */
     char view[17], laterality[17], body_part[17];
     enum medvl_burned burned;
 };

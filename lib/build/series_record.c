@@ -35,6 +35,7 @@ static void put_image(struct medvl_json_writer *w, const char *root,
         put_text(w, "axis", s->plane);
         medvl_json_put_number(w, "position", s->position);
     }
+    put_text(w, "orientation", s->orientation);
     if (s->spacing[0] > 0) {
         medvl_json_begin(w, "spacing", '[');
         medvl_json_put_number(w, NULL, s->spacing[1]);

@@ -101,6 +101,17 @@ static double number_of(const struct medvl_dicom *dicom, const char *keyword)
     return numbers_of(&value, dicom, keyword, 1) ? value : NAN;
 }
 
+/* The letter of the axis that a direction of DICOM is closest to. */
+static char letter_of(const double v[3])
+{
+    int most = 0;
+
+    for (int i = 1; i < 3; i++)
+        if (fabs(v[i]) > fabs(v[most]))
+            most = i;
+    return v[most] < 0 ? "RAF"[most] : "LPH"[most];
+}
+
 static void find_place(struct medvl_slice *s, const struct medvl_dicom *dicom)
 {
     static const char *const PLANES[] = {"sagittal", "coronal", "axial"};
@@ -117,6 +128,8 @@ static void find_place(struct medvl_slice *s, const struct medvl_dicom *dicom)
         if (fabs(s->normal[i]) > fabs(s->normal[most]))
             most = i;
     }
+    s->orientation[0] = letter_of(o);
+    s->orientation[1] = letter_of(o + 3);
     /* Of photographs and radiographs a plane says nothing. */
     if (fabs(s->normal[most]) > 0.5 &&
         (!s->modality || strstr(s->modality, "X-ray") == NULL))

@@ -246,6 +246,19 @@ void medvl_slicing_init(struct medvl_slicing *out,
     out->spacing[0] = volume->spacing[out->column];
     out->spacing[1] = volume->spacing[out->row];
     out->spacing[2] = volume->spacing[out->axis];
+    out->orientation[0] = column == 0 ? 'R' : 'A';
+    out->orientation[1] = row == 1 ? 'P' : 'F';
+    out->orientation[2] = 0;
+}
+
+void medvl_slicing_mirror(struct medvl_slicing *slicing)
+{
+    char *runs = &slicing->orientation[0];
+
+    slicing->column_flip = !slicing->column_flip;
+    *runs = *runs == 'R' ? 'L' : *runs == 'L' ? 'R'
+                             : *runs == 'A'   ? 'P'
+                                              : 'A';
 }
 
 static int64_t flipped(int64_t index, int64_t count, bool flip)

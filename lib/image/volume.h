@@ -111,10 +111,15 @@ struct medvl_slicing {
     int64_t count;         /* slices */
     int64_t width, height; /* pixels of a slice */
     double spacing[3];     /* mm: column, row, between slices */
+    char orientation[3];   /* where columns and rows run to, in the letters
+                              of DICOM's PatientOrientation: L R A P H F */
 };
 void medvl_slicing_init(struct medvl_slicing *out,
                         const struct medvl_volume *volume,
                         enum medvl_axis axis);
+
+/* Show the patient the other way round: columns run back. */
+void medvl_slicing_mirror(struct medvl_slicing *slicing);
 
 /* Millimetres of slice `index` along the patient's axis, at its middle. */
 double medvl_slicing_position(const struct medvl_slicing *slicing,

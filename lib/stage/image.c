@@ -337,6 +337,36 @@ static int set_spacing(struct medvl_image_worker *worker,
     return medvl_json_view_set_numbers(image, "spacing", mm, count, err);
 }
 
+/*
+ * Where columns and rows run to, after the map: along a row of the new
+ * picture one moves in the old one along the inverse's first column.
+ */
+static int set_orientation(struct medvl_image_worker *worker,
+                           struct medvl_json_view *image,
+                           struct medvl_error *err)
+{
+    static const char LETTERS[] = "LRAPHF"; /* opposites side by side */
+    const struct medvl_span old = medvl_image_get(image, "orientation");
+    const struct medvl_affine map = medvl_steps_map(&worker->steps);
+    const double *m = map.m, d = m[0] * m[4] - m[1] * m[3];
+    const double steps[2][2] = {{m[4] / d, -m[3] / d}, {-m[1] / d, m[0] / d}};
+    char runs[2];
+
+    /* "LP", with its quotes; others' words stay. */
+    if (old.size != 4 || !strchr(LETTERS, old.data[1]) ||
+        !strchr(LETTERS, old.data[2]))
+        return MEDVL_OK;
+    for (int i = 0; i < 2; i++) {
+        const int along = fabs(steps[i][1]) > fabs(steps[i][0]);
+        const size_t at = (size_t)(strchr(LETTERS, old.data[1 + along]) -
+                                   LETTERS);
+
+        runs[i] = LETTERS[steps[i][along] < 0 ? at ^ 1 : at];
+    }
+    return medvl_json_view_set_text(image, "orientation",
+                                    (struct medvl_span){runs, 2}, err);
+}
+
 /* Write the picture and set what the image's object says of it. */
 static int finish_image(struct medvl_image_worker *worker,
                         struct medvl_json_view *image,
@@ -374,6 +404,8 @@ static int finish_image(struct medvl_image_worker *worker,
                                          err);
     if (rc == MEDVL_OK)
         rc = set_spacing(worker, image, err);
+    if (rc == MEDVL_OK)
+        rc = set_orientation(worker, image, err);
     medvl_free(path);
     medvl_free(shown);
     return rc;

@@ -303,6 +303,12 @@ int medvl_import_check(const struct medvl_import_options *o,
         return medvl_fail(err, MEDVL_EARG,
                           "%s makes pictures: want a folder (--out)",
                           o->layout);
+    if (!volumes && (o->axis || o->convention || o->window || o->slices ||
+                     o->canvas > 0 || o->resample > 0 || o->content > 0))
+        return medvl_fail(err, MEDVL_EARG,
+                          "--axis, --convention, --window, --slices, "
+                          "--canvas, --resample and --content go with "
+                          "volumes");
     if (o->names && !volumes && strcmp(o->layout, "medmnist") != 0)
         return medvl_fail(err, MEDVL_EARG,
                           "--names go with volumes and medmnist");

@@ -29,6 +29,8 @@ struct medvl_import_options {
     const char *labels;      /* a label volume of the same patient */
     const char *author;      /* of the labels (human) */
     const char *axis;        /* axial (default), coronal, sagittal, all */
+    const char *convention;  /* neurological, radiological; NULL: NIfTI and
+                                DICOM have their own */
     const char *window;      /* "C,W" or "pLO,pHI" */
     double canvas;           /* mm; 0: the slice as it is */
     const char *slices;      /* "FIRST-LAST:STEP" and more */

@@ -219,6 +219,7 @@ static int put_image(struct medvl_cutting *c, struct medvl_json_writer *w,
     put_text(w, "body_part", either(o->body_part, s->body_part));
     medvl_json_put_int(w, "slice", index);
     put_text(w, "axis", c->axis);
+    put_text(w, "orientation", c->slicing.orientation);
     medvl_json_put_number(w, "position",
                           medvl_slicing_position(&c->slicing, &c->volume,
                                                  index));

@@ -71,6 +71,9 @@ static int cut_axes(struct medvl_cutting *c, struct medvl_error *err)
 {
     static const char *const ALL[] = {"axial", "coronal", "sagittal"};
     const char *wanted = c->im->options->axis;
+    const char *given = c->im->options->convention;
+    const bool mirrored = given ? strcmp(given, "radiological") == 0
+                                : c->series != NULL;
     int rc = MEDVL_OK;
 
     for (int i = 0; rc == MEDVL_OK && i < 3; i++) {
@@ -82,6 +85,8 @@ static int cut_axes(struct medvl_cutting *c, struct medvl_error *err)
         c->axis = ALL[i];
         rc = medvl_axis_parse(&axis, ALL[i], err);
         medvl_slicing_init(&c->slicing, &c->volume, axis);
+        if (mirrored)
+            medvl_slicing_mirror(&c->slicing);
         if (rc == MEDVL_OK)
             rc = medvl_cutting_run(c, err);
     }

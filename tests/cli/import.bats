@@ -60,8 +60,8 @@ line() {
     run_ok medvl-import nifti t1.nii --axis all --out px
     [ "${#lines[@]}" -eq 9 ]
     line 1 '{"id":"t1:axial:1","images":[{"path":"px/' \
-        '.png","width":3,"height":4,"slice":1,"axis":"axial","position":2,' \
-        '"spacing":[1,1,2],"hash":"' \
+        '.png","width":3,"height":4,"slice":1,"axis":"axial",' \
+        '"orientation":"RP","position":2,"spacing":[1,1,2],"hash":"' \
         '"}],"plane":"axial","source":"t1","group":"t1"}'
     line 2 '"id":"t1:coronal:0"' '"width":3,"height":2,' '"spacing":[1,2,1]'
     [ "$(find px -name '*.png' | wc -l)" -eq 9 ]
@@ -513,7 +513,7 @@ soon() {
     } >bomb.dcm
     printf 'sixteen bytes...' >key
     run_code 1 medvl-import dicom --key key bomb.dcm
-    [[ $stderr == *'bomb.dcm: the file takes more than 402653184 bytes'* ]]
+    [[ $stderr == *'bomb.dcm: to open it takes more memory than'* ]]
     run_code 3 medvl-import -k dicom --key key bomb.dcm
 }
 
@@ -560,7 +560,8 @@ series() {
     # 128 x 128 of 0.66 mm, 5 slices
     [ "${#lines[@]}" -eq 261 ]
     line 4 ':axial:4","images":[{"path":"px/' '"width":128,"height":128,' \
-        '"modality":"CT",' '"slice":4,"axis":"axial","position":-55.699997,' \
+        '"modality":"CT",' '"slice":4,"axis":"axial","orientation":"LP",' \
+        '"position":-55.699997,' \
         '"spacing":[0.661468,0.661468,5],' '"hash":' \
         '}],"modality":"CT","plane":"axial","series":"' '"study":"' \
         '"source":"dicom","group":"'
@@ -623,11 +624,31 @@ series() {
     run_ok medvl-import --key key --out px --window 0,100 \
         dicom-volumes ct --labels near.nii
     # Label 1 is at x 81 +- 0.5: columns (158.135803 - x) / 0.661468, that is
-    # 116 and 117 of 128 from the right; y 101 +- 0.5: row 118 alone.
-    line 0 '"position":-75.699997' '{"label":"1","box":[10,118,12,119],'
+    # 116 and 117 of 128; y 101 +- 0.5: row 118 alone.
+    line 0 '"position":-75.699997' '{"label":"1","box":[116,118,118,119],'
     line 1 '"regions":[]'
     cp "$MEDVL_DATA/dicom/modalities/MR_small.dcm" ct
     run_code 1 medvl-import --key key --out px --window 0,100 \
         dicom-volumes ct --labels near.nii
     [[ $stderr == *'--labels go with one volume: the files are 2 series'* ]]
+}
+
+@test "slices of DICOM lie as DICOM's own pictures, unless told otherwise" {
+    local dicom
+    need_data dicom
+    series 75 70 65
+    run_ok medvl-import dicom --key key ct
+    line 0 '"axis":"axial"' '"orientation":"LP"'
+    set -- medvl-import --key key --out px --window 0,100 dicom-volumes ct
+    run_ok "$@"
+    line 0 '"orientation":"LP"'
+    dicom=$(jq -c '.images[0] | [.orientation, .hash]' <<<"${lines[0]}")
+    run_ok "$@" --convention neurological --axis all
+    line 0 '"orientation":"RP"'
+    line 3 '"orientation":"RF"'
+    line 131 '"orientation":"AF"'
+    # The same pixels, mirrored back.
+    [ "$(medvl-image --augment hflip=1 --out px <<<"${lines[0]}" |
+        jq -c '.images[0] | [.orientation, .hash]')" = "$dicom" ]
+    run_code 2 medvl-import dicom --key key ct --convention neurological
 }
