@@ -28,7 +28,8 @@ static const char *const SWAPPED[] = {
 
 /* Members at any depth whose strings are no text. */
 static const char *const NAMES[] = {"path", "data", "shard", "hash",
-                                    "counts", "mask", "author"};
+                                    "counts", "mask", "author",
+                                    "orientation"};
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
