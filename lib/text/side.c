@@ -936,13 +936,13 @@ static int walk_word(struct walk *walk, struct medvl_span text, size_t *at,
 /* 左肺, but not 左氧氟沙星, which is a drug. */
 static bool is_sided(struct medvl_span text, size_t at, size_t size)
 {
-    uint32_t rune;
     const size_t next = at + size;
-    const int n =
-        medvl_utf8_decode(&rune, text.data + next, text.size - next);
+    uint32_t rune;
+    int n;
 
     if (next == text.size)
         return at == 0;
+    n = medvl_utf8_decode(&rune, text.data + next, text.size - next);
     return n > 1 && memmem(SIDED, strlen(SIDED), text.data + next, (size_t)n);
 }
 
