@@ -145,7 +145,7 @@ def threads(paths, rounds):
         clock = []
         for count in ('1', '2'):
             with tempfile.TemporaryDirectory() as folder:
-                clock.append(medvl(paths * 4, folder, '-j', count)[1])
+                clock.append(medvl(paths * 20, folder, '-j', count)[1])
         ratios.append(clock[0] / clock[1])
     return statistics.median(ratios)
 
