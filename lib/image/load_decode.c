@@ -186,25 +186,37 @@ static void fill_shape(struct medvl_load_shape *out,
     out->type = file->type;
 }
 
+/*
+ * Open the helper's file at its first frame.  Returns 1 then, 0 for a format
+ * that is decoded here.
+ */
+static int open_first(struct medvl_decoded *file, struct medvl_load *load,
+                      struct medvl_span bytes, struct medvl_error *err)
+{
+    const struct medvl_load_what first = {0};
+    enum medvl_format format;
+    int rc = medvl_load_format(&format, bytes, err);
+
+    if (rc <= 0)
+        return rc;
+    rc = open_at(file, load, format, bytes, &first, err);
+    return rc < 0 ? rc : 1;
+}
+
 int medvl_load_probe(struct medvl_load_shape *out, struct medvl_load *load,
                      struct medvl_span bytes, struct medvl_error *err)
 {
-    const struct medvl_load_what first = {0};
     struct medvl_decoded file = {0};
-    enum medvl_format format;
-    int rc;
+    const int rc = open_first(&file, load, bytes, err);
 
     *out = (struct medvl_load_shape){.frames = 1};
-    rc = medvl_load_format(&format, bytes, err);
     if (rc < 0)
         return rc;
     if (!rc)
         return medvl_picture_probe(&out->width, &out->height, bytes.data,
                                    bytes.size, load->options.pixels, err);
-    rc = open_at(&file, load, format, bytes, &first, err);
-    if (rc == MEDVL_OK)
-        fill_shape(out, &file);
-    return rc;
+    fill_shape(out, &file);
+    return MEDVL_OK;
 }
 
 int medvl_load_probe_frame(struct medvl_load_shape *out,
@@ -281,20 +293,14 @@ int medvl_load_check(struct medvl_load_shape *out,
                      struct medvl_load *load, struct medvl_span bytes,
                      struct medvl_error *err)
 {
-    const struct medvl_load_what first = {0};
     struct medvl_decoded file = {0};
-    enum medvl_format format;
-    int rc;
+    const int rc = open_first(&file, load, bytes, err);
 
     *out = (struct medvl_load_shape){0};
-    rc = medvl_load_format(&format, bytes, err);
     if (rc < 0)
         return rc;
     if (!rc)
         return check_here(out, load, bytes, err);
-    rc = open_at(&file, load, format, bytes, &first, err);
-    if (rc < 0)
-        return rc;
     fill_shape(out, &file);
     return check_frames(&file, load, err);
 }
