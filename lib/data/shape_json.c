@@ -367,28 +367,37 @@ static int set_polygons(struct medvl_json_view *region,
                                         medvl_text_span(buffer), err);
 }
 
+int medvl_mask_put(struct medvl_json_writer *w, const char *name,
+                   const struct medvl_mask *mask, struct medvl_error *err)
+{
+    struct medvl_text counts = {0};
+    const int rc = medvl_mask_encode(&counts, mask, err);
+
+    if (rc == MEDVL_OK) {
+        medvl_json_begin(w, name, '{');
+        medvl_json_begin(w, "size", '[');
+        medvl_json_put_int(w, NULL, mask->height);
+        medvl_json_put_int(w, NULL, mask->width);
+        medvl_json_end(w);
+        medvl_json_put_string(w, "counts", medvl_text_span(&counts));
+        medvl_json_end(w);
+    }
+    medvl_text_release(&counts);
+    return rc;
+}
+
 static int set_mask(struct medvl_json_view *region,
                     const struct medvl_mask *mask, struct medvl_text *buffer,
                     struct medvl_error *err)
 {
     struct medvl_json_writer w = {.out = buffer};
-    struct medvl_text counts = {0};
-    int rc = medvl_mask_encode(&counts, mask, err);
+    int rc = medvl_mask_put(&w, NULL, mask, err);
 
-    medvl_json_begin(&w, NULL, '{');
-    medvl_json_begin(&w, "size", '[');
-    medvl_json_put_int(&w, NULL, mask->height);
-    medvl_json_put_int(&w, NULL, mask->width);
-    medvl_json_end(&w);
-    medvl_json_put_string(&w, "counts", medvl_text_span(&counts));
-    medvl_json_end(&w);
     if (rc == MEDVL_OK)
         rc = medvl_json_write_end(&w, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_view_set(region, "mask", medvl_text_span(buffer),
-                                 err);
-    medvl_text_release(&counts);
-    return rc;
+    return rc < 0 ? rc
+                  : medvl_json_view_set(region, "mask",
+                                        medvl_text_span(buffer), err);
 }
 
 int medvl_shape_write(struct medvl_json_view *region,

@@ -43,6 +43,11 @@ int medvl_shape_write(struct medvl_json_view *region,
                       const struct medvl_shape *shape,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* Put the mask as a member: compressed run lengths. */
+int medvl_mask_put(struct medvl_json_writer *w, const char *name,
+                   const struct medvl_mask *mask,
+                   struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Is the region's mask anything but compressed run lengths? */
 bool medvl_shape_mask_is_foreign(const struct medvl_json *region);
 

@@ -200,15 +200,6 @@ int medvl_polygons_clip(struct medvl_polygons *polygons, int64_t width,
 
 /* ---- filling ----------------------------------------------------------- */
 
-/* The first pixel along a side of `size` whose centre is not before v. */
-static int64_t pixel_from(double v, int64_t size)
-{
-    const double at = ceil(v - 0.5);
-
-    return at <= 0 ? 0 : at >= (double)size ? size
-                                            : (int64_t)at;
-}
-
 /* The rectangle of pixels whose centres a polygon can hold. */
 struct extent {
     int64_t x0, y0, x1, y1;
@@ -219,10 +210,10 @@ static struct extent extent_of(const double *xy, size_t count,
 {
     const struct medvl_box box = box_around(xy, count);
 
-    return (struct extent){pixel_from(box.x0, mask->width),
-                           pixel_from(box.y0, mask->height),
-                           pixel_from(box.x1, mask->width),
-                           pixel_from(box.y1, mask->height)};
+    return (struct extent){medvl_pixel_from(box.x0, mask->width),
+                           medvl_pixel_from(box.y0, mask->height),
+                           medvl_pixel_from(box.x1, mask->width),
+                           medvl_pixel_from(box.y1, mask->height)};
 }
 
 /*
@@ -234,13 +225,13 @@ static void toggle(uint8_t *flips, const struct extent *e, const double *a,
 {
     const size_t stride = (size_t)(e->x1 - e->x0) + 1;
     const double *top = a[1] < b[1] ? a : b, *low = a[1] < b[1] ? b : a;
-    const int64_t from = pixel_from(top[1], e->y1);
-    const int64_t to = pixel_from(low[1], e->y1);
+    const int64_t from = medvl_pixel_from(top[1], e->y1);
+    const int64_t to = medvl_pixel_from(low[1], e->y1);
     const double slope = (low[0] - top[0]) / (low[1] - top[1]);
 
     for (int64_t y = from; y < to; y++) {
         const double x = top[0] + ((double)y + 0.5 - top[1]) * slope;
-        int64_t column = pixel_from(x, e->x1);
+        int64_t column = medvl_pixel_from(x, e->x1);
 
         column = column < e->x0 ? e->x0 : column;
         flips[(size_t)(y - e->y0) * stride + (size_t)(column - e->x0)] ^= 1;
@@ -256,9 +247,10 @@ static int64_t work_of(const double *xy, size_t count,
     for (size_t i = 0; i < count; i++) {
         const double a = xy[2 * i + 1];
         const double b = xy[2 * (i + 1 < count ? i + 1 : 0) + 1];
+        const int64_t rows =
+            llabs(medvl_pixel_from(a, e->y1) - medvl_pixel_from(b, e->y1));
 
-        work += CROSSING * llabs(pixel_from(a, e->y1) - pixel_from(b, e->y1));
-        work += CROSSING;
+        work += CROSSING * (rows + 1);
     }
     return work;
 }

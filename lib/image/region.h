@@ -10,6 +10,7 @@
 #ifndef MEDVL_IMAGE_REGION_H
 #define MEDVL_IMAGE_REGION_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,15 @@ bool medvl_box_clip(struct medvl_box *box, int64_t width, int64_t height);
  */
 void medvl_box_pixels(int64_t out[4], const struct medvl_box *box,
                       int64_t width, int64_t height);
+
+/* The first pixel along a side of `size` whose centre is not before v. */
+static inline int64_t medvl_pixel_from(double v, int64_t size)
+{
+    const double at = ceil(v - 0.5);
+
+    return at <= 0 ? 0 : at >= (double)size ? size
+                                            : (int64_t)at;
+}
 
 /*
  * A mask of one byte a pixel, 0 or 1, rows from the top.  Valid when

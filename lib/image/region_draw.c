@@ -94,24 +94,15 @@ int medvl_draw_mask(struct medvl_picture *picture,
     return MEDVL_OK;
 }
 
-/* The first pixel, within 0..size, whose centre is not before v. */
-static int64_t pixel_from(double v, int64_t size)
-{
-    const double at = ceil(v - 0.5);
-
-    return at <= 0 ? 0 : at >= (double)size ? size
-                                            : (int64_t)at;
-}
-
 int medvl_draw_point(struct medvl_picture *picture, double x, double y,
                      int thick, const uint8_t color[3],
                      struct medvl_error *err)
 {
     const double r = 2.5 * thick;
-    const int64_t x0 = pixel_from(x - r, picture->width);
-    const int64_t x1 = pixel_from(x + r + 1, picture->width);
-    const int64_t y0 = pixel_from(y - r, picture->height);
-    const int64_t y1 = pixel_from(y + r + 1, picture->height);
+    const int64_t x0 = medvl_pixel_from(x - r, picture->width);
+    const int64_t x1 = medvl_pixel_from(x + r + 1, picture->width);
+    const int64_t y0 = medvl_pixel_from(y - r, picture->height);
+    const int64_t y1 = medvl_pixel_from(y + r + 1, picture->height);
     const int rc = medvl_picture_to_rgb(picture, err);
 
     if (rc < 0)

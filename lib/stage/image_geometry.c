@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/data/shape_json.h"
+
 /* Replace the picture by what was made of it. */
 static void take(struct medvl_image_worker *worker, struct medvl_picture *made,
                  const struct medvl_affine *map)
@@ -106,12 +108,12 @@ static int add_region(struct medvl_image_worker *worker,
 {
     const struct medvl_span old = medvl_image_get(image, "regions");
     struct medvl_json_view list = {0};
-    struct medvl_text counts = {0}, *out = &worker->buffer;
+    struct medvl_text *out = &worker->buffer;
     struct medvl_json_writer w = {.out = out};
-    int rc = medvl_mask_encode(&counts, mask, err);
+    int rc = MEDVL_OK;
 
     medvl_text_clear(out);
-    if (rc == MEDVL_OK && old.data) {
+    if (old.data) {
         rc = medvl_json_view_array(&list, old, err);
         rc = rc < 0 ? medvl_context(err, "\"regions\"") : rc;
     }
@@ -128,13 +130,8 @@ static int add_region(struct medvl_image_worker *worker,
     medvl_json_put_string(&w, "label", medvl_span("anomaly"));
     medvl_json_put_string(&w, "kind", medvl_span(medvl_anomaly_name(kind)));
     medvl_json_put_null(&w, "box");
-    medvl_json_begin(&w, "mask", '{');
-    medvl_json_begin(&w, "size", '[');
-    medvl_json_put_int(&w, NULL, mask->height);
-    medvl_json_put_int(&w, NULL, mask->width);
-    medvl_json_end(&w);
-    medvl_json_put_string(&w, "counts", medvl_text_span(&counts));
-    medvl_json_end(&w);
+    if (rc == MEDVL_OK)
+        rc = medvl_mask_put(&w, "mask", mask, err);
     medvl_json_put_null(&w, "area");
     medvl_json_put_string(&w, "author", medvl_span("medvl-image"));
     medvl_json_end(&w);
@@ -145,7 +142,6 @@ static int add_region(struct medvl_image_worker *worker,
     if (rc == MEDVL_OK)
         rc = medvl_json_view_set(image, "regions", medvl_text_span(out), err);
     medvl_json_view_release(&list);
-    medvl_text_release(&counts);
     return rc;
 }
 
