@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/image/picture_part.h"
 
 #define PIXELS ((int64_t)1 << 22)
@@ -68,18 +69,6 @@ static void check_png(const uint8_t *data, size_t size)
     medvl_picture_release(&b);
 }
 
-static uint32_t crc_of(const uint8_t *data, size_t size)
-{
-    uint32_t crc = ~0u;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    return ~crc;
-}
-
 /* All check sums of chunks, as far as these can be told apart. */
 static void mend(uint8_t *data, size_t size)
 {
@@ -92,7 +81,7 @@ static void mend(uint8_t *data, size_t size)
 
         if (length > size - at - 12)
             return;
-        crc = crc_of(d + 4, 4 + (size_t)length);
+        crc = medvl_crc32(0, d + 4, 4 + (size_t)length);
         for (int i = 0; i < 4; i++)
             d[8 + length + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
         at += 12 + (size_t)length;

@@ -365,7 +365,7 @@ static void a_zero_byte_is_no_part_of_a_code(void **state)
     (void)state;
     assert_true(medvl_dicom_is_code(medvl_span("ORIGINAL")));
     assert_false(
-        medvl_dicom_is_code((struct medvl_span){"PA\0XXXXXXXXXXXX", 15}));
+        medvl_dicom_is_code((struct medvl_span){"PA\0SECRETSECRET", 15}));
     assert_false(medvl_dicom_is_code((struct medvl_span){"AP\0", 3}));
 }
 

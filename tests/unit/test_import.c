@@ -112,21 +112,26 @@ static void make_volume(const char *path)
     CHECK_OK(medvl_file_write(path, bytes, sizeof(bytes), &err), &err);
 }
 
-static int run_volume(void *arg, struct medvl_error *err)
+static struct medvl_import_options volume_options(const char *const *path)
 {
-    const char *const paths[] = {arg};
-    const struct medvl_import_options options = {
+    return (struct medvl_import_options){
         .layout = "nifti",
-        .paths = paths,
+        .paths = path,
         .path_count = 1,
-        .labels = arg,
+        .labels = *path,
         .window = "p1,p99",
-        .canvas = 4,
-        .slices = "0-0",
         .out = folder,
         .output = out_path,
     };
+}
 
+static int run_volume(void *arg, struct medvl_error *err)
+{
+    const char *const paths[] = {arg};
+    struct medvl_import_options options = volume_options(paths);
+
+    options.canvas = 4;
+    options.slices = "0-0";
     return medvl_import(&options, err);
 }
 
@@ -134,18 +139,10 @@ static int run_volume(void *arg, struct medvl_error *err)
 static int run_cubes(void *arg, struct medvl_error *err)
 {
     const char *const paths[] = {arg};
-    const struct medvl_import_options options = {
-        .layout = "nifti",
-        .paths = paths,
-        .path_count = 1,
-        .labels = arg,
-        .window = "p1,p99",
-        .resample = 0.7,
-        .slices = "largest",
-        .out = folder,
-        .output = out_path,
-    };
+    struct medvl_import_options options = volume_options(paths);
 
+    options.resample = 0.7;
+    options.slices = "largest";
     return medvl_import(&options, err);
 }
 

@@ -144,15 +144,8 @@ static void set_png_size(struct medvl_text *bytes, uint32_t w, uint32_t h)
         bytes->data[16 + i] = (char)(w >> (24 - 8 * i));
         bytes->data[20 + i] = (char)(h >> (24 - 8 * i));
     }
-    /* The header's check sum, bit by bit. */
-    uint32_t crc = ~0u;
+    const uint32_t crc = medvl_crc32(0, bytes->data + 12, 17);
 
-    for (int i = 12; i < 29; i++) {
-        crc ^= (unsigned char)bytes->data[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    crc = ~crc;
     for (int i = 0; i < 4; i++)
         bytes->data[29 + i] = (char)(crc >> (24 - 8 * i));
 }
@@ -457,18 +450,6 @@ static void memory_may_end_anywhere(void **state)
 
 /* ---- the real inputs --------------------------------------------------- */
 
-static uint32_t crc32_of(const uint8_t *data, size_t size)
-{
-    uint32_t crc = ~0u;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    return ~crc;
-}
-
 /* The picture as `kind` of index.json asks. */
 static void prepare(struct medvl_picture *out, const struct medvl_picture *in,
                     const char *kind)
@@ -511,7 +492,7 @@ static void real_pictures_come_out_as_from_pillow(void **state)
         CHECK_OK(medvl_picture_read(&in, path, 0, &err), &err);
         CHECK_OK(medvl_picture_to_rgb(&in, &err), &err);
         snprintf(path, sizeof(path), "%08x",
-                 crc32_of(in.data, medvl_picture_bytes(&in)));
+                 medvl_crc32(0, in.data, medvl_picture_bytes(&in)));
         assert_string_equal(
             path, medvl_json_string(medvl_json_get(image, "rgb_crc32")));
         for (const struct medvl_json *o =

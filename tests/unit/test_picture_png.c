@@ -5,6 +5,7 @@
  */
 #include "tests/unit/check.h"
 
+#include "lib/base/hash.h"
 #include "lib/image/picture_part.h"
 
 static struct medvl_error err;
@@ -42,18 +43,6 @@ static void put_number(struct medvl_text *out, uint32_t value)
         CHECK_OK(medvl_text_putc(out, (char)(value >> (8 * i)), &err), &err);
 }
 
-static uint32_t crc_of(const char *data, size_t size)
-{
-    uint32_t crc = ~0u;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= (unsigned char)data[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-    }
-    return ~crc;
-}
-
 static void put_chunk(struct medvl_text *out, const struct recipe *r,
                       const char *name, const void *data, size_t size)
 {
@@ -69,7 +58,7 @@ static void put_chunk(struct medvl_text *out, const struct recipe *r,
     start = out->size;
     put(out, name, 4);
     put(out, data, size);
-    put_number(out, crc_of(out->data + start, size + 4));
+    put_number(out, medvl_crc32(0, out->data + start, size + 4));
 }
 
 /* zlib's form without compression: blocks of up to 65535 bytes. */
@@ -313,7 +302,7 @@ static void mend(struct medvl_text *file)
 
         if (length > file->size - at - 12)
             return;
-        crc = crc_of(d + 4, 4 + (size_t)length);
+        crc = medvl_crc32(0, d + 4, 4 + (size_t)length);
         for (int i = 0; i < 4; i++)
             d[8 + length + (size_t)i] = (char)(crc >> (24 - 8 * i));
         at += 12 + (size_t)length;
