@@ -1,33 +1,19 @@
 /*
- * LLaVA's frontend: CLIP's image processor, then patches.
+ * Frontends: preprocessor_config.json read, and the processor it names.
  *
- * Source: CLIPImageProcessor of transformers (the slow one, on Pillow).
- *
- * Read next: vit.c.
+ * Read next: frontend_part.h.
  */
-#include "lib/model/frontend.h"
+#include "lib/model/frontend_part.h"
 
 #include <string.h>
 
 #include "lib/base/file.h"
-#include "lib/base/json.h"
 #include "lib/base/mem.h"
-#include "lib/image/resize.h"
 
-struct medvl_frontend {
-    int64_t side, patch; /* of the tower, pixels */
-    bool keep_class;
-    bool resize, crop;
-    int64_t shortest;      /* of the resized picture; 0: ... */
-    int64_t width, height; /* ... or exactly this */
-    enum medvl_filter filter;
-    float value[3][256]; /* what a sample of each channel becomes */
-};
+/* ---- fields that processors share ------------------------------------ */
 
-/* ---- preprocessor_config.json ---------------------------------------- */
-
-static bool get_bool(const struct medvl_json *root, const char *name,
-                     bool otherwise)
+bool medvl_frontend_bool(const struct medvl_json *root, const char *name,
+                         bool otherwise)
 {
     const struct medvl_json *v = medvl_json_get(root, name);
 
@@ -36,9 +22,9 @@ static bool get_bool(const struct medvl_json *root, const char *name,
 }
 
 /* {"height", "width"}, {"shortest_edge"} or a number. */
-static int read_size(int64_t *shortest, int64_t *width, int64_t *height,
-                     const struct medvl_json *root, const char *name,
-                     int64_t otherwise, struct medvl_error *err)
+int medvl_frontend_sides(int64_t *shortest, int64_t *width, int64_t *height,
+                         const struct medvl_json *root, const char *name,
+                         int64_t otherwise, struct medvl_error *err)
 {
     const struct medvl_json *v = medvl_json_get(root, name);
     const int64_t most = MEDVL_PICTURE_SIDE;
@@ -82,17 +68,18 @@ static int read_three(float out[3], const struct medvl_json *root,
 }
 
 /* Rescaling is in double, then float; normalisation in float. */
-static int read_values(struct medvl_frontend *f,
-                       const struct medvl_json *root, struct medvl_error *err)
+int medvl_frontend_values(struct medvl_frontend *f,
+                          const struct medvl_json *root,
+                          struct medvl_error *err)
 {
     static const float MEAN[3] = {0.48145466f, 0.4578275f, 0.40821073f};
     static const float STD[3] = {0.26862954f, 0.26130258f, 0.27577711f};
     const double factor =
-        get_bool(root, "do_rescale", true)
+        medvl_frontend_bool(root, "do_rescale", true)
             ? medvl_json_number(medvl_json_get(root, "rescale_factor"),
                                 1.0 / 255)
             : 1;
-    const bool normalize = get_bool(root, "do_normalize", true);
+    const bool normalize = medvl_frontend_bool(root, "do_normalize", true);
     float mean[3], std[3];
     int rc = read_three(mean, root, "image_mean", MEAN, err);
 
@@ -113,40 +100,22 @@ static int read_values(struct medvl_frontend *f,
     return MEDVL_OK;
 }
 
-static int read_geometry(struct medvl_frontend *f,
-                         const struct medvl_json *root,
-                         struct medvl_error *err)
+int medvl_frontend_filter(struct medvl_frontend *frontend,
+                          const struct medvl_json *root,
+                          struct medvl_error *err)
 {
     const double filter = medvl_json_number(medvl_json_get(root, "resample"),
                                             3);
-    int64_t side, width, height;
-    int rc;
 
-    f->resize = get_bool(root, "do_resize", true);
-    f->crop = get_bool(root, "do_center_crop", true);
     if (filter != 2 && filter != 3)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "\"resample\": %g is not built in", filter);
-    f->filter = filter == 2 ? MEDVL_FILTER_BILINEAR : MEDVL_FILTER_BICUBIC;
-    if (get_bool(root, "do_pad", false))
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "\"do_pad\" is not built in");
-    rc = read_size(&f->shortest, &f->width, &f->height, root, "size", 224,
-                   err);
-    if (rc == MEDVL_OK)
-        rc = read_size(&side, &width, &height, root, "crop_size", 224, err);
-    if (rc < 0)
-        return rc;
-    if (side > 0)
-        width = height = side;
-    if (f->crop && (width != f->side || height != f->side))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"crop_size\" is %lldx%lld, the tower takes "
-                          "%lldx%lld",
-                          (long long)width, (long long)height,
-                          (long long)f->side, (long long)f->side);
+    frontend->filter = filter == 2 ? MEDVL_FILTER_BILINEAR
+                                   : MEDVL_FILTER_BICUBIC;
     return MEDVL_OK;
 }
+
+/* ---- opening --------------------------------------------------------- */
 
 /* The processor's own file, or its part of processor_config.json. */
 static int read_file(struct medvl_json **root,
@@ -177,25 +146,35 @@ static int read_file(struct medvl_json **root,
     return rc;
 }
 
-static int check_kind(const struct medvl_json *root, struct medvl_error *err)
+/* A processor's names in the file; without one it is CLIP's. */
+static const struct {
+    const char *name;
+    const struct medvl_frontend_kind *kind;
+} KINDS[] = {
+    {"CLIPImageProcessor", &medvl_frontend_clip},
+    {"CLIPImageProcessorFast", &medvl_frontend_clip},
+    {"CLIPFeatureExtractor", &medvl_frontend_clip},
+    {"LlavaImageProcessor", &medvl_frontend_clip},
+    {"LlavaImageProcessorFast", &medvl_frontend_clip},
+};
+
+static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
+                     struct medvl_error *err)
 {
-    static const char *const KINDS[] = {
-        "CLIPImageProcessor", "CLIPImageProcessorFast",
-        "CLIPFeatureExtractor", "LlavaImageProcessor",
-        "LlavaImageProcessorFast"};
-    const char *kind = medvl_json_string(
+    const char *name = medvl_json_string(
         medvl_json_get(root, "image_processor_type"));
 
-    if (!kind)
-        kind = medvl_json_string(
+    if (!name)
+        name = medvl_json_string(
             medvl_json_get(root, "feature_extractor_type"));
-    for (size_t i = 0; kind && i < sizeof(KINDS) / sizeof(*KINDS); i++)
-        if (strcmp(kind, KINDS[i]) == 0)
-            return MEDVL_OK;
-    if (!kind)
+    f->kind = name ? NULL : &medvl_frontend_clip;
+    for (size_t i = 0; name && i < sizeof(KINDS) / sizeof(*KINDS); i++)
+        if (strcmp(name, KINDS[i].name) == 0)
+            f->kind = KINDS[i].kind;
+    if (f->kind)
         return MEDVL_OK;
     return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                      "image processor \"%s\" is not built in", kind);
+                      "image processor \"%s\" is not built in", name);
 }
 
 int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
@@ -215,19 +194,19 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
     f = medvl_alloc(1, sizeof(*f));
     if (!f)
         return medvl_no_memory(err);
+    f->config = config;
     f->side = config->vision.image_size;
     f->patch = config->vision.patch_size;
     f->keep_class = config->vision.keep_class;
     rc = read_file(&root, &processor, &path, folder, err);
     if (rc == MEDVL_OK) {
-        rc = check_kind(processor, err);
+        rc = find_kind(f, processor, err);
         if (rc == MEDVL_OK)
-            rc = read_geometry(f, processor, err);
-        if (rc == MEDVL_OK)
-            rc = read_values(f, processor, err);
+            rc = f->kind->read(f, processor, err);
         if (rc < 0)
             medvl_context(err, "%s", path);
     }
+    f->config = NULL;
     medvl_json_free(root);
     medvl_free(path);
     if (rc < 0) {
@@ -243,48 +222,15 @@ void medvl_frontend_free(struct medvl_frontend *frontend)
     medvl_free(frontend);
 }
 
-/* ---- geometry -------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------- */
 
-/* The size after resizing, and where the tower's square begins in it. */
-struct geometry {
-    int64_t width, height, x, y;
-};
-
-static int find_geometry(struct geometry *g, const struct medvl_frontend *f,
-                         int64_t width, int64_t height,
-                         struct medvl_error *err)
+static int check_size(int64_t width, int64_t height, struct medvl_error *err)
 {
-    g->width = width;
-    g->height = height;
-    if (width < 1 || height < 1 || width > MEDVL_PICTURE_SIDE ||
-        height > MEDVL_PICTURE_SIDE)
-        return medvl_fail(err, MEDVL_EARG, "a picture of %lldx%lld pixels",
-                          (long long)width, (long long)height);
-    if (f->resize && f->shortest == 0) {
-        g->width = f->width;
-        g->height = f->height;
-    } else if (f->resize && width <= height) {
-        g->width = f->shortest;
-        g->height = f->shortest * height / width;
-    } else if (f->resize) {
-        g->width = f->shortest * width / height;
-        g->height = f->shortest;
-    }
-    g->x = (g->width - f->side) / 2;
-    g->y = (g->height - f->side) / 2;
-    if (g->width < f->side || g->height < f->side ||
-        (!f->crop && (g->width != f->side || g->height != f->side)))
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "a picture of %lldx%lld becomes %lldx%lld, the "
-                          "tower takes %lldx%lld",
-                          (long long)width, (long long)height,
-                          (long long)g->width, (long long)g->height,
-                          (long long)f->side, (long long)f->side);
-    if (g->width > MEDVL_PICTURE_SIDE || g->height > MEDVL_PICTURE_SIDE)
-        return medvl_fail(err, MEDVL_EARG,
-                          "a picture of %lldx%lld is too thin",
-                          (long long)width, (long long)height);
-    return MEDVL_OK;
+    if (width >= 1 && height >= 1 && width <= MEDVL_PICTURE_SIDE &&
+        height <= MEDVL_PICTURE_SIDE)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG, "a picture of %lldx%lld pixels",
+                      (long long)width, (long long)height);
 }
 
 int medvl_frontend_size(struct medvl_frontend_size *out,
@@ -292,82 +238,34 @@ int medvl_frontend_size(struct medvl_frontend_size *out,
                         int64_t width, int64_t height,
                         struct medvl_error *err)
 {
-    const int64_t grid = frontend->side / frontend->patch;
-    struct geometry g;
-    int rc = find_geometry(&g, frontend, width, height, err);
+    int rc = check_size(width, height, err);
 
-    out->patches = grid * grid;
-    out->tokens = out->patches + frontend->keep_class;
-    out->row = 3 * frontend->patch * frontend->patch;
-    return rc;
-}
-
-int medvl_frontend_centres(float *out, const struct medvl_frontend *frontend,
-                           int64_t width, int64_t height,
-                           struct medvl_error *err)
-{
-    const int64_t grid = frontend->side / frontend->patch;
-    const double half = (double)frontend->patch / 2;
-    struct geometry g;
-    int rc = find_geometry(&g, frontend, width, height, err);
-
-    if (rc < 0)
-        return rc;
-    for (int64_t i = 0; i < grid * grid; i++) {
-        const double x = (double)(i % grid * frontend->patch + g.x) + half;
-        const double y = (double)(i / grid * frontend->patch + g.y) + half;
-
-        out[2 * i] = (float)(x * (double)width / (double)g.width);
-        out[2 * i + 1] = (float)(y * (double)height / (double)g.height);
-    }
-    return MEDVL_OK;
-}
-
-/* The square at (x, y) of the picture: patches in raster order. */
-static void fill_rows(float *out, const struct medvl_frontend *f,
-                      const struct medvl_picture *in, int64_t x0, int64_t y0)
-{
-    const int64_t grid = f->side / f->patch, p = f->patch;
-    const int n = in->channels;
-    const uint8_t *data = in->data;
-
-    for (int64_t i = 0; i < grid * grid; i++)
-        for (int c = 0; c < 3; c++)
-            for (int64_t y = 0; y < p; y++) {
-                const uint8_t *line = data + ((y0 + i / grid * p + y) *
-                                                  in->width +
-                                              x0 + i % grid * p) *
-                                                 n;
-
-                for (int64_t x = 0; x < p; x++)
-                    *out++ = f->value[c][line[x * n + (n == 3 ? c : 0)]];
-            }
+    memset(out, 0, sizeof(*out));
+    return rc < 0 ? rc
+                  : frontend->kind->size(out, frontend, width, height, err);
 }
 
 int medvl_frontend_rows(float *out, const struct medvl_frontend *frontend,
                         const struct medvl_picture *picture,
                         struct medvl_error *err)
 {
-    struct medvl_picture sized = {0};
-    struct geometry g;
-    int rc = find_geometry(&g, frontend, picture->width, picture->height,
-                           err);
+    int rc = check_size(picture->width, picture->height, err);
 
     if (rc == MEDVL_OK && picture->depth != 8)
         rc = medvl_fail(err, MEDVL_EARG,
                         "a picture of %d bits needs a window first "
                         "(medvl-image --window)",
                         picture->depth);
-    if (rc < 0)
-        return rc;
-    if (g.width == picture->width && g.height == picture->height) {
-        fill_rows(out, frontend, picture, g.x, g.y);
-        return MEDVL_OK;
-    }
-    rc = medvl_picture_resize(&sized, picture, g.width, g.height,
-                              frontend->filter, err);
-    if (rc == MEDVL_OK)
-        fill_rows(out, frontend, &sized, g.x, g.y);
-    medvl_picture_release(&sized);
-    return rc;
+    return rc < 0 ? rc : frontend->kind->rows(out, frontend, picture, err);
+}
+
+int medvl_frontend_centres(float *out, const struct medvl_frontend *frontend,
+                           int64_t width, int64_t height,
+                           struct medvl_error *err)
+{
+    int rc = check_size(width, height, err);
+
+    return rc < 0 ? rc
+                  : frontend->kind->centres(out, frontend, width, height,
+                                            err);
 }

@@ -2,7 +2,7 @@
  * From a picture to what the tower reads and to places among the tokens:
  * the one interface in which the families differ.
  *
- * Read next: vit.h.
+ * Read next: frontend_part.h, vit.h.
  */
 #ifndef MEDVL_MODEL_FRONTEND_H
 #define MEDVL_MODEL_FRONTEND_H

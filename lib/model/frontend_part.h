@@ -1,0 +1,67 @@
+/*
+ * What stands behind frontend.h: one file a processor, each with its table.
+ *
+ * frontend.c opens and dispatches; frontend_NAME.c reads its own fields of
+ * preprocessor_config.json and does the work.
+ *
+ * Read next: frontend_clip.c.
+ */
+#ifndef MEDVL_MODEL_FRONTEND_PART_H
+#define MEDVL_MODEL_FRONTEND_PART_H
+
+#include "lib/base/json.h"
+#include "lib/image/resize.h"
+#include "lib/model/frontend.h"
+
+/* As the functions of frontend.h, for one processor. */
+struct medvl_frontend_kind {
+    /* The processor's own fields; `root` is its object, an empty one too. */
+    int (*read)(struct medvl_frontend *frontend,
+                const struct medvl_json *root, struct medvl_error *err);
+    int (*size)(struct medvl_frontend_size *out,
+                const struct medvl_frontend *frontend, int64_t width,
+                int64_t height, struct medvl_error *err);
+    /* `picture` has 8 bits and a size that `size` took. */
+    int (*rows)(float *out, const struct medvl_frontend *frontend,
+                const struct medvl_picture *picture,
+                struct medvl_error *err);
+    int (*centres)(float *out, const struct medvl_frontend *frontend,
+                   int64_t width, int64_t height, struct medvl_error *err);
+};
+
+extern const struct medvl_frontend_kind medvl_frontend_clip;
+
+struct medvl_frontend {
+    const struct medvl_frontend_kind *kind;
+    const struct medvl_config *config; /* while `read` runs */
+    int64_t side, patch;               /* of the tower, pixels */
+    bool keep_class;
+    enum medvl_filter filter;
+    float value[3][256]; /* what a sample of each channel becomes */
+
+    bool resize, crop;
+    int64_t shortest;      /* of the resized picture; 0: ... */
+    int64_t width, height; /* ... or exactly this */
+};
+
+/* ---- fields that processors share ------------------------------------ */
+
+bool medvl_frontend_bool(const struct medvl_json *root, const char *name,
+                         bool otherwise);
+
+/* {"height", "width"}, {"shortest_edge"} or a number. */
+int medvl_frontend_sides(int64_t *shortest, int64_t *width, int64_t *height,
+                         const struct medvl_json *root, const char *name,
+                         int64_t otherwise, struct medvl_error *err);
+
+/* "resample": 2 or 3. */
+int medvl_frontend_filter(struct medvl_frontend *frontend,
+                          const struct medvl_json *root,
+                          struct medvl_error *err);
+
+/* "rescale_factor", "image_mean", "image_std" as frontend->value. */
+int medvl_frontend_values(struct medvl_frontend *frontend,
+                          const struct medvl_json *root,
+                          struct medvl_error *err);
+
+#endif
