@@ -13,8 +13,12 @@ static float load_item(const void *inp, enum medvl_dtype from, int64_t i)
         return ((const float *)inp)[i];
     if (from == MEDVL_DTYPE_BF16)
         return medvl_bf16_to_float(((const uint16_t *)inp)[i]);
-    assert(from == MEDVL_DTYPE_F16);
-    return medvl_f16_to_float(((const uint16_t *)inp)[i]);
+    if (from == MEDVL_DTYPE_F16)
+        return medvl_f16_to_float(((const uint16_t *)inp)[i]);
+    if (from == MEDVL_DTYPE_F8_E4M3)
+        return medvl_f8_e4m3_to_float(((const uint8_t *)inp)[i]);
+    assert(from == MEDVL_DTYPE_F8_E5M2);
+    return medvl_f8_e5m2_to_float(((const uint8_t *)inp)[i]);
 }
 
 static void convert_plain(void *out, enum medvl_dtype to, const void *inp,

@@ -24,13 +24,31 @@ static inline __m128i bf16_of(__m256 value)
     return _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
 }
 
+/* An eight-bit float is an f16 with a shorter fraction; see tensor.c. */
+static inline __m256 load_f8(const void *inp, enum medvl_dtype from)
+{
+    const __m128i bits = _mm_cvtepu8_epi16(_mm_loadl_epi64(inp));
+    const __m128i low = _mm_and_si128(bits, _mm_set1_epi16(0x7f));
+    const __m128i sign = _mm_slli_epi16(_mm_xor_si128(bits, low), 8);
+    const __m128i nan = _mm_cmpeq_epi16(low, _mm_set1_epi16(0x7f));
+    __m128i half = _mm_slli_epi16(low, 7);
+
+    if (from == MEDVL_DTYPE_F8_E5M2)
+        return _mm256_cvtph_ps(_mm_slli_epi16(bits, 8));
+    half = _mm_blendv_epi8(half, _mm_set1_epi16(0x7e00), nan);
+    return _mm256_mul_ps(_mm256_cvtph_ps(_mm_or_si128(half, sign)),
+                         _mm256_set1_ps(256));
+}
+
 static inline __m256 load(const void *inp, enum medvl_dtype from, int64_t i)
 {
     if (from == MEDVL_DTYPE_F32)
         return _mm256_loadu_ps((const float *)inp + i);
     if (from == MEDVL_DTYPE_BF16)
         return load_bf16((const uint16_t *)inp + i);
-    return load_f16((const uint16_t *)inp + i);
+    if (from == MEDVL_DTYPE_F16)
+        return load_f16((const uint16_t *)inp + i);
+    return load_f8((const uint8_t *)inp + i, from);
 }
 
 static inline void store(void *out, enum medvl_dtype to, int64_t i, __m256 v)

@@ -71,9 +71,8 @@ static inline const int32_t *i32_data(const struct medvl_tensor *tensor)
 static inline char *item_at(const struct medvl_tensor *tensor,
                             int64_t row, int64_t column)
 {
-    const int64_t size = tensor->dtype == MEDVL_DTYPE_F32 ? 4 : 2;
-
-    return (char *)tensor->data + (row * tensor->stride + column) * size;
+    return (char *)tensor->data +
+           medvl_dtype_bytes(tensor->dtype, row * tensor->stride + column);
 }
 
 /* A vector as floats: its own memory when f32, else converted to `room`. */

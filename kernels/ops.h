@@ -345,7 +345,10 @@ typedef void medvl_lerp_fn(struct medvl_device *dev,
                            struct medvl_tensor *out,
                            const struct medvl_tensor *inp, float weight);
 
-/* out = inp, between f32, bf16 and f16; same shape, strides may differ. */
+/*
+ * out = inp, between f32, bf16 and f16, and from the eight-bit floats; same
+ * shape, strides may differ.
+ */
 typedef void medvl_convert_fn(struct medvl_device *dev,
                               struct medvl_tensor *out,
                               const struct medvl_tensor *inp);

@@ -64,6 +64,8 @@ static const struct dtype {
     [MEDVL_DTYPE_Q4] = {"Q4", 32, 18},
     [MEDVL_DTYPE_I32] = {"I32", 1, 4},
     [MEDVL_DTYPE_U8] = {"U8", 1, 1},
+    [MEDVL_DTYPE_F8_E4M3] = {"F8_E4M3", 1, 1},
+    [MEDVL_DTYPE_F8_E5M2] = {"F8_E5M2", 1, 1},
 };
 #define DTYPE_COUNT (sizeof(DTYPES) / sizeof(DTYPES[0]))
 
@@ -192,4 +194,48 @@ float medvl_f16_to_float(uint16_t bits)
         fraction &= 0x3ffu;
     }
     return float_of(sign | (exponent + 112u) << 23 | fraction << 13);
+}
+
+float medvl_f8_e4m3_to_float(uint8_t bits)
+{
+    const uint16_t sign = (uint16_t)((bits & 0x80u) << 8);
+
+    if ((bits & 0x7fu) == 0x7fu)
+        return medvl_f16_to_float(sign | 0x7e00u);
+    /* An f16 with one more bit of exponent: 2^8 too small. */
+    return 256 * medvl_f16_to_float(
+                     (uint16_t)(sign | (bits & 0x7fu) << 7));
+}
+
+float medvl_f8_e5m2_to_float(uint8_t bits)
+{
+    return medvl_f16_to_float((uint16_t)(bits << 8));
+}
+
+bool medvl_dtype_is_float(enum medvl_dtype dtype)
+{
+    return dtype == MEDVL_DTYPE_F32 || dtype == MEDVL_DTYPE_BF16 ||
+           dtype == MEDVL_DTYPE_F16 || dtype == MEDVL_DTYPE_F8_E4M3 ||
+           dtype == MEDVL_DTYPE_F8_E5M2;
+}
+
+float medvl_float_at(const void *data, enum medvl_dtype dtype, int64_t i)
+{
+    const char *at = (const char *)data + medvl_dtype_bytes(dtype, i);
+    uint16_t half;
+    float value;
+
+    switch (dtype) {
+    case MEDVL_DTYPE_F8_E4M3: return medvl_f8_e4m3_to_float((uint8_t)*at);
+    case MEDVL_DTYPE_F8_E5M2: return medvl_f8_e5m2_to_float((uint8_t)*at);
+    case MEDVL_DTYPE_BF16:
+        memcpy(&half, at, sizeof(half));
+        return medvl_bf16_to_float(half);
+    case MEDVL_DTYPE_F16:
+        memcpy(&half, at, sizeof(half));
+        return medvl_f16_to_float(half);
+    default: /* F32 */
+        memcpy(&value, at, sizeof(value));
+        return value;
+    }
 }

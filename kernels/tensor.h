@@ -16,7 +16,7 @@
 
 #include "lib/base/status.h"
 
-#define MEDVL_TENSOR_RANK 4
+#define MEDVL_TENSOR_RANK 5 /* (C,3,2,p,p): Qwen2-VL's patches */
 
 enum medvl_dtype {
     MEDVL_DTYPE_NONE = 0,
@@ -27,12 +27,14 @@ enum medvl_dtype {
     MEDVL_DTYPE_Q4, /* blocks of 32: f16 scale, 16 bytes; no kernel */
     MEDVL_DTYPE_I32,
     MEDVL_DTYPE_U8,
+    MEDVL_DTYPE_F8_E4M3, /* converted from alone: a file's type */
+    MEDVL_DTYPE_F8_E5M2,
 };
 
 struct medvl_tensor {
     void *data; /* NULL in a plan, and for a gradient that nobody wants */
     enum medvl_dtype dtype;
-    int rank;                        /* 1..4 */
+    int rank;                        /* 1..5 */
     int64_t size[MEDVL_TENSOR_RANK]; /* outermost first */
     int64_t stride;                  /* items from row to row */
 };
@@ -49,7 +51,7 @@ int64_t medvl_tensor_rows(const struct medvl_tensor *tensor);
 
 /*
  * Bytes of a dense tensor of this type and these sizes.  MEDVL_EARG when a
- * size is negative, the rank is not 1..4, a quantised row is no multiple of
+ * size is negative, the rank is not 1..5, a quantised row is no multiple of
  * 32 or the product passes 2^62.  The one place where bytes are counted.
  */
 int medvl_tensor_bytes(size_t *out, enum medvl_dtype dtype, int rank,
@@ -65,5 +67,17 @@ uint16_t medvl_bf16_from_float(float value);
 float medvl_bf16_to_float(uint16_t bits);
 uint16_t medvl_f16_from_float(float value);
 float medvl_f16_to_float(uint16_t bits);
+
+/*
+ * The eight-bit floats of Micikevicius et al. 2022, "FP8 Formats for Deep
+ * Learning": E4M3 has no infinity, and NaN where all seven bits are set;
+ * E5M2 is the upper half of an f16.  Exact, in f16 and bf16 too.
+ */
+float medvl_f8_e4m3_to_float(uint8_t bits);
+float medvl_f8_e5m2_to_float(uint8_t bits);
+
+/* Item i of an unquantised float tensor's data, which may be misaligned. */
+float medvl_float_at(const void *data, enum medvl_dtype dtype, int64_t i);
+bool medvl_dtype_is_float(enum medvl_dtype dtype); /* 8 to 32 bits */
 
 #endif

@@ -28,18 +28,6 @@ static bool ends_with(const char *path, const char *end)
     return size >= tail && !strcmp(path + size - tail, end);
 }
 
-static bool holds(const char *folder, const char *name)
-{
-    char *path = NULL;
-    bool is;
-
-    if (medvl_path_join(&path, folder, name, NULL) < 0)
-        return false;
-    is = medvl_file_exists(path);
-    medvl_free(path);
-    return is;
-}
-
 /* The line that the writer made, onwards; `line` is emptied. */
 static int put_line(struct medvl_json_writer *w, struct medvl_text *line,
                     medvl_inspect_put *put, void *arg,
@@ -59,24 +47,7 @@ bool medvl_view_is_tensors(const char *path)
 {
     if (!medvl_folder_exists(path))
         return ends_with(path, ".safetensors");
-    return holds(path, "model.safetensors") ||
-           holds(path, "model.safetensors.index.json");
-}
-
-/* Item i as a float; the data may be misaligned. */
-static double item(const struct medvl_tensor *t, size_t i)
-{
-    const char *data = t->data;
-    float value;
-    uint16_t half;
-
-    if (t->dtype == MEDVL_DTYPE_F32) {
-        memcpy(&value, data + 4 * i, sizeof(value));
-        return (double)value;
-    }
-    memcpy(&half, data + 2 * i, sizeof(half));
-    return (double)(t->dtype == MEDVL_DTYPE_BF16 ? medvl_bf16_to_float(half)
-                                                 : medvl_f16_to_float(half));
+    return medvl_safetensors_in(path);
 }
 
 static void put_values(struct medvl_json_writer *w,
@@ -87,11 +58,11 @@ static void put_values(struct medvl_json_writer *w,
     double low = HUGE_VAL, high = -HUGE_VAL, sum = 0;
     size_t bad = 0;
 
-    if (t->dtype != MEDVL_DTYPE_F32 && t->dtype != MEDVL_DTYPE_BF16 &&
-        t->dtype != MEDVL_DTYPE_F16)
+    if (!medvl_dtype_is_float(t->dtype))
         return;
     for (size_t i = 0; i < count; i++) {
-        const double value = item(t, i);
+        const double value =
+            (double)medvl_float_at(t->data, t->dtype, (int64_t)i);
 
         if (!isfinite(value)) {
             bad++;
@@ -109,20 +80,23 @@ static void put_values(struct medvl_json_writer *w,
     medvl_json_put_int(w, "not_finite", (int64_t)bad);
 }
 
-static void put_tensor(struct medvl_json_writer *w, const char *name,
-                       const struct medvl_tensor *t, bool values)
+static void put_tensor(struct medvl_json_writer *w,
+                       const struct medvl_safetensors *file, int64_t at,
+                       bool values)
 {
-    const int64_t count = medvl_tensor_rows(t) * medvl_tensor_columns(t);
+    const struct medvl_tensor *t = medvl_safetensors_tensor(file, at);
 
     medvl_json_begin(w, NULL, '{');
-    medvl_json_put_string(w, "name", medvl_span(name));
-    medvl_json_put_string(w, "dtype", medvl_span(medvl_dtype_name(t->dtype)));
+    medvl_json_put_string(w, "name",
+                          medvl_span(medvl_safetensors_name(file, at)));
+    medvl_json_put_string(w, "dtype",
+                          medvl_span(medvl_safetensors_type(file, at)));
     medvl_json_begin(w, "shape", '[');
     for (int i = 0; i < t->rank; i++)
         medvl_json_put_int(w, NULL, t->size[i]);
     medvl_json_end(w);
     medvl_json_put_int(w, "bytes",
-                       (int64_t)medvl_dtype_bytes(t->dtype, count));
+                       (int64_t)medvl_safetensors_bytes(file, at));
     if (values)
         put_values(w, t);
     medvl_json_end(w);
@@ -139,8 +113,7 @@ int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
     for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
         struct medvl_json_writer w = {.out = &line};
 
-        put_tensor(&w, medvl_safetensors_name(file, i),
-                   medvl_safetensors_tensor(file, i), values);
+        put_tensor(&w, file, i, values);
         rc = put_line(&w, &line, put, arg, err);
     }
     medvl_text_release(&line);

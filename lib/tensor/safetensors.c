@@ -1,38 +1,26 @@
 /*
- * safetensors: reading by map, writing whole or in pieces.
+ * safetensors: a file's header, checked, and its tensors by name.
  *
- * Read next: tape.h.
+ * Read next: safetensors_folder.c.
  */
-#include "lib/tensor/safetensors.h"
+#include "lib/tensor/safetensors_part.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/file.h"
-#include "lib/base/json.h"
 #include "lib/base/mem.h"
-#include "lib/base/stream.h"
 
-#define HEADER_MAX ((size_t)100 << 20)
-#define INDEX_NAME "model.safetensors.index.json"
-#define FILE_NAME  "model.safetensors"
-
-/* The format's types; those without a dtype can be seen, not computed. */
-static const struct {
-    const char *name;
-    enum medvl_dtype dtype;
-    size_t bytes;
-} TYPES[] = {
+static const struct safetensors_type TYPES[] = {
     {"F32", MEDVL_DTYPE_F32, 4},
     {"BF16", MEDVL_DTYPE_BF16, 2},
     {"F16", MEDVL_DTYPE_F16, 2},
+    {"F8_E4M3", MEDVL_DTYPE_F8_E4M3, 1},
+    {"F8_E5M2", MEDVL_DTYPE_F8_E5M2, 1},
     {"I32", MEDVL_DTYPE_I32, 4},
     {"U8", MEDVL_DTYPE_U8, 1},
     {"BOOL", MEDVL_DTYPE_NONE, 1},
     {"I8", MEDVL_DTYPE_NONE, 1},
-    {"F8_E4M3", MEDVL_DTYPE_NONE, 1},
-    {"F8_E5M2", MEDVL_DTYPE_NONE, 1},
+    {"F8_E8M0", MEDVL_DTYPE_NONE, 1},
     {"I16", MEDVL_DTYPE_NONE, 2},
     {"U16", MEDVL_DTYPE_NONE, 2},
     {"U32", MEDVL_DTYPE_NONE, 4},
@@ -42,25 +30,13 @@ static const struct {
 };
 #define TYPE_COUNT (sizeof(TYPES) / sizeof(*TYPES))
 
-struct entry {
-    char *name;
-    struct medvl_tensor tensor;
-    uint64_t begin, end; /* in the data of its file */
-    size_t file;
-};
-
-struct part {
-    char *name; /* in the folder; NULL for a file opened by itself */
-    struct medvl_mapping map;
-};
-
-struct medvl_safetensors {
-    struct part *parts;
-    size_t part_count, part_capacity;
-    struct entry *entries; /* by name, once open */
-    size_t count, capacity;
-    struct medvl_json *metadata; /* of the first file that has one */
-};
+const char *safetensors_type_name(enum medvl_dtype dtype)
+{
+    for (size_t k = 0; k < TYPE_COUNT; k++)
+        if (TYPES[k].dtype == dtype && dtype != MEDVL_DTYPE_NONE)
+            return TYPES[k].name;
+    return NULL;
+}
 
 /* ---- reading the header ---------------------------------------------- */
 
@@ -76,10 +52,10 @@ static int read_size(uint64_t *out, const struct medvl_json *value)
     return 0;
 }
 
-static int read_shape(struct entry *entry, const struct medvl_json *shape,
+static int read_shape(struct safetensors_item *item, const struct medvl_json *shape,
                       struct medvl_error *err)
 {
-    struct medvl_tensor *t = &entry->tensor;
+    struct medvl_tensor *t = &item->tensor;
     uint64_t size;
 
     if (medvl_json_type(shape) != MEDVL_JSON_ARRAY)
@@ -100,13 +76,13 @@ static int read_shape(struct entry *entry, const struct medvl_json *shape,
 }
 
 /* Type, shape and offsets of one tensor; they must agree. */
-static int read_entry(struct entry *entry, const struct medvl_json *value,
+static int read_entry(struct safetensors_item *item, const struct medvl_json *value,
                       struct medvl_error *err)
 {
     const struct medvl_json *at = medvl_json_get(value, "data_offsets");
     const char *type = medvl_json_string(medvl_json_get(value, "dtype"));
-    size_t k = 0, bytes;
-    int rc = read_shape(entry, medvl_json_get(value, "shape"), err);
+    size_t k = 0, bytes, outer;
+    int rc = read_shape(item, medvl_json_get(value, "shape"), err);
 
     if (rc < 0)
         return rc;
@@ -115,26 +91,33 @@ static int read_entry(struct entry *entry, const struct medvl_json *value,
     if (!type || k == TYPE_COUNT)
         return medvl_fail(err, MEDVL_EFORMAT, "unknown dtype \"%s\"",
                           type ? type : "");
-    entry->tensor.dtype = TYPES[k].dtype;
+    item->type = &TYPES[k];
+    item->tensor.dtype = TYPES[k].dtype;
     if (medvl_json_count(at) != 2 ||
-        read_size(&entry->begin, medvl_json_at(at, 0)) < 0 ||
-        read_size(&entry->end, medvl_json_at(at, 1)) < 0 ||
-        entry->begin > entry->end)
+        read_size(&item->begin, medvl_json_at(at, 0)) < 0 ||
+        read_size(&item->end, medvl_json_at(at, 1)) < 0 ||
+        item->begin > item->end)
         return medvl_fail(err, MEDVL_EFORMAT, "bad \"data_offsets\"");
-    bytes = TYPES[k].bytes;
-    for (int i = 0; i < entry->tensor.rank; i++)
-        if (!medvl_size_mul(&bytes, bytes, (size_t)entry->tensor.size[i]))
+    bytes = outer = TYPES[k].bytes;
+    for (int i = 0; i < item->tensor.rank; i++) {
+        const size_t size = (size_t)item->tensor.size[i];
+
+        /* A size of zero hides no product that is too large. */
+        if (!medvl_size_mul(&outer, outer, size ? size : 1) ||
+            outer >= (size_t)1 << 62)
             return medvl_fail(err, MEDVL_EFORMAT, "shape is too large");
-    if (bytes != entry->end - entry->begin)
+        bytes *= size;
+    }
+    if (bytes != item->end - item->begin)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "shape takes %zu bytes, offsets %llu", bytes,
-                          (unsigned long long)(entry->end - entry->begin));
+                          (unsigned long long)(item->end - item->begin));
     return MEDVL_OK;
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const struct entry *x = a, *y = b;
+    const struct safetensors_item *x = a, *y = b;
 
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
@@ -143,33 +126,33 @@ static int by_place(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct entry *x = a, *y = b;
+    const struct safetensors_item *x = a, *y = b;
 
     return strcmp(x->name, y->name);
 }
 
 /* The file's tensors fill its data: no overlap, no gap, nothing after. */
-static int check_places(struct entry *entries, size_t count, uint64_t size,
+static int check_places(struct safetensors_item *items, size_t count, uint64_t size,
                         struct medvl_error *err)
 {
     uint64_t at = 0;
 
     if (count > 0)
-        qsort(entries, count, sizeof(*entries), by_place);
+        qsort(items, count, sizeof(*items), by_place);
     for (size_t i = 0; i < count; i++) {
-        if (entries[i].end > size)
+        if (items[i].end > size)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "%s ends at byte %llu of %llu of data",
-                              entries[i].name,
-                              (unsigned long long)entries[i].end,
+                              items[i].name,
+                              (unsigned long long)items[i].end,
                               (unsigned long long)size);
-        if (entries[i].begin != at)
+        if (items[i].begin != at)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "%s begins at byte %llu of the data, want %llu",
-                              entries[i].name,
-                              (unsigned long long)entries[i].begin,
+                              items[i].name,
+                              (unsigned long long)items[i].begin,
                               (unsigned long long)at);
-        at = entries[i].end;
+        at = items[i].end;
     }
     if (at != size)
         return medvl_fail(err, MEDVL_EFORMAT,
@@ -185,7 +168,7 @@ static int add_entry(struct medvl_safetensors *st, size_t file,
     struct medvl_json *value = NULL;
     struct medvl_text name = {0};
     struct medvl_span quoted = member->name;
-    struct entry *entry;
+    struct safetensors_item *item;
     int rc;
 
     quoted.data--; /* with its quotes */
@@ -202,25 +185,46 @@ static int add_entry(struct medvl_safetensors *st, size_t file,
         goto done;
     }
     if (rc == MEDVL_OK)
-        rc = medvl_grow(&st->entries, &st->capacity, st->count + 1,
-                        sizeof(*entry), err);
+        rc = medvl_grow(&st->items, &st->capacity, st->count + 1,
+                        sizeof(*item), err);
     if (rc < 0)
         goto done;
-    entry = &st->entries[st->count];
-    memset(entry, 0, sizeof(*entry));
-    entry->file = file;
-    rc = read_entry(entry, value, err);
+    item = &st->items[st->count];
+    memset(item, 0, sizeof(*item));
+    item->file = file;
+    rc = read_entry(item, value, err);
     if (rc < 0) {
         medvl_context(err, "%s", name.data ? name.data : "");
         goto done;
     }
-    entry->name = medvl_copy_string(name.data ? name.data : "", name.size);
-    rc = entry->name ? MEDVL_OK : medvl_no_memory(err);
+    item->name = medvl_copy_string(name.data ? name.data : "", name.size);
+    rc = item->name ? MEDVL_OK : medvl_no_memory(err);
     st->count += rc == MEDVL_OK;
 done:
     medvl_json_free(value);
     medvl_text_release(&name);
     return rc;
+}
+
+/* What else it is by its first bytes, and what to do; NULL: nothing known.
+ * A PyTorch file is a zip archive, or an old one a bare pickle. */
+static const char *other_format(const struct medvl_mapping *map)
+{
+    static const struct {
+        const char *mark, *name;
+    } MARKS[] = {
+        {"PK\3\4", "x.bin"}, {"\x80\2", "x.bin"}, {"GGUF", "x.gguf"}};
+
+    for (size_t i = 0; i < sizeof(MARKS) / sizeof(*MARKS); i++) {
+        const size_t size = strlen(MARKS[i].mark);
+
+        /* The third byte of a safetensors file's length is rarely used,
+         * its seventh never. */
+        if (map->size > 8 && !memcmp(map->data, MARKS[i].mark, size) &&
+            map->data[6] | map->data[7])
+            return safetensors_advice(MARKS[i].name);
+    }
+    return NULL;
 }
 
 /* The header of the part that was just mapped. */
@@ -234,13 +238,15 @@ static int read_header(struct medvl_safetensors *st, size_t file,
     uint64_t size = 0;
     int rc;
 
+    if (other_format(map))
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", other_format(map));
     if (map->size < 8)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "%zu bytes is too short for safetensors",
                           map->size);
     for (int i = 7; i >= 0; i--)
         size = size << 8 | map->data[i];
-    if (size > HEADER_MAX || size > map->size - 8)
+    if (size > SAFETENSORS_HEADER_MAX || size > map->size - 8)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "a header of %llu bytes in a file of %zu",
                           (unsigned long long)size, map->size);
@@ -254,18 +260,18 @@ static int read_header(struct medvl_safetensors *st, size_t file,
     medvl_json_view_release(&view);
     if (rc < 0)
         return rc;
-    rc = check_places(st->entries + first, st->count - first,
+    rc = check_places(st->items + first, st->count - first,
                       map->size - 8 - size, err);
     for (size_t i = first; rc == MEDVL_OK && i < st->count; i++)
-        st->entries[i].tensor.data =
-            (void *)(map->data + 8 + size + st->entries[i].begin);
+        st->items[i].tensor.data =
+            (void *)(map->data + 8 + size + st->items[i].begin);
     return rc;
 }
 
-static int open_part(struct medvl_safetensors *st, const char *path,
-                     const char *name, struct medvl_error *err)
+int safetensors_add(struct medvl_safetensors *st, const char *path,
+                    const char *name, struct medvl_error *err)
 {
-    struct part *part;
+    struct safetensors_part *part;
     int rc = medvl_grow(&st->parts, &st->part_capacity, st->part_count + 1,
                         sizeof(*part), err);
 
@@ -286,109 +292,27 @@ static int open_part(struct medvl_safetensors *st, const char *path,
     return rc < 0 ? medvl_context(err, "%s", path) : rc;
 }
 
-/* ---- a folder by its index ------------------------------------------- */
+/* ---- by name, and opening ------------------------------------------- */
 
-static int open_named(struct medvl_safetensors *st, const char *folder,
-                      const char *name, struct medvl_error *err)
+struct safetensors_item *
+safetensors_item(const struct medvl_safetensors *st, const char *name)
 {
-    char *path = NULL;
-    int rc;
-
-    for (size_t i = 0; i < st->part_count; i++)
-        if (strcmp(st->parts[i].name, name) == 0)
-            return MEDVL_OK;
-    if (strchr(name, '/'))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"%s\" is no name of a file in the folder", name);
-    rc = medvl_path_join(&path, folder, name, err);
-    if (rc == MEDVL_OK)
-        rc = open_part(st, path, name, err);
-    medvl_free(path);
-    return rc;
-}
-
-static struct entry *find(const struct medvl_safetensors *st,
-                          const char *name)
-{
-    struct entry key = {.name = (char *)(uintptr_t)name};
+    struct safetensors_item key = {.name = (char *)(uintptr_t)name};
 
     if (st->count == 0)
         return NULL;
-    return bsearch(&key, st->entries, st->count, sizeof(key), by_name);
+    return bsearch(&key, st->items, st->count, sizeof(key), by_name);
 }
 
-/* Sort by name, refuse doubles. */
-static int sort_entries(struct medvl_safetensors *st, struct medvl_error *err)
+int safetensors_sort(struct medvl_safetensors *st, struct medvl_error *err)
 {
     if (st->count > 0)
-        qsort(st->entries, st->count, sizeof(*st->entries), by_name);
+        qsort(st->items, st->count, sizeof(*st->items), by_name);
     for (size_t i = 1; i < st->count; i++)
-        if (strcmp(st->entries[i - 1].name, st->entries[i].name) == 0)
+        if (strcmp(st->items[i - 1].name, st->items[i].name) == 0)
             return medvl_fail(err, MEDVL_EFORMAT, "%s stands twice",
-                              st->entries[i].name);
+                              st->items[i].name);
     return MEDVL_OK;
-}
-
-/* Every file that the index names, and in them what it says. */
-static int open_index(struct medvl_safetensors *st, const char *folder,
-                      const char *path, struct medvl_error *err)
-{
-    const struct medvl_json *map, *m;
-    struct medvl_json *root = NULL;
-    const char *name;
-    int rc = medvl_json_read(&root, path, err);
-
-    if (rc < 0)
-        return rc;
-    map = medvl_json_get(root, "weight_map");
-    if (medvl_json_type(map) != MEDVL_JSON_OBJECT)
-        rc = medvl_fail(err, MEDVL_EFORMAT, "%s: no \"weight_map\"", path);
-    for (m = medvl_json_first(map); rc == MEDVL_OK && m;
-         m = medvl_json_next(m)) {
-        name = medvl_json_string(m);
-        if (!name)
-            rc = medvl_fail(err, MEDVL_EFORMAT, "%s: %s: no name of a file",
-                            path, medvl_json_name(m));
-        else
-            rc = open_named(st, folder, name, err);
-    }
-    if (rc == MEDVL_OK)
-        rc = sort_entries(st, err);
-    for (m = medvl_json_first(map); rc == MEDVL_OK && m;
-         m = medvl_json_next(m)) {
-        const struct entry *e = find(st, medvl_json_name(m));
-
-        if (!e || strcmp(st->parts[e->file].name, medvl_json_string(m)) != 0)
-            rc = medvl_fail(err, MEDVL_EFORMAT, "%s: %s is not in %s", path,
-                            medvl_json_name(m), medvl_json_string(m));
-    }
-    if (rc == MEDVL_OK && st->count != medvl_json_count(map))
-        rc = medvl_fail(err, MEDVL_EFORMAT,
-                        "%s: names %zu tensors, its files have %zu", path,
-                        medvl_json_count(map), st->count);
-    medvl_json_free(root);
-    return rc;
-}
-
-static int open_folder(struct medvl_safetensors *st, const char *folder,
-                       struct medvl_error *err)
-{
-    char *path = NULL;
-    int rc = medvl_path_join(&path, folder, INDEX_NAME, err);
-
-    if (rc < 0)
-        return rc;
-    if (medvl_file_exists(path)) {
-        rc = open_index(st, folder, path, err);
-        medvl_free(path);
-        return rc;
-    }
-    medvl_free(path);
-    rc = medvl_path_join(&path, folder, FILE_NAME, err);
-    if (rc == MEDVL_OK)
-        rc = open_part(st, path, NULL, err);
-    medvl_free(path);
-    return rc == MEDVL_OK ? sort_entries(st, err) : rc;
 }
 
 int medvl_safetensors_open(struct medvl_safetensors **out, const char *path,
@@ -401,11 +325,11 @@ int medvl_safetensors_open(struct medvl_safetensors **out, const char *path,
     if (!st)
         return medvl_no_memory(err);
     if (medvl_folder_exists(path)) {
-        rc = open_folder(st, path, err);
+        rc = safetensors_add_folder(st, path, err);
     } else {
-        rc = open_part(st, path, NULL, err);
+        rc = safetensors_add(st, path, NULL, err);
         if (rc == MEDVL_OK)
-            rc = sort_entries(st, err);
+            rc = safetensors_sort(st, err);
     }
     if (rc < 0) {
         medvl_safetensors_free(st);
@@ -420,13 +344,13 @@ void medvl_safetensors_free(struct medvl_safetensors *file)
     if (!file)
         return;
     for (size_t i = 0; i < file->count; i++)
-        medvl_free(file->entries[i].name);
+        medvl_free(file->items[i].name);
     for (size_t i = 0; i < file->part_count; i++) {
         medvl_free(file->parts[i].name);
         medvl_mapping_release(&file->parts[i].map);
     }
     medvl_json_free(file->metadata);
-    medvl_free(file->entries);
+    medvl_free(file->items);
     medvl_free(file->parts);
     medvl_free(file);
 }
@@ -441,22 +365,22 @@ int64_t medvl_safetensors_count(const struct medvl_safetensors *file)
 const char *medvl_safetensors_name(const struct medvl_safetensors *file,
                                    int64_t i)
 {
-    return file->entries[i].name;
+    return file->items[i].name;
 }
 
 const struct medvl_tensor *
 medvl_safetensors_tensor(const struct medvl_safetensors *file, int64_t i)
 {
-    return &file->entries[i].tensor;
+    return &file->items[i].tensor;
 }
 
 const struct medvl_tensor *
 medvl_safetensors_find(const struct medvl_safetensors *file,
                        const char *name)
 {
-    const struct entry *entry = find(file, name);
+    const struct safetensors_item *item = safetensors_item(file, name);
 
-    return entry ? &entry->tensor : NULL;
+    return item ? &item->tensor : NULL;
 }
 
 const char *medvl_safetensors_metadata(const struct medvl_safetensors *file,
@@ -465,262 +389,26 @@ const char *medvl_safetensors_metadata(const struct medvl_safetensors *file,
     return medvl_json_string(medvl_json_get(file->metadata, key));
 }
 
-/* ---- writing --------------------------------------------------------- */
-
-static const char *type_name(enum medvl_dtype dtype)
+const char *medvl_safetensors_type(const struct medvl_safetensors *file,
+                                   int64_t i)
 {
-    for (size_t k = 0; k < TYPE_COUNT; k++)
-        if (TYPES[k].dtype == dtype && dtype != MEDVL_DTYPE_NONE)
-            return TYPES[k].name;
-    return NULL;
+    return file->items[i].type->name;
 }
 
-static int check_dense(size_t *bytes, const char *name,
-                       const struct medvl_tensor *t, struct medvl_error *err)
+size_t medvl_safetensors_bytes(const struct medvl_safetensors *file,
+                               int64_t i)
 {
-    int rc = medvl_tensor_bytes(bytes, t->dtype, t->rank, t->size, err);
-
-    if (rc == MEDVL_OK && !strcmp(name, "__metadata__"))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "the format keeps this name, no tensor can have it");
-    if (rc == MEDVL_OK && !type_name(t->dtype))
-        rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "type %s is not written",
-                        medvl_dtype_name(t->dtype));
-    if (rc == MEDVL_OK && t->stride != medvl_tensor_columns(t) &&
-        medvl_tensor_rows(t) > 1)
-        rc = medvl_fail(err, MEDVL_EARG, "rows are not dense");
-    return rc < 0 ? medvl_context(err, "%s", name) : rc;
+    return (size_t)(file->items[i].end - file->items[i].begin);
 }
 
-static void put_entry(struct medvl_json_writer *w, const char *name,
-                      const struct medvl_tensor *t, size_t at, size_t bytes)
+int64_t medvl_safetensors_files(const struct medvl_safetensors *file,
+                                int64_t *bytes)
 {
-    medvl_json_begin(w, name, '{');
-    medvl_json_put_string(w, "dtype", medvl_span(type_name(t->dtype)));
-    medvl_json_begin(w, "shape", '[');
-    for (int i = 0; i < t->rank; i++)
-        medvl_json_put_int(w, NULL, t->size[i]);
-    medvl_json_end(w);
-    medvl_json_begin(w, "data_offsets", '[');
-    medvl_json_put_int(w, NULL, (int64_t)at);
-    medvl_json_put_int(w, NULL, (int64_t)(at + bytes));
-    medvl_json_end(w);
-    medvl_json_end(w);
-}
+    int64_t sum = 0;
 
-static void put_metadata(struct medvl_json_writer *w,
-                         const char *const *metadata)
-{
-    if (!metadata)
-        return;
-    medvl_json_begin(w, "__metadata__", '{');
-    for (; metadata[0]; metadata += 2)
-        medvl_json_put_string(w, metadata[0], medvl_span(metadata[1]));
-    medvl_json_end(w);
-}
-
-static int refuse_doubles(const struct medvl_safetensors_entry *entries,
-                          int64_t count, struct medvl_error *err)
-{
-    struct medvl_safetensors names = {0};
-    int rc;
-
-    names.entries = medvl_alloc((size_t)count, sizeof(*names.entries));
-    if (!names.entries)
-        return medvl_no_memory(err);
-    for (names.count = 0; names.count < (size_t)count; names.count++)
-        names.entries[names.count].name =
-            (char *)(uintptr_t)entries[names.count].name;
-    rc = sort_entries(&names, err);
-    medvl_free(names.entries);
-    return rc;
-}
-
-/* The header, padded with spaces so that data is 8-byte aligned. */
-static int make_header(struct medvl_text *text,
-                       const struct medvl_safetensors_entry *entries,
-                       int64_t count, const char *const *metadata,
-                       struct medvl_error *err)
-{
-    struct medvl_json_writer w = {.out = text};
-    size_t at = 0, bytes = 0;
-    int rc = refuse_doubles(entries, count, err);
-
-    medvl_json_begin(&w, NULL, '{');
-    put_metadata(&w, metadata);
-    for (int64_t i = 0; rc == MEDVL_OK && i < count; i++, at += bytes) {
-        rc = check_dense(&bytes, entries[i].name, &entries[i].tensor, err);
-        if (rc == MEDVL_OK)
-            put_entry(&w, entries[i].name, &entries[i].tensor, at, bytes);
-    }
-    medvl_json_end(&w);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_write_end(&w, err);
-    while (rc == MEDVL_OK && text->size % 8 != 0)
-        rc = medvl_text_putc(text, ' ', err);
-    if (rc == MEDVL_OK && text->size > HEADER_MAX)
-        rc = medvl_fail(err, MEDVL_EARG, "a header of %zu bytes",
-                        text->size);
-    return rc;
-}
-
-int medvl_safetensors_write(const char *path,
-                            const struct medvl_safetensors_entry *entries,
-                            int64_t count, const char *const *metadata,
-                            struct medvl_error *err)
-{
-    struct medvl_text text = {0};
-    struct medvl_writer *writer = NULL;
-    unsigned char size[8];
-    size_t bytes = 0;
-    int rc = make_header(&text, entries, count, metadata, err);
-
-    if (rc < 0)
-        medvl_context(err, "%s", path);
-    for (int i = 0; i < 8; i++)
-        size[i] = (unsigned char)((uint64_t)text.size >> (8 * i));
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_open(&writer, path, ".tmp", false, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_put(writer, size, sizeof(size), err);
-    if (rc == MEDVL_OK)
-        rc = medvl_writer_put(writer, text.data, text.size, err);
-    for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
-        rc = check_dense(&bytes, entries[i].name, &entries[i].tensor, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_writer_put(writer, entries[i].tensor.data, bytes, err);
-    }
-    if (rc == MEDVL_OK) {
-        rc = medvl_writer_close(writer, err);
-        writer = NULL;
-    }
-    medvl_writer_free(writer);
-    medvl_text_release(&text);
-    return rc;
-}
-
-/* ---- writing in pieces ----------------------------------------------- */
-
-struct medvl_safetensors_writer {
-    char *path, *data_path;
-    FILE *data;
-    struct medvl_safetensors_entry *entries; /* names are owned */
-    size_t count, capacity;
-};
-
-int medvl_safetensors_writer_open(struct medvl_safetensors_writer **out,
-                                  const char *path, struct medvl_error *err)
-{
-    struct medvl_safetensors_writer *writer;
-    struct medvl_text text = {0};
-    int rc = MEDVL_OK;
-
-    *out = NULL;
-    writer = medvl_alloc(1, sizeof(*writer));
-    if (!writer)
-        return medvl_no_memory(err);
-    writer->path = medvl_copy_string(path, strlen(path));
-    if (!writer->path)
-        rc = medvl_no_memory(err);
-    if (rc == MEDVL_OK)
-        rc = medvl_text_printf(&text, err, "%s.data.tmp", path);
-    if (rc == MEDVL_OK) {
-        writer->data_path = text.data; /* a text's memory is medvl_free's */
-        writer->data = fopen(text.data, "wb");
-        if (!writer->data)
-            rc = medvl_fail_output(err, text.data);
-    } else {
-        medvl_text_release(&text);
-    }
-    if (rc < 0) {
-        medvl_safetensors_writer_free(writer);
-        return rc;
-    }
-    *out = writer;
-    return MEDVL_OK;
-}
-
-int medvl_safetensors_writer_put(struct medvl_safetensors_writer *writer,
-                                 const char *name,
-                                 const struct medvl_tensor *tensor,
-                                 struct medvl_error *err)
-{
-    struct medvl_safetensors_entry *entry;
-    size_t bytes = 0;
-    int rc = check_dense(&bytes, name, tensor, err);
-
-    if (rc == MEDVL_OK)
-        rc = medvl_grow(&writer->entries, &writer->capacity,
-                        writer->count + 1, sizeof(*entry), err);
-    if (rc < 0)
-        return rc;
-    entry = &writer->entries[writer->count];
-    entry->tensor = *tensor;
-    entry->tensor.data = NULL;
-    entry->name = medvl_copy_string(name, strlen(name));
-    if (!entry->name)
-        return medvl_no_memory(err);
-    writer->count++;
-    if (bytes > 0 && fwrite(tensor->data, 1, bytes, writer->data) != bytes)
-        return medvl_fail_output(err, writer->data_path);
-    return MEDVL_OK;
-}
-
-/* Entries get their data from the map of what was written so far. */
-static int place_entries(struct medvl_safetensors_writer *writer,
-                         const struct medvl_mapping *map,
-                         struct medvl_error *err)
-{
-    size_t at = 0, bytes = 0;
-
-    for (size_t i = 0; i < writer->count; i++, at += bytes) {
-        struct medvl_tensor *t = &writer->entries[i].tensor;
-        int rc = check_dense(&bytes, writer->entries[i].name, t, err);
-
-        if (rc < 0)
-            return rc;
-        if (bytes > 0)
-            t->data = (void *)(uintptr_t)(map->data + at);
-    }
-    if (at != map->size)
-        return medvl_fail(err, MEDVL_EIO, "%s has %zu bytes, want %zu",
-                          writer->data_path, map->size, at);
-    return MEDVL_OK;
-}
-
-int medvl_safetensors_writer_close(struct medvl_safetensors_writer *writer,
-                                   struct medvl_error *err)
-{
-    struct medvl_mapping map = {0};
-    int rc = MEDVL_OK;
-
-    if (fclose(writer->data) != 0)
-        rc = medvl_fail_output(err, writer->data_path);
-    writer->data = NULL;
-    if (rc == MEDVL_OK)
-        rc = medvl_mapping_open(&map, writer->data_path, err);
-    if (rc == MEDVL_OK)
-        rc = place_entries(writer, &map, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_safetensors_write(writer->path, writer->entries,
-                                     (int64_t)writer->count, NULL, err);
-    medvl_mapping_release(&map);
-    medvl_safetensors_writer_free(writer);
-    return rc;
-}
-
-void medvl_safetensors_writer_free(struct medvl_safetensors_writer *writer)
-{
-    if (!writer)
-        return;
-    if (writer->data)
-        fclose(writer->data);
-    if (writer->data_path)
-        remove(writer->data_path);
-    for (size_t i = 0; i < writer->count; i++)
-        medvl_free((void *)(uintptr_t)writer->entries[i].name);
-    medvl_free(writer->entries);
-    medvl_free(writer->data_path);
-    medvl_free(writer->path);
-    medvl_free(writer);
+    for (size_t i = 0; i < file->part_count; i++)
+        sum += (int64_t)file->parts[i].map.size;
+    if (bytes)
+        *bytes = sum;
+    return (int64_t)file->part_count;
 }

@@ -20,22 +20,43 @@ struct medvl_safetensors; /* one file, or a folder's files by their index */
  * it is there, else model.safetensors.  Every entry is checked: known type,
  * sizes and offsets that agree, inside the file, no overlap, no gap, none
  * twice; the header at most 100 MB.  Errors name file and tensor.
+ *
+ * The index must agree with its files: each is there and holds exactly the
+ * tensors that the index says, and no other shard or model.safetensors lies
+ * beside it.  A folder or file of pickles, GGUF or shards without an index
+ * is MEDVL_EUNSUPPORTED with what to do; none of these is ever opened.
  */
 int medvl_safetensors_open(struct medvl_safetensors **out, const char *path,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_safetensors_free(struct medvl_safetensors *file);
+
+/* Has the folder a model.safetensors or its index? */
+bool medvl_safetensors_in(const char *folder);
 
 int64_t medvl_safetensors_count(const struct medvl_safetensors *file);
 
 /*
  * The i-th tensor in the order of names.  Its data points into the map and
  * may be misaligned for its type: copy with memcpy, or check.  Ranks above
- * 4 are MEDVL_EUNSUPPORTED at open; rank 0 is shown as rank 1, size 1.
+ * 5 are MEDVL_EUNSUPPORTED at open; rank 0 is shown as rank 1, size 1.
  */
 const char *medvl_safetensors_name(const struct medvl_safetensors *file,
                                    int64_t i);
 const struct medvl_tensor *
 medvl_safetensors_tensor(const struct medvl_safetensors *file, int64_t i);
+
+/*
+ * Its type as the format names it, and its bytes: also of types that no
+ * kernel takes (F64, I64, BOOL, ...), whose dtype is MEDVL_DTYPE_NONE.
+ */
+const char *medvl_safetensors_type(const struct medvl_safetensors *file,
+                                   int64_t i);
+size_t medvl_safetensors_bytes(const struct medvl_safetensors *file,
+                               int64_t i);
+
+/* How many files were opened, and (when not NULL) their bytes in all. */
+int64_t medvl_safetensors_files(const struct medvl_safetensors *file,
+                                int64_t *bytes);
 
 /* By name; NULL when there is none. */
 const struct medvl_tensor *
@@ -63,6 +84,29 @@ int medvl_safetensors_write(const char *path,
                             const struct medvl_safetensors_entry *entries,
                             int64_t count, const char *const *metadata,
                             struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Make the next items of the index-th tensor, [first, first + count), in
+ * its type.  Asked for in order, without a gap.
+ */
+typedef int medvl_safetensors_fill(void *arg, int64_t index, int64_t first,
+                                   int64_t count, void *out,
+                                   struct medvl_error *err);
+
+/*
+ * Write a model's tensors into `folder` as transformers does: one
+ * model.safetensors, or where that would pass `limit` bytes of data,
+ * model-00001-of-0000N.safetensors and so on with their index (a tensor
+ * larger than the limit has a file of its own).  Each file appears whole.
+ *
+ *   fill   makes the data of tensors that have none; memory is one piece
+ */
+#define MEDVL_SAFETENSORS_LIMIT ((size_t)5000000000)
+int medvl_safetensors_write_folder(
+    const char *folder, const struct medvl_safetensors_entry *entries,
+    int64_t count, const char *const *metadata, size_t limit,
+    medvl_safetensors_fill *fill, void *arg,
+    struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * Write tensors one at a time when they do not fit memory together (the

@@ -227,6 +227,39 @@ static void conversions_agree_with_the_scalar_functions(void **state)
     medvl_free(values);
 }
 
+/* Every eight-bit float is a bf16 too; both kernels give the same bits. */
+static void eight_bit_floats_convert_exactly(void **state)
+{
+    uint8_t bits[256 + 5]; /* no multiple of a vector */
+    float values[256 + 5];
+    uint16_t narrow[256 + 5];
+    const int64_t count = 256 + 5;
+
+    (void)state;
+    for (int i = 0; i < count; i++)
+        bits[i] = (uint8_t)i;
+    for (int i = 0; i < 4; i++) {
+        const enum medvl_dtype type =
+            i % 2 ? MEDVL_DTYPE_F8_E4M3 : MEDVL_DTYPE_F8_E5M2;
+        struct medvl_device *dev = devices[i / 2][1];
+        struct medvl_tensor b = medvl_tensor_1d(bits, type, count);
+        struct medvl_tensor v =
+            medvl_tensor_1d(values, MEDVL_DTYPE_F32, count);
+        struct medvl_tensor n =
+            medvl_tensor_1d(narrow, MEDVL_DTYPE_BF16, count);
+
+        medvl_cpu_convert(dev, &v, &b);
+        medvl_cpu_convert(dev, &n, &b);
+        for (int j = 0; j < count; j++) {
+            const float want = medvl_float_at(bits, type, j);
+
+            assert_memory_equal(&values[j], &want, 4);
+            if (!isnan(want))
+                assert_true(medvl_bf16_to_float(narrow[j]) == want);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +270,7 @@ int main(void)
         OPS_TEST(a_first_adamw_step_is_known),
         OPS_TEST(adamw_agrees_with_the_reference),
         OPS_TEST(conversions_agree_with_the_scalar_functions),
+        OPS_TEST(eight_bit_floats_convert_exactly),
     };
 
     return cmocka_run_group_tests(tests, ops_setup, ops_teardown);

@@ -150,8 +150,10 @@ static void files_that_lie_are_refused(void **state)
         {ONE("F32", "[4294967296,4294967296]", "[0,8]"), 0, 8, MEDVL_EFORMAT,
          "too large"},
         {ONE("F99", "[2]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "F99"},
-        {ONE("F32", "[1,1,1,1,2]", "[0,8]"), 0, 8, MEDVL_EUNSUPPORTED,
-         "rank 5"},
+        {ONE("F32", "[1,1,1,1,1,2]", "[0,8]"), 0, 8, MEDVL_EUNSUPPORTED,
+         "rank 6"},
+        {ONE("U8", "[4294967296,4294967296,0]", "[0,0]"), 0, 0,
+         MEDVL_EFORMAT, "too large"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
          "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
          0, 6, MEDVL_EFORMAT, "b begins at byte 2"},
@@ -218,9 +220,122 @@ static void types_without_kernels_can_be_seen(void **state)
     assert_int_equal(medvl_safetensors_tensor(st, 0)->dtype,
                      MEDVL_DTYPE_NONE);
     assert_int_equal(medvl_safetensors_tensor(st, 0)->rank, 1);
+    assert_string_equal(medvl_safetensors_type(st, 0), "I64");
+    assert_int_equal(medvl_safetensors_bytes(st, 0), 8);
     medvl_safetensors_free(st);
     CHECK_OK(medvl_path_remove(path, &err), &err);
     medvl_free(path);
+}
+
+/* A file of these bytes in the folder; gone again after the check. */
+static void refuse_beside(const char *folder, const char *name,
+                          const char *bytes, size_t size, int code,
+                          const char *says)
+{
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    CHECK_OK(medvl_path_join(&path, folder, name, &err), &err);
+    CHECK_OK(medvl_file_write(path, bytes, size, &err), &err);
+    CHECK_FAILS(medvl_safetensors_open(&st, folder, &err), code, &err, says);
+    assert_non_null(strstr(err.text, name));
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
+}
+
+static void other_formats_are_refused_with_what_to_do(void **state)
+{
+    static const struct {
+        const char *name, *says;
+    } CASES[] = {
+        {"pytorch_model.bin", "never opened; convert them in their folder"},
+        {"pytorch_model-00001-of-00002.bin", "python3 -c 'import glob"},
+        {"model.pt", "never opened"},
+        {"consolidated.00.pth", "the layout of its makers"},
+        {"consolidated.safetensors", "the layout of its makers"},
+        {"model-00001-of-00002.safetensors", "index.json, which says"},
+        {"adapter_model.safetensors", "is an adapter"},
+        {"q4.gguf", "GGUF is not read"},
+    };
+    char *folder = check_temp("others");
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_FAILS(medvl_safetensors_open(&st, folder, &err), MEDVL_EIO, &err,
+                "neither model.safetensors nor model.safetensors.index");
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++)
+        refuse_beside(folder, CASES[i].name, "x", 1, MEDVL_EUNSUPPORTED,
+                      CASES[i].says);
+    refuse_beside(folder, "model.safetensors", "PK\3\4\0\0\10\10..", 10,
+                  MEDVL_EUNSUPPORTED, "never opened");
+    refuse_beside(folder, "model.safetensors", "GGUF\3\0\0\1..", 10,
+                  MEDVL_EUNSUPPORTED, "GGUF is not read");
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+/* Item i of tensor `index` is 10 * index + i: asked for in order. */
+static int fill_numbers(void *arg, int64_t index, int64_t first,
+                        int64_t count, void *out, struct medvl_error *err)
+{
+    int64_t *next = arg;
+    float *items = out;
+
+    if (next[index] != first)
+        return medvl_fail(err, MEDVL_EARG, "asked out of order");
+    for (int64_t i = 0; i < count; i++)
+        items[i] = (float)(10 * index + first + i);
+    next[index] += count;
+    return MEDVL_OK;
+}
+
+static void a_large_model_is_several_files_and_their_index(void **state)
+{
+    static const char *const metadata[] = {"format", "pt", NULL};
+    static const size_t LIMITS[] = {1000, 40, 1};
+    static const int FILES[] = {1, 2, 3};
+    float a[3] = {0, 1, 2};
+    const struct medvl_safetensors_entry entries[] = {
+        {"a", medvl_tensor_1d(a, MEDVL_DTYPE_F32, 3)},
+        {"b", medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 2, 3)},
+        {"c", medvl_tensor_1d(NULL, MEDVL_DTYPE_F32, 4)},
+    };
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        char *folder = check_temp("sharded");
+        int64_t next[3] = {0}, bytes;
+
+        CHECK_OK(medvl_folder_make(folder, &err), &err);
+        CHECK_OK(medvl_safetensors_write_folder(folder, entries, 3, metadata,
+                                                LIMITS[k], fill_numbers,
+                                                next, &err),
+                 &err);
+        CHECK_OK(medvl_safetensors_open(&st, folder, &err), &err);
+        assert_int_equal(medvl_safetensors_files(st, &bytes), FILES[k]);
+        assert_true(bytes > 52);
+        assert_int_equal(medvl_safetensors_count(st), 3);
+        for (int i = 0; i < 3; i++) {
+            const struct medvl_tensor *t = medvl_safetensors_tensor(st, i);
+
+            for (int j = 0; j < (i == 0 ? 3 : i == 1 ? 6
+                                                     : 4);
+                 j++)
+                assert_true(medvl_float_at(t->data, t->dtype, j) ==
+                            (float)(10 * i + j));
+        }
+        medvl_safetensors_free(st);
+        if (FILES[k] > 1) /* the first model's file, left behind */
+            refuse_beside(folder, "model.safetensors", "x", 1, MEDVL_EFORMAT,
+                          "remove what belongs to another model");
+        CHECK_OK(medvl_path_remove(folder, &err), &err);
+        medvl_free(folder);
+    }
 }
 
 /* A folder of two files and an index. */
@@ -245,11 +360,15 @@ static void a_folder_is_read_by_its_index(void **state)
         {"{\"weight_map\":{\"a\":1}}", "a: no name of a file"},
         {"{\"weight_map\":{\"a\":\"../x\"}}", "no name of a file in"},
         {"{\"weight_map\":{\"a\":\"2.safetensors\"}}", "a is not in 2"},
+        {"{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}}",
+         "a is not in 2.safetensors but in 1.safetensors"},
+        {"{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"2.safetensors\"}}",
+         "does not name c, in 2.safetensors"},
         {"{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"1.safetensors\"}}",
          "b is not in 1"},
         {"{\"weight_map\":{\"a\":\"1.safetensors\"}}", NULL},
         {"{\"weight_map\":{\"b\":\"2.safetensors\"}}",
-         "names 1 tensors, its files have 2"},
+         "does not name c, in 2.safetensors"},
     };
     uint8_t v[2] = {1, 2};
     const struct medvl_safetensors_entry entries[] = {
@@ -320,6 +439,8 @@ int main(void)
         cmocka_unit_test(files_that_lie_are_refused),
         cmocka_unit_test(an_error_of_writing_names_the_file_once),
         cmocka_unit_test(types_without_kernels_can_be_seen),
+        cmocka_unit_test(other_formats_are_refused_with_what_to_do),
+        cmocka_unit_test(a_large_model_is_several_files_and_their_index),
         cmocka_unit_test(a_folder_is_read_by_its_index),
         cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),
     };

@@ -47,7 +47,7 @@ static void impossible_sizes_are_refused(void **state)
         {(enum medvl_dtype)99, 1, {1}, "storage type"},
         {(enum medvl_dtype) - 1, 1, {1}, "storage type"},
         {MEDVL_DTYPE_F32, 0, {1}, "rank 0"},
-        {MEDVL_DTYPE_F32, 5, {1, 1, 1, 1}, "rank 5"},
+        {MEDVL_DTYPE_F32, 6, {1, 1, 1, 1}, "rank 6"},
         {MEDVL_DTYPE_F32, 2, {3, -1}, "-1 is negative"},
         {MEDVL_DTYPE_F32, 2, {0, -1}, "-1 is negative"},
         {MEDVL_DTYPE_Q8, 2, {3, 33}, "no multiple of 32"},
@@ -88,6 +88,32 @@ static void a_view_knows_its_rows_and_columns(void **state)
                 (size_t)1 << 42);
     assert_string_equal(medvl_dtype_name(MEDVL_DTYPE_BF16), "BF16");
     assert_string_equal(medvl_dtype_name((enum medvl_dtype)99), "none");
+}
+
+/* Values by the definition: (-1)^s 2^(e - bias) 1.m, and without a leading
+ * one where e is 0. */
+static void eight_bit_floats_are_what_their_bits_say(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 256; bits++) {
+        const int sign = bits & 0x80 ? -1 : 1;
+        const int e4 = bits >> 3 & 15, m3 = bits & 7;
+        const int e5 = bits >> 2 & 31, m2 = bits & 3;
+        const double x = e4 ? ldexp(8 + m3, e4 - 10) : ldexp(m3, -9);
+        const double y = e5 ? ldexp(4 + m2, e5 - 17) : ldexp(m2, -16);
+        const float a = medvl_f8_e4m3_to_float((uint8_t)bits);
+        const float b = medvl_f8_e5m2_to_float((uint8_t)bits);
+
+        if (e4 == 15 && m3 == 7)
+            assert_true(isnan(a));
+        else
+            assert_true(a == (float)(sign * x));
+        if (e5 == 31)
+            assert_true(m2 ? isnan(b) : isinf(b) && (b < 0) == (sign < 0));
+        else
+            assert_true(b == (float)(sign * y));
+    }
+    assert_true(signbit(medvl_f8_e4m3_to_float(0x80)) != 0);
 }
 
 /* Half-way cases go to the even neighbour. */
@@ -155,6 +181,7 @@ int main(void)
         cmocka_unit_test(bytes_are_counted_past_two_to_the_31),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(a_view_knows_its_rows_and_columns),
+        cmocka_unit_test(eight_bit_floats_are_what_their_bits_say),
         cmocka_unit_test(floats_round_to_the_nearest_even),
         cmocka_unit_test(every_half_comes_back),
     };
