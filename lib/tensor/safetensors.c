@@ -52,7 +52,8 @@ static int read_size(uint64_t *out, const struct medvl_json *value)
     return 0;
 }
 
-static int read_shape(struct safetensors_item *item, const struct medvl_json *shape,
+static int read_shape(struct safetensors_item *item,
+                      const struct medvl_json *shape,
                       struct medvl_error *err)
 {
     struct medvl_tensor *t = &item->tensor;
@@ -76,7 +77,8 @@ static int read_shape(struct safetensors_item *item, const struct medvl_json *sh
 }
 
 /* Type, shape and offsets of one tensor; they must agree. */
-static int read_entry(struct safetensors_item *item, const struct medvl_json *value,
+static int read_entry(struct safetensors_item *item,
+                      const struct medvl_json *value,
                       struct medvl_error *err)
 {
     const struct medvl_json *at = medvl_json_get(value, "data_offsets");
@@ -132,7 +134,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* The file's tensors fill its data: no overlap, no gap, nothing after. */
-static int check_places(struct safetensors_item *items, size_t count, uint64_t size,
+static int check_places(struct safetensors_item *items, size_t count,
+                        uint64_t size,
                         struct medvl_error *err)
 {
     uint64_t at = 0;

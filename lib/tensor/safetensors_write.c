@@ -34,7 +34,8 @@ static void put_entry(struct medvl_json_writer *w, const char *name,
                       const struct medvl_tensor *t, size_t at, size_t bytes)
 {
     medvl_json_begin(w, name, '{');
-    medvl_json_put_string(w, "dtype", medvl_span(safetensors_type_name(t->dtype)));
+    medvl_json_put_string(w, "dtype",
+                          medvl_span(safetensors_type_name(t->dtype)));
     medvl_json_begin(w, "shape", '[');
     for (int i = 0; i < t->rank; i++)
         medvl_json_put_int(w, NULL, t->size[i]);
