@@ -8,6 +8,9 @@
  * are saved, the segment's inputs from outside are saved in their stead,
  * and backward replays the records before it walks them.
  *
+ * A view has no memory of its own: value and gradient lie in its parent's,
+ * which stays while the view does.
+ *
  * Read next: ../model/config.h.
  */
 #include "lib/tensor/tape.h"
@@ -138,33 +141,69 @@ static size_t bytes_of(const struct medvl_tensor *t)
     return size > 0 ? size : 1;
 }
 
-static void give_value(struct medvl_tape *tape, struct medvl_tape_node *node)
-{
-    if (!node->has_value || node->outside)
-        return;
-    medvl_arena_give(&tape->arena, node->offset,
-                     bytes_of(&node->var.value));
-    node->has_value = false;
-    node->var.value.data = NULL;
-}
-
+/* A view that goes may have been the last reason to keep its parent. */
 static void give_if_unused(struct medvl_tape *tape,
                            struct medvl_tape_node *node)
 {
-    if (!node->held && node->saved == 0)
-        give_value(tape, node);
+    while (node && node->has_value && !node->outside && !node->held &&
+           node->views == 0 && (node->saved == 0 || node->dropped)) {
+        if (node->parent)
+            node->parent->views--;
+        else
+            medvl_arena_give(&tape->arena, node->offset,
+                             bytes_of(&node->var.value));
+        node->has_value = false;
+        node->var.value.data = NULL;
+        node = node->parent;
+    }
+}
+
+/* Item `first` of a tensor; NULL stays NULL. */
+static void *item_of(const struct medvl_tensor *t, int64_t first)
+{
+    return t->data ? (char *)t->data + medvl_dtype_bytes(t->dtype, first)
+                   : NULL;
 }
 
 static int take_value(struct medvl_tape *tape, struct medvl_tape_node *node)
 {
+    struct medvl_tape_node *parent = node->parent;
     int rc;
 
+    node->dropped = false;
     if (node->has_value)
         return MEDVL_OK;
+    if (parent) {
+        node->var.value.data = item_of(&parent->var.value, node->first);
+        node->has_value = true;
+        node->outside = parent->outside;
+        parent->views += !parent->outside;
+        return MEDVL_OK;
+    }
     rc = medvl_arena_take(&node->offset, &node->var.value.data, &tape->arena,
                           bytes_of(&node->var.value), &tape->err);
     node->has_value = rc == MEDVL_OK;
     return rc;
+}
+
+static int take_grad(struct medvl_tape *tape, struct medvl_tape_node *node);
+
+/* It lies in the parent's, whose rows are dense; so a view of the same rows
+ * takes its stride. */
+static int take_grad_of_view(struct medvl_tape *tape,
+                             struct medvl_tape_node *node)
+{
+    struct medvl_tensor *grad = &node->var.grad;
+    const struct medvl_tensor *whole = &node->parent->var.grad;
+    int rc = take_grad(tape, node->parent);
+
+    if (rc < 0)
+        return rc;
+    if (medvl_tensor_rows(grad) == medvl_tensor_rows(whole))
+        grad->stride = whole->stride;
+    grad->data = item_of(whole, node->first);
+    node->has_grad = true;
+    return MEDVL_OK;
 }
 
 /* Memory for the gradient, zeroed, when nothing was added to it so far. */
@@ -179,6 +218,8 @@ static int take_grad(struct medvl_tape *tape, struct medvl_tape_node *node)
     *grad = node->var.value;
     grad->dtype = MEDVL_DTYPE_F32;
     grad->stride = medvl_tensor_columns(grad);
+    if (node->parent)
+        return take_grad_of_view(tape, node);
     size = bytes_of(grad);
     rc = medvl_arena_take(&node->grad_at, &grad->data, &tape->arena, size,
                           &tape->err);
@@ -194,8 +235,9 @@ static void give_grad(struct medvl_tape *tape, struct medvl_tape_node *node)
 {
     if (!node->has_grad || node->grad_outside)
         return;
-    medvl_arena_give(&tape->arena, node->grad_at,
-                     bytes_of(&node->var.grad));
+    if (!node->parent)
+        medvl_arena_give(&tape->arena, node->grad_at,
+                         bytes_of(&node->var.grad));
     node->has_grad = false;
     node->var.grad.data = NULL;
 }
@@ -320,7 +362,8 @@ static void run_forward(struct medvl_tape *tape,
     tape->now.ops++;
     if (tape->options.mode == MEDVL_TAPE_PLAN)
         return;
-    r->op->forward(tape->dev, r);
+    if (!r->op->view)
+        r->op->forward(tape->dev, r);
     for (int i = 0; i < MEDVL_TAPE_OUT; i++)
         if (r->out[i] && !(r->op->aux >> i & 1))
             check_finite(tape, r, &r->out[i]->var.value, "the result");
@@ -349,6 +392,8 @@ static int make_outputs(struct medvl_tape *tape, struct medvl_tape_record *r)
             break;
         r->out[i]->var.value = shape[i];
         r->out[i]->var.wants_grad = r->wanted && !aux;
+        r->out[i]->parent = r->op->view ? r->in[0] : NULL;
+        r->out[i]->first = r->first;
     }
     if (rc < 0)
         add_place(tape, r);
@@ -616,10 +661,8 @@ void medvl_tape_leave(struct medvl_tape *tape,
             continue;
         }
         node->held = false;
-        if (dropped && node->record >= (int64_t)scope.record)
-            give_value(tape, node);
-        else
-            give_if_unused(tape, node);
+        node->dropped = dropped && node->record >= (int64_t)scope.record;
+        give_if_unused(tape, node);
     }
     tape->held_count = kept;
     tape->path.size = scope.path;
@@ -638,6 +681,30 @@ void medvl_tape_drop(struct medvl_tape *tape, struct medvl_var *var)
 }
 
 /* ---- ops ------------------------------------------------------------- */
+
+struct medvl_var *medvl_tape_columns(struct medvl_tape *tape,
+                                     struct medvl_var *var, int64_t first,
+                                     int64_t count)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_columns};
+
+    r.in[0] = node_of(var);
+    r.first = first;
+    r.columns = count;
+    return emit(tape, &r);
+}
+
+struct medvl_var *medvl_tape_reshape(struct medvl_tape *tape,
+                                     struct medvl_var *var, int64_t rows,
+                                     int64_t columns)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_reshape};
+
+    r.in[0] = node_of(var);
+    r.rows = rows;
+    r.columns = columns;
+    return emit(tape, &r);
+}
 
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
                                     struct medvl_var *inp,
@@ -899,7 +966,23 @@ static void replay(struct medvl_tape *tape, const struct segment *seg)
     }
 }
 
-/* Output 0's gradient becomes input 0's, which has none yet. */
+/* What owns the memory that a variable's gradient lies in. */
+static const struct medvl_tape_node *root(const struct medvl_tape_node *node)
+{
+    while (node && node->parent)
+        node = node->parent;
+    return node;
+}
+
+/* May output 0's gradient become input 0's, which has none yet? */
+static bool may_hand_over(const struct medvl_tape_record *r)
+{
+    const struct medvl_tape_node *to = r->in[0];
+
+    return r->op->passes && to->var.wants_grad && !to->has_grad &&
+           !to->parent && to != root(r->in[1]);
+}
+
 static void hand_over(struct medvl_tape_record *r)
 {
     struct medvl_tape_node *from = r->out[0], *to = r->in[0];
@@ -915,10 +998,11 @@ static void run_backward(struct medvl_tape *tape,
                          struct medvl_tape_record *r)
 {
     struct medvl_tensor *d[MEDVL_TAPE_IN] = {NULL};
-    const bool over = r->op->passes && r->in[0]->var.wants_grad &&
-                      !r->in[0]->has_grad && r->in[0] != r->in[1];
+    const bool over = may_hand_over(r);
     int products = 0;
 
+    if (r->op->view)
+        return;
     for (int i = over ? 1 : 0; i < MEDVL_TAPE_IN; i++)
         if (r->in[i] && r->in[i]->var.wants_grad) {
             if (take_grad(tape, r->in[i]) < 0)

@@ -134,6 +134,19 @@ void *medvl_tape_memory(struct medvl_tape *tape, size_t size);
 
 /* ---- ops: shapes and meaning are those of kernels/ops.h -------------- */
 
+/*
+ * Views: no copy, and the gradient goes into the parent's.  Columns
+ * [first, first + count) of a matrix, whose rows stay as far apart; and the
+ * same items in order as another matrix, for which they must be dense.
+ * A view keeps the memory of what it shows.
+ */
+struct medvl_var *medvl_tape_columns(struct medvl_tape *tape,
+                                     struct medvl_var *var, int64_t first,
+                                     int64_t count);
+struct medvl_var *medvl_tape_reshape(struct medvl_tape *tape,
+                                     struct medvl_var *var, int64_t rows,
+                                     int64_t columns);
+
 /* bias may be NULL. */
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
                                     struct medvl_var *inp,

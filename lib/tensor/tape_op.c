@@ -104,6 +104,64 @@ static struct medvl_tensor f32_rows(int64_t n, int64_t c)
     return medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, n, c);
 }
 
+/* ---- views: in what they show ---------------------------------------- */
+
+static int columns_shape(struct medvl_tensor *o,
+                         const struct medvl_tape_record *r,
+                         struct medvl_error *err)
+{
+    const struct medvl_tensor *inp = in(r, 0);
+    int rc = check_rows(inp, "input", -1, err);
+
+    if (rc < 0)
+        return rc;
+    if (r->first < 0 || r->columns < 1 || r->first > inp->size[1] ||
+        r->columns > inp->size[1] - r->first)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%lld columns from %lld on of %lld",
+                          (long long)r->columns, (long long)r->first,
+                          (long long)inp->size[1]);
+    o[0] = f32_rows(inp->size[0], r->columns);
+    o[0].stride = inp->stride;
+    return MEDVL_OK;
+}
+
+const struct medvl_tape_op medvl_tape_op_columns = {
+    .name = "columns",
+    .shape = columns_shape,
+    .view = true,
+};
+
+/* Any unquantised type: parameters too. */
+static int reshape_shape(struct medvl_tensor *o,
+                         const struct medvl_tape_record *r,
+                         struct medvl_error *err)
+{
+    const struct medvl_tensor *inp = in(r, 0);
+    const int64_t n = medvl_tensor_rows(inp), c = medvl_tensor_columns(inp);
+    int rc = check_weight(inp, "input", err);
+
+    if (rc < 0)
+        return rc;
+    if (n > 1 && inp->stride != c)
+        return medvl_fail(err, MEDVL_EARG, "rows of %lld are %lld apart",
+                          (long long)c, (long long)inp->stride);
+    if (r->rows < 0 || r->columns < 1 ||
+        r->rows != n * c / r->columns || n * c % r->columns != 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "(%lld,%lld) does not become (%lld,%lld)",
+                          (long long)n, (long long)c, (long long)r->rows,
+                          (long long)r->columns);
+    o[0] = medvl_tensor_2d(NULL, inp->dtype, r->rows, r->columns);
+    return MEDVL_OK;
+}
+
+const struct medvl_tape_op medvl_tape_op_reshape = {
+    .name = "reshape",
+    .shape = reshape_shape,
+    .view = true,
+};
+
 /* ---- linear: in inp, w, bias ----------------------------------------- */
 
 static int linear_shape(struct medvl_tensor *o,

@@ -46,12 +46,18 @@ struct medvl_tape_op;
 struct medvl_tape_node {
     struct medvl_var var; /* first: a var is its node */
     const struct medvl_param *param;
+    struct medvl_tape_node *parent;
+
+    /* A view shows the parent's memory from item `first` on. */
+    int64_t first;
+    int64_t views;     /* how many show this one's value */
     int64_t record;    /* that made it; -1: none */
     size_t offset;     /* in the arena, of the value ... */
     size_t grad_at;    /* ... and of the gradient */
     int64_t saved;     /* records still to come back to that read it */
     bool outside;      /* the value is the caller's memory */
     bool held;         /* its scope is open */
+    bool dropped;      /* goes though saved: replay makes it again */
     bool has_value;    /* there is memory for it (in a plan: would be) */
     bool has_grad;     /* something was added to its gradient */
     bool grad_outside; /* the gradient is a parameter's */
@@ -70,6 +76,7 @@ struct medvl_tape_record {
     struct medvl_tensor index, cos, sin;
     const struct medvl_attention *attention;
     int64_t head_size;
+    int64_t first, rows, columns; /* of a view */
     enum medvl_act act;
     float eps;
     float rate;
@@ -88,7 +95,10 @@ struct medvl_tape_op {
     void (*forward)(struct medvl_device *dev,
                     const struct medvl_tape_record *r);
 
-    /* d[i]: gradient of input i, or NULL; NULL op: no gradient. */
+    /*
+     * d[i]: gradient of input i, or NULL.  NULL op: no gradient, or a view,
+     * whose gradient lies in its parent's.
+     */
     void (*backward)(struct medvl_device *dev,
                      const struct medvl_tape_record *r,
                      struct medvl_tensor *const *d);
@@ -102,8 +112,11 @@ struct medvl_tape_op {
     unsigned aux;        /* outputs for the backward pass alone */
     bool saved_for_last; /* input 0 is read only if another one wants */
     bool passes;         /* d input 0 is d output 0: memory handed over */
+    bool view;           /* output 0 lies in input 0, from item `first` on */
 };
 
+extern const struct medvl_tape_op medvl_tape_op_columns;
+extern const struct medvl_tape_op medvl_tape_op_reshape;
 extern const struct medvl_tape_op medvl_tape_op_linear;
 extern const struct medvl_tape_op medvl_tape_op_rmsnorm;
 extern const struct medvl_tape_op medvl_tape_op_layernorm;

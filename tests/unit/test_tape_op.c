@@ -26,6 +26,21 @@ static struct medvl_param param(struct medvl_tensor value)
 /* What each case calls: `x` is (4,6), the rest is up to it. */
 typedef void call_fn(struct medvl_tape *t, struct medvl_var *x);
 
+static void columns_past_the_end(struct medvl_tape *t, struct medvl_var *x)
+{
+    medvl_tape_columns(t, x, 4, 3);
+}
+
+static void reshape_items(struct medvl_tape *t, struct medvl_var *x)
+{
+    medvl_tape_reshape(t, x, 5, 5);
+}
+
+static void reshape_of_columns(struct medvl_tape *t, struct medvl_var *x)
+{
+    medvl_tape_reshape(t, medvl_tape_columns(t, x, 2, 4), 8, 2);
+}
+
 static void linear_width(struct medvl_tape *t, struct medvl_var *x)
 {
     struct medvl_param w = param(f32(3, 7));
@@ -193,6 +208,9 @@ static void each_op_refuses_what_does_not_fit(void **state)
         call_fn *call;
         const char *says;
     } CASES[] = {
+        {columns_past_the_end, "columns: 3 columns from 4 on of 6"},
+        {reshape_items, "reshape: (4,6) does not become (5,5)"},
+        {reshape_of_columns, "reshape: rows of 4 are 6 apart"},
         {linear_width, "linear p: input has 6 channels, want 7"},
         {linear_bias, "linear p: bias has rank 1 and size 4, want 1 and 3"},
         {linear_type, "linear p: weight is U8"},
