@@ -5,7 +5,7 @@
  * Source: the format's own description at
  * https://github.com/huggingface/safetensors.
  *
- * Read next: tape.h.
+ * Read next: fp8.h.
  */
 #ifndef MEDVL_TENSOR_SAFETENSORS_H
 #define MEDVL_TENSOR_SAFETENSORS_H

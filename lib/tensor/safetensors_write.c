@@ -1,7 +1,7 @@
 /*
  * safetensors: written whole, as a folder's files, or in pieces.
  *
- * Read next: tape.h.
+ * Read next: fp8.h.
  */
 #include "lib/tensor/safetensors_part.h"
 
