@@ -50,8 +50,8 @@ int medvl_frontend_sides(int64_t *shortest, int64_t *width, int64_t *height,
     return rc < 0 ? medvl_context(err, "%s", name) : rc;
 }
 
-static int read_three(float out[3], const struct medvl_json *root,
-                      const char *name, const float otherwise[3],
+static int read_three(double out[3], const struct medvl_json *root,
+                      const char *name, const double otherwise[3],
                       struct medvl_error *err)
 {
     const struct medvl_json *v = medvl_json_get(root, name);
@@ -63,40 +63,55 @@ static int read_three(float out[3], const struct medvl_json *root,
         return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": want three numbers",
                           name);
     for (size_t i = 0; i < 3; i++)
-        out[i] = (float)medvl_json_number(medvl_json_at(v, i), 0);
+        out[i] = medvl_json_number(medvl_json_at(v, i), 0);
     return MEDVL_OK;
 }
 
 /* Rescaling is in double, then float; normalisation in float. */
+static void make_values(struct medvl_frontend *f, double factor,
+                        const double *mean, const double *std)
+{
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) {
+            const float x = (float)(v * factor);
+
+            f->value[c][v] = mean ? (x - (float)mean[c]) / (float)std[c] : x;
+        }
+}
+
 int medvl_frontend_values(struct medvl_frontend *f,
                           const struct medvl_json *root,
                           struct medvl_error *err)
 {
-    static const float MEAN[3] = {0.48145466f, 0.4578275f, 0.40821073f};
-    static const float STD[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+    static const double MEAN[] = {0.48145466, 0.4578275, 0.40821073};
+    static const double STD[] = {0.26862954, 0.26130258, 0.27577711};
+    static const double HALF[] = {0.5, 0.5, 0.5};
+    const bool normalize = medvl_frontend_bool(root, "do_normalize", true);
     const double factor =
         medvl_frontend_bool(root, "do_rescale", true)
             ? medvl_json_number(medvl_json_get(root, "rescale_factor"),
                                 1.0 / 255)
             : 1;
-    const bool normalize = medvl_frontend_bool(root, "do_normalize", true);
-    float mean[3], std[3];
-    int rc = read_three(mean, root, "image_mean", MEAN, err);
+    double mean[3], std[3];
+    int rc = read_three(mean, root, "image_mean", f->siglip ? HALF : MEAN,
+                        err);
 
     if (rc == MEDVL_OK)
-        rc = read_three(std, root, "image_std", STD, err);
+        rc = read_three(std, root, "image_std", f->siglip ? HALF : STD, err);
     if (rc < 0)
         return rc;
     for (int c = 0; c < 3; c++) {
-        if (normalize && !(std[c] > 0))
+        const double color = mean[c] * 255;
+
+        if (normalize && !((float)std[c] > 0))
             return medvl_fail(err, MEDVL_EFORMAT,
                               "\"image_std\": not above 0");
-        for (int v = 0; v < 256; v++) {
-            const float x = (float)(v * factor);
-
-            f->value[c][v] = normalize ? (x - mean[c]) / std[c] : x;
-        }
+        if (f->pad && !(color >= 0 && color < 256))
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "\"image_mean\": no colour to pad with");
+        f->color[c] = f->pad ? (uint8_t)color : 0;
     }
+    make_values(f, factor, normalize ? mean : NULL, std);
     return MEDVL_OK;
 }
 
@@ -113,6 +128,52 @@ int medvl_frontend_filter(struct medvl_frontend *frontend,
     frontend->filter = filter == 2 ? MEDVL_FILTER_BILINEAR
                                    : MEDVL_FILTER_BICUBIC;
     return MEDVL_OK;
+}
+
+/* ---- what processors share ------------------------------------------- */
+
+/* A line of a patch: `data` has the samples of its pixel 0. */
+static void fill_line(float *out, const float *value, const uint8_t *data,
+                      int channels, int64_t from, int64_t width,
+                      int64_t count)
+{
+    for (int64_t x = from; x < from + count; x++)
+        *out++ = value[x >= 0 && x < width ? data[x * channels] : 0];
+}
+
+void medvl_frontend_fill(float *out, const struct medvl_frontend *f,
+                         const struct medvl_picture *in, int64_t x0,
+                         int64_t y0)
+{
+    const int64_t grid = f->side / f->patch, p = f->patch;
+    const size_t row = medvl_picture_row(in);
+    const uint8_t *data = in->data;
+
+    for (int64_t i = 0; i < grid * grid; i++)
+        for (int c = 0; c < 3; c++)
+            for (int64_t y = 0; y < p; y++, out += p) {
+                const int64_t line = y0 + i / grid * p + y;
+                const bool inside = line >= 0 && line < in->height;
+                const int at = in->channels == 3 ? c : 0;
+
+                fill_line(out, f->value[c],
+                          inside ? data + (size_t)line * row + at : NULL,
+                          in->channels, x0 + i % grid * p,
+                          inside ? in->width : 0, p);
+            }
+}
+
+int medvl_frontend_resized(struct medvl_picture *room,
+                           const struct medvl_picture **out,
+                           const struct medvl_picture *picture,
+                           int64_t width, int64_t height,
+                           enum medvl_filter filter, struct medvl_error *err)
+{
+    *out = picture;
+    if (width == picture->width && height == picture->height)
+        return MEDVL_OK;
+    *out = room;
+    return medvl_picture_resize(room, picture, width, height, filter, err);
 }
 
 /* ---- opening --------------------------------------------------------- */
@@ -146,17 +207,31 @@ static int read_file(struct medvl_json **root,
     return rc;
 }
 
-/* A processor's names in the file; without one it is CLIP's. */
+/*
+ * A processor by its name in the file; without one it is CLIP's.  The
+ * "Fast" ones read the same fields; what is done here is what the others
+ * do, on Pillow.
+ */
 static const struct {
     const char *name;
     const struct medvl_frontend_kind *kind;
+    bool siglip;
 } KINDS[] = {
-    {"CLIPImageProcessor", &medvl_frontend_clip},
-    {"CLIPImageProcessorFast", &medvl_frontend_clip},
-    {"CLIPFeatureExtractor", &medvl_frontend_clip},
-    {"LlavaImageProcessor", &medvl_frontend_clip},
-    {"LlavaImageProcessorFast", &medvl_frontend_clip},
+    {"CLIPImageProcessor", &medvl_frontend_clip, false},
+    {"CLIPFeatureExtractor", &medvl_frontend_clip, false},
+    {"LlavaImageProcessor", &medvl_frontend_clip, false},
+    {"BitImageProcessor", &medvl_frontend_clip, false},
+    {"SiglipImageProcessor", &medvl_frontend_clip, true},
+    {"LlavaNextImageProcessor", &medvl_frontend_anyres, false},
 };
+
+static bool is_kind(const char *name, const char *kind)
+{
+    const size_t size = strlen(kind);
+
+    return strncmp(name, kind, size) == 0 &&
+           (!name[size] || strcmp(name + size, "Fast") == 0);
+}
 
 static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
                      struct medvl_error *err)
@@ -169,8 +244,10 @@ static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
             medvl_json_get(root, "feature_extractor_type"));
     f->kind = name ? NULL : &medvl_frontend_clip;
     for (size_t i = 0; name && i < sizeof(KINDS) / sizeof(*KINDS); i++)
-        if (strcmp(name, KINDS[i].name) == 0)
+        if (is_kind(name, KINDS[i].name)) {
             f->kind = KINDS[i].kind;
+            f->siglip = KINDS[i].siglip;
+        }
     if (f->kind)
         return MEDVL_OK;
     return medvl_fail(err, MEDVL_EUNSUPPORTED,

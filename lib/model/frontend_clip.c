@@ -1,11 +1,26 @@
 /*
- * CLIP's image processor: resize, cut the middle, values, then patches.
+ * CLIP's image processor and those made after it (LLaVA's, SigLIP's, BiT's):
+ * perhaps a square canvas, a new size, the middle, values, then patches.
  *
- * Source: CLIPImageProcessor of transformers (the slow one, on Pillow).
+ * Source: CLIPImageProcessor, LlavaImageProcessor, SiglipImageProcessor and
+ * BitImageProcessor of transformers 4.57.1 on Pillow; the square canvas also
+ * expand2square of LLaVA (tests/golden/processors.py compares them).
  *
- * Read next: vit.c.
+ * Read next: frontend_anyres.c.
  */
 #include "lib/model/frontend_part.h"
+
+static int check_crop(const struct medvl_frontend *f, int64_t width,
+                      int64_t height, struct medvl_error *err)
+{
+    if (!f->crop || (width == f->side && height == f->side))
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "\"crop_size\" is %lldx%lld, the tower takes "
+                      "%lldx%lld",
+                      (long long)width, (long long)height,
+                      (long long)f->side, (long long)f->side);
+}
 
 static int read(struct medvl_frontend *f, const struct medvl_json *root,
                 struct medvl_error *err)
@@ -14,67 +29,88 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
     int rc;
 
     f->resize = medvl_frontend_bool(root, "do_resize", true);
-    f->crop = medvl_frontend_bool(root, "do_center_crop", true);
-    if (medvl_frontend_bool(root, "do_pad", false))
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "\"do_pad\" is not built in");
+    f->crop = !f->siglip && medvl_frontend_bool(root, "do_center_crop", true);
+    f->pad = f->pad || medvl_frontend_bool(root, "do_pad", false);
     rc = medvl_frontend_sides(&f->shortest, &f->width, &f->height, root,
                               "size", 224, err);
     if (rc == MEDVL_OK)
         rc = medvl_frontend_sides(&side, &width, &height, root, "crop_size",
                                   224, err);
-    if (rc < 0)
-        return rc;
-    if (side > 0)
-        width = height = side;
-    if (f->crop && (width != f->side || height != f->side))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "\"crop_size\" is %lldx%lld, the tower takes "
-                          "%lldx%lld",
-                          (long long)width, (long long)height,
-                          (long long)f->side, (long long)f->side);
-    rc = medvl_frontend_filter(f, root, err);
+    if (rc == MEDVL_OK && f->siglip && f->shortest > 0) {
+        f->width = f->height = f->shortest;
+        f->shortest = 0;
+    }
+    if (rc == MEDVL_OK)
+        rc = side > 0 ? check_crop(f, side, side, err)
+                      : check_crop(f, width, height, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_frontend_filter(f, root, err);
     return rc < 0 ? rc : medvl_frontend_values(f, root, err);
 }
 
 /* ---- geometry -------------------------------------------------------- */
 
-/* The size after resizing, and where the tower's square begins in it. */
+/*
+ * The picture at (left, top) of a canvas, the canvas resized, and where the
+ * tower's square begins in that: before 0 where it is larger.
+ */
 struct geometry {
+    int64_t canvas_width, canvas_height, left, top;
     int64_t width, height, x, y;
 };
 
-static int find_geometry(struct geometry *g, const struct medvl_frontend *f,
-                         int64_t width, int64_t height,
-                         struct medvl_error *err)
+/* Halves rounded down, also below 0. */
+static int64_t half(int64_t n)
 {
-    g->width = width;
-    g->height = height;
-    if (f->resize && f->shortest == 0) {
-        g->width = f->width;
-        g->height = f->height;
-    } else if (f->resize && width <= height) {
-        g->width = f->shortest;
-        g->height = f->shortest * height / width;
-    } else if (f->resize) {
-        g->width = f->shortest * width / height;
-        g->height = f->shortest;
-    }
-    g->x = (g->width - f->side) / 2;
-    g->y = (g->height - f->side) / 2;
-    if (g->width < f->side || g->height < f->side ||
-        (!f->crop && (g->width != f->side || g->height != f->side)))
+    return (n - (n < 0)) / 2;
+}
+
+static int check_geometry(const struct geometry *g,
+                          const struct medvl_frontend *f, int64_t width,
+                          int64_t height, struct medvl_error *err)
+{
+    if (!f->crop && (g->width != f->side || g->height != f->side))
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "a picture of %lldx%lld becomes %lldx%lld, the "
                           "tower takes %lldx%lld",
                           (long long)width, (long long)height,
                           (long long)g->width, (long long)g->height,
                           (long long)f->side, (long long)f->side);
-    if (g->width > MEDVL_PICTURE_SIDE || g->height > MEDVL_PICTURE_SIDE)
+    if (g->width < 1 || g->height < 1 || g->width > MEDVL_PICTURE_SIDE ||
+        g->height > MEDVL_PICTURE_SIDE ||
+        g->canvas_width * g->canvas_height > MEDVL_PICTURE_PIXELS)
         return medvl_fail(err, MEDVL_EARG,
                           "a picture of %lldx%lld is too thin",
                           (long long)width, (long long)height);
     return MEDVL_OK;
+}
+
+static int find_geometry(struct geometry *g, const struct medvl_frontend *f,
+                         int64_t width, int64_t height,
+                         struct medvl_error *err)
+{
+    const int64_t side = width > height ? width : height;
+    const int64_t cw = f->pad ? side : width, ch = f->pad ? side : height;
+
+    g->canvas_width = cw;
+    g->canvas_height = ch;
+    g->left = (cw - width) / 2;
+    g->top = (ch - height) / 2;
+    g->width = cw;
+    g->height = ch;
+    if (f->resize && f->shortest == 0) {
+        g->width = f->width;
+        g->height = f->height;
+    } else if (f->resize && cw <= ch) {
+        g->width = f->shortest;
+        g->height = f->shortest * ch / cw;
+    } else if (f->resize) {
+        g->width = f->shortest * cw / ch;
+        g->height = f->shortest;
+    }
+    g->x = half(g->width - f->side);
+    g->y = half(g->height - f->side);
+    return check_geometry(g, f, width, height, err);
 }
 
 static int get_size(struct medvl_frontend_size *out,
@@ -97,63 +133,49 @@ static int get_centres(float *out, const struct medvl_frontend *frontend,
                        struct medvl_error *err)
 {
     const int64_t grid = frontend->side / frontend->patch;
-    const double half = (double)frontend->patch / 2;
+    const double middle = (double)frontend->patch / 2;
     struct geometry g;
     int rc = find_geometry(&g, frontend, width, height, err);
 
     if (rc < 0)
         return rc;
     for (int64_t i = 0; i < grid * grid; i++) {
-        const double x = (double)(i % grid * frontend->patch + g.x) + half;
-        const double y = (double)(i / grid * frontend->patch + g.y) + half;
+        const double x = (double)(i % grid * frontend->patch + g.x) + middle;
+        const double y = (double)(i / grid * frontend->patch + g.y) + middle;
 
-        out[2 * i] = (float)(x * (double)width / (double)g.width);
-        out[2 * i + 1] = (float)(y * (double)height / (double)g.height);
+        out[2 * i] = (float)(x * (double)g.canvas_width / (double)g.width -
+                             (double)g.left);
+        out[2 * i + 1] = (float)(y * (double)g.canvas_height /
+                                     (double)g.height -
+                                 (double)g.top);
     }
     return MEDVL_OK;
-}
-
-/* The square at (x, y) of the picture: patches in raster order. */
-static void fill_rows(float *out, const struct medvl_frontend *f,
-                      const struct medvl_picture *in, int64_t x0, int64_t y0)
-{
-    const int64_t grid = f->side / f->patch, p = f->patch;
-    const int n = in->channels;
-    const uint8_t *data = in->data;
-
-    for (int64_t i = 0; i < grid * grid; i++)
-        for (int c = 0; c < 3; c++)
-            for (int64_t y = 0; y < p; y++) {
-                const uint8_t *line = data + ((y0 + i / grid * p + y) *
-                                                  in->width +
-                                              x0 + i % grid * p) *
-                                                 n;
-
-                for (int64_t x = 0; x < p; x++)
-                    *out++ = f->value[c][line[x * n + (n == 3 ? c : 0)]];
-            }
 }
 
 static int get_rows(float *out, const struct medvl_frontend *frontend,
                     const struct medvl_picture *picture,
                     struct medvl_error *err)
 {
-    struct medvl_picture sized = {0};
+    struct medvl_picture canvas = {0}, room = {0};
+    const struct medvl_picture *now = picture;
     struct geometry g;
     int rc = find_geometry(&g, frontend, picture->width, picture->height,
                            err);
 
-    if (rc < 0)
-        return rc;
-    if (g.width == picture->width && g.height == picture->height) {
-        fill_rows(out, frontend, picture, g.x, g.y);
-        return MEDVL_OK;
+    if (rc == MEDVL_OK && (g.canvas_width != picture->width ||
+                           g.canvas_height != picture->height)) {
+        rc = medvl_picture_pad(&canvas, picture, g.left, g.top,
+                               g.canvas_width, g.canvas_height,
+                               frontend->color, err);
+        now = &canvas;
     }
-    rc = medvl_picture_resize(&sized, picture, g.width, g.height,
-                              frontend->filter, err);
     if (rc == MEDVL_OK)
-        fill_rows(out, frontend, &sized, g.x, g.y);
-    medvl_picture_release(&sized);
+        rc = medvl_frontend_resized(&room, &now, now, g.width, g.height,
+                                    frontend->filter, err);
+    if (rc == MEDVL_OK)
+        medvl_frontend_fill(out, frontend, now, g.x, g.y);
+    medvl_picture_release(&canvas);
+    medvl_picture_release(&room);
     return rc;
 }
 

@@ -30,18 +30,31 @@ struct medvl_frontend_kind {
 };
 
 extern const struct medvl_frontend_kind medvl_frontend_clip;
+extern const struct medvl_frontend_kind medvl_frontend_anyres;
+
+#define MEDVL_PINPOINTS 1024
 
 struct medvl_frontend {
     const struct medvl_frontend_kind *kind;
-    const struct medvl_config *config; /* while `read` runs */
+    const struct medvl_json *model;    /* config.json, while `read` runs */
+    const struct medvl_config *config; /* the same */
+    bool original;                     /* LLaVA's own repository, not transformers */
     int64_t side, patch;               /* of the tower, pixels */
     bool keep_class;
     enum medvl_filter filter;
     float value[3][256]; /* what a sample of each channel becomes */
 
+    /* CLIP and its kin. */
+    bool siglip; /* the defaults are SigLIP's, which cuts nothing */
+    bool pad;    /* to a square first */
+    uint8_t color[3];
     bool resize, crop;
     int64_t shortest;      /* of the resized picture; 0: ... */
     int64_t width, height; /* ... or exactly this */
+
+    /* anyres: the sizes to choose from, width and height. */
+    int64_t pinpoints[MEDVL_PINPOINTS][2];
+    int pinpoint_count;
 };
 
 /* ---- fields that processors share ------------------------------------ */
@@ -59,9 +72,29 @@ int medvl_frontend_filter(struct medvl_frontend *frontend,
                           const struct medvl_json *root,
                           struct medvl_error *err);
 
-/* "rescale_factor", "image_mean", "image_std" as frontend->value. */
+/* "rescale_factor", "image_mean", "image_std" as value and color. */
 int medvl_frontend_values(struct medvl_frontend *frontend,
                           const struct medvl_json *root,
                           struct medvl_error *err);
+
+/* ---- what processors share ------------------------------------------- */
+
+/*
+ * The tower's square with its corner at (x, y) of the picture: patches in
+ * raster order, each (channel, y, x).  Outside of the picture is black.
+ */
+void medvl_frontend_fill(float *out, const struct medvl_frontend *frontend,
+                         const struct medvl_picture *picture, int64_t x,
+                         int64_t y);
+
+/*
+ * The picture as width x height: itself where it has that size, else made
+ * in `room`, which the caller releases.
+ */
+int medvl_frontend_resized(struct medvl_picture *room,
+                           const struct medvl_picture **out,
+                           const struct medvl_picture *picture,
+                           int64_t width, int64_t height,
+                           enum medvl_filter filter, struct medvl_error *err);
 
 #endif

@@ -15,6 +15,7 @@ static const struct medvl_config CONFIG = {
     .vision = {.image_size = SIDE, .patch_size = PATCH}};
 
 #define SQUARE "\"crop_size\":{\"height\":8,\"width\":8}"
+#define NEXT   "{\"image_processor_type\":\"LlavaNextImageProcessor\""
 #define SHORT  "\"size\":{\"shortest_edge\":8}"
 
 static int open_as(struct medvl_frontend **out, const char *name,
@@ -139,12 +140,19 @@ static void what_is_not_built_is_refused(void **state)
         const char *says;
     } CASES[] = {
         {"{", MEDVL_EFORMAT, "preprocessor_config.json"},
-        {"{\"image_processor_type\":\"SiglipImageProcessor\"}",
-         MEDVL_EUNSUPPORTED, "SiglipImageProcessor"},
+        {"{\"image_processor_type\":\"CLIPImageProcessorFaster\"}",
+         MEDVL_EUNSUPPORTED, "CLIPImageProcessorFaster"},
         {"{" SHORT "," SQUARE ",\"resample\":1}", MEDVL_EUNSUPPORTED,
          "resample"},
-        {"{" SHORT "," SQUARE ",\"do_pad\":true}", MEDVL_EUNSUPPORTED,
-         "do_pad"},
+        {"{" SHORT "," SQUARE ",\"do_pad\":true,\"image_mean\":[1,2,1]}",
+         MEDVL_EFORMAT, "image_mean"},
+        {NEXT ",\"size\":16," SQUARE "}", MEDVL_EUNSUPPORTED, "16"},
+        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[[8,9]]}",
+         MEDVL_EUNSUPPORTED, "9x8"},
+        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[8,8]}",
+         MEDVL_EUNSUPPORTED, "image_grid_pinpoints"},
+        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[]}",
+         MEDVL_EFORMAT, "image_grid_pinpoints"},
         {"{" SHORT "}", MEDVL_EFORMAT, "crop_size"},
         {"{" SHORT "," SQUARE ",\"image_std\":[1,1,0]}", MEDVL_EFORMAT,
          "image_std"},
@@ -170,7 +178,8 @@ static void what_is_not_built_is_refused(void **state)
 
 static void pictures_that_do_not_fit_are_refused(void **state)
 {
-    struct medvl_frontend *f = plain("{\"do_resize\":false," SQUARE "}");
+    struct medvl_frontend *f = plain("{\"do_resize\":false,"
+                                     "\"do_center_crop\":false," SQUARE "}");
     uint16_t data[SIDE * SIDE] = {0};
     const struct medvl_picture deep = {SIDE, SIDE, 1, 16, data};
     struct medvl_frontend_size size;
@@ -186,6 +195,8 @@ static void pictures_that_do_not_fit_are_refused(void **state)
     f = plain("{" SHORT "," SQUARE "}");
     CHECK_FAILS(medvl_frontend_size(&size, f, 1, 60000, &err), MEDVL_EARG,
                 &err, "thin");
+    CHECK_FAILS(medvl_frontend_size(&size, f, 0, 60000, &err), MEDVL_EARG,
+                &err, "0x60000");
     medvl_frontend_free(f);
 }
 
