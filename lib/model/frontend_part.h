@@ -38,7 +38,7 @@ struct medvl_frontend {
     const struct medvl_frontend_kind *kind;
     const struct medvl_json *model;    /* config.json, while `read` runs */
     const struct medvl_config *config; /* the same */
-    bool original;                     /* LLaVA's own repository, not transformers */
+    bool original;                     /* the folder is of LLaVA's own repository */
     int64_t side, patch;               /* of the tower, pixels */
     bool keep_class;
     enum medvl_filter filter;
