@@ -6,7 +6,9 @@
  */
 #include "lib/text/template.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/mem.h"
 #include "lib/text/template_eval.h"
@@ -37,6 +39,7 @@ struct medvl_template_run {
     size_t count, capacity;
     const struct medvl_json_view *members;
     bool members_mark;
+    struct tm now;
     char hole[MEDVL_EVAL_HOLE];
 };
 
@@ -194,6 +197,7 @@ void medvl_template_run_free(struct medvl_template_run *run)
 void medvl_template_begin(struct medvl_template_run *run)
 {
     medvl_tv_reset(&run->heap);
+    run->heap.now = NULL;
     run->count = 0;
     run->members = NULL;
 }
@@ -270,6 +274,35 @@ int medvl_template_set_value(struct medvl_template_run *run, const char *name,
 struct medvl_tv_heap *medvl_template_heap(struct medvl_template_run *run)
 {
     return &run->heap;
+}
+
+int medvl_template_set_date(struct medvl_template_run *run,
+                            struct medvl_span date, struct medvl_error *err)
+{
+    struct tm *t = &run->now;
+    char text[20] = "", back[20], seconds;
+    int n;
+
+    if (date.size == 10 || date.size == 19)
+        memcpy(text, date.data, date.size);
+    memset(t, 0, sizeof(*t));
+    n = sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%c", &t->tm_year, &t->tm_mon,
+               &t->tm_mday, &t->tm_hour, &t->tm_min, &t->tm_sec, &seconds);
+    t->tm_year -= 1900;
+    t->tm_mon--;
+    if ((n == 3 || n == 6) && t->tm_year >= -900 && timegm(t) != -1) {
+        strftime(back, sizeof(back), n == 3 ? "%F" : "%FT%T", t);
+        if (!strcmp(back, text)) {
+            t->tm_isdst = -1; /* no time zone: %z and %Z are empty */
+            t->tm_zone = "";
+            run->heap.now = t;
+            return MEDVL_OK;
+        }
+    }
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "\"%.*s\" is no date such as 2024-07-26 or "
+                      "2024-07-26T08:30:00",
+                      (int)(date.size < 40 ? date.size : 40), date.data);
 }
 
 static int look_up(void *arg, struct medvl_tv *value, const char *name)

@@ -26,8 +26,8 @@
  * the methods of str, list and dict at the end of template_method.c.
  * Nothing can be changed in place but a namespace, as in the sandbox of
  * transformers.  Missing on purpose: files (include, import, extends), the
- * clock (strftime_now is undefined; set date_string where a template asks
- * for one), random numbers.  Numbers are 64-bit integers and doubles: a
+ * clock (strftime_now writes the date that set_date gives, and is undefined
+ * without), random numbers.  Numbers are 64-bit integers and doubles: a
  * result that fits neither is an error.  Sequences that are lazy in Python
  * (range, map, items()) are lists here.
  *
@@ -112,6 +112,17 @@ int medvl_template_set_text(struct medvl_template_run *run, const char *name,
                             struct medvl_error *err) MEDVL_MUST_CHECK;
 int medvl_template_set_bool(struct medvl_template_run *run, const char *name,
                             bool value,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The moment that strftime_now(format) writes, "2024-07-26" or
+ * "2024-07-26T08:30:00"; without one that function is undefined.  There is
+ * no clock: the same record gives the same text on every day.
+ *
+ * MEDVL_EFORMAT   no such day
+ */
+int medvl_template_set_date(struct medvl_template_run *run,
+                            struct medvl_span date,
                             struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Text and where it came from; valid when zeroed. */

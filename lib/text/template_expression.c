@@ -174,32 +174,54 @@ static int primary(struct medvl_parser *p, struct medvl_node **out)
 
 /* ---- calls, members, filters, tests ----------------------------------- */
 
+/* name=value, *values or **names; `stage` is what came before it. */
+static int argument(struct medvl_parser *p, struct medvl_node **out,
+                    int *stage)
+{
+    enum { PLACED,
+           NAMED,
+           SPREAD,
+           SPREAD_NAMES };
+    int is = PLACED, rc;
+
+    if (p->at->kind == TOKEN_NAME && p->at[1].kind == TOKEN_OPERATOR &&
+        medvl_span_is(p->at[1].text, "="))
+        is = NAMED;
+    else if (medvl_parser_is(p, "*"))
+        is = SPREAD;
+    else if (medvl_parser_is(p, "**"))
+        is = SPREAD_NAMES;
+
+    if (*stage == SPREAD_NAMES || (*stage && is == PLACED) ||
+        (*stage == SPREAD && is == SPREAD))
+        return medvl_parser_fail(p, "an argument without name behind a "
+                                    "named one");
+    if (is > *stage)
+        *stage = is;
+    if (is == PLACED)
+        return medvl_parse_value(p, out);
+    if (is == NAMED) {
+        rc = medvl_parser_name(p, out, NODE_KEYWORD);
+        p->at++;
+    } else {
+        rc = medvl_parser_make(p, out, NODE_SPREAD, p->at++);
+        if (rc == MEDVL_OK && is == SPREAD_NAMES)
+            (*out)->op = 'p';
+    }
+    return rc < 0 ? rc : medvl_parse_value(p, &(*out)->a);
+}
+
 static int arguments(struct medvl_parser *p, struct medvl_node **list)
 {
     struct medvl_node **tail = list;
-    bool comma = true, named = false;
-    int rc;
+    bool comma = true;
+    int stage = 0, rc;
 
     p->at++;
     while (!medvl_parser_skip(p, ")")) {
         if (!comma)
             return medvl_parser_unexpected(p, "a comma or \")\"");
-        if (medvl_parser_is(p, "*") || medvl_parser_is(p, "**"))
-            return medvl_parser_fail(p, "calls with * are not supported");
-        if (p->at->kind == TOKEN_NAME &&
-            p->at[1].kind == TOKEN_OPERATOR &&
-            medvl_span_is(p->at[1].text, "=")) {
-            named = true;
-            rc = medvl_parser_name(p, tail, NODE_KEYWORD);
-            p->at++;
-            if (rc == MEDVL_OK)
-                rc = medvl_parse_value(p, &(*tail)->a);
-        } else if (named) {
-            return medvl_parser_fail(p, "an argument without name behind a "
-                                        "named one");
-        } else {
-            rc = medvl_parse_value(p, tail);
-        }
+        rc = argument(p, tail, &stage);
         if (rc < 0)
             return rc;
         tail = &(*tail)->next;

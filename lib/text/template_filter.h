@@ -15,7 +15,8 @@
  */
 const struct medvl_tf *medvl_filter_find(struct medvl_span name);
 const struct medvl_tf *medvl_test_find(struct medvl_span name);
-const struct medvl_tf *medvl_function_find(struct medvl_span name);
+const struct medvl_tf *medvl_function_find(const struct medvl_tv_heap *h,
+                                           struct medvl_span name);
 extern const struct medvl_tf medvl_place_filters[];
 extern const struct medvl_tf medvl_sequence_filters[];
 

@@ -1,8 +1,11 @@
 /*
- * The functions of templates: range, dict, namespace, raise_exception.
+ * The functions of templates: range, dict, namespace, raise_exception,
+ * and strftime_now, whose clock stands still.
  *
  * Read next: template_lex.c.
  */
+#include <string.h>
+
 #include "lib/text/template_filter.h"
 #include "lib/text/template_print.h"
 
@@ -87,6 +90,60 @@ MEDVL_TF(call_raise)
                          s->data);
 }
 
+/*
+ * The format as C's strftime takes it: microseconds are Python's alone, and
+ * seconds since 1970 (%s) would depend on the machine's time zone.
+ */
+static int c_format(struct medvl_tv_heap *h, struct medvl_tv_build *out,
+                    const struct medvl_tv_string *format)
+{
+    const char *p = format->data, *end = p + format->size;
+    int rc = MEDVL_OK;
+
+    while (p < end && rc == MEDVL_OK) {
+        const char *from = p++;
+
+        if (*from == '%')
+            while (p < end && *p && strchr("-_0^#+123456789EO", *p))
+                p++;
+        if (!*from || (p < end && !*p))
+            return medvl_tv_fail(h, "strftime_now: a zero byte");
+        if (*from == '%' && p < end && *p == 's')
+            return medvl_tv_fail(h, "strftime_now: %%s is not known here");
+        if (*from == '%' && p < end && *p++ == 'f')
+            rc = medvl_tv_put(h, out, "000000", 6, false);
+        else
+            rc = medvl_tv_put(h, out, from, (size_t)(p - from), false);
+    }
+    return rc;
+}
+
+MEDVL_TF(call_strftime)
+{
+    const struct medvl_tv_string *format = NULL;
+    struct medvl_tv_build c = {0};
+    size_t room, size = 0;
+    char *text;
+    int rc = medvl_tf_string(h, &format, a->at[0], "strftime_now: the format");
+
+    (void)in;
+    if (rc == MEDVL_OK)
+        rc = c_format(h, &c, format);
+    if (rc == MEDVL_OK) /* so that no result is empty */
+        rc = medvl_tv_put(h, &c, ".", 2, false);
+    if (rc < 0)
+        return rc;
+    room = 16 * c.size + 100;
+    text = medvl_tv_alloc(h, 1, room);
+    if (!text)
+        return (int)h->err->code;
+    size = strftime(text, room, c.data, h->now);
+    if (!size)
+        return medvl_tv_fail(h, "strftime_now: more than %zu bytes", room);
+    return medvl_tv_string(h, out, text, size - 1,
+                           format->mark || format->marks);
+}
+
 static const struct medvl_tf FUNCTIONS[] = {
     {"dict", "*", 0, call_dict, TV_DICT},
     {"namespace", "*", 0, call_dict, TV_NAMESPACE},
@@ -94,7 +151,14 @@ static const struct medvl_tf FUNCTIONS[] = {
     {"range", "start stop step", 1, call_range, 0},
     {0}};
 
-const struct medvl_tf *medvl_function_find(struct medvl_span name)
+static const struct medvl_tf DATED[] = {
+    {"strftime_now", "format", 1, call_strftime, 0},
+    {0}};
+
+const struct medvl_tf *medvl_function_find(const struct medvl_tv_heap *h,
+                                           struct medvl_span name)
 {
-    return medvl_tf_find(FUNCTIONS, name);
+    const struct medvl_tf *f = medvl_tf_find(FUNCTIONS, name);
+
+    return f || !h->now ? f : medvl_tf_find(DATED, name);
 }

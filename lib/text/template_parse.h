@@ -21,8 +21,9 @@ enum medvl_node_kind {
     NODE_MEMBER,    /* a . value */
     NODE_ITEM,      /* a [b] */
     NODE_SLICE,     /* a [b:c:d], each may be NULL */
-    NODE_CALL,      /* a (list), NODE_KEYWORD behind others */
+    NODE_CALL,      /* a (list), NODE_KEYWORD, NODE_SPREAD last */
     NODE_KEYWORD,   /* name = a */
+    NODE_SPREAD,    /* *a; op 'p': **a */
     NODE_FILTER,    /* a | f (list); a is NULL: of the block's text */
     NODE_TEST,      /* a is f (list) */
     NODE_NOT,       /* a */

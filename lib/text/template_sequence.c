@@ -452,6 +452,14 @@ static const struct medvl_tv *named(const struct medvl_tf_given *g,
     return NULL;
 }
 
+/* The items to map or select from; any value that is false has none. */
+static int items_of(struct medvl_tv_heap *h, struct medvl_tv *out,
+                    const struct medvl_tv *in)
+{
+    return medvl_tv_truth(in) ? medvl_tv_items(h, out, in)
+                              : medvl_tv_list(h, out, TV_LIST, NULL, 0);
+}
+
 MEDVL_TF(do_map)
 {
     const struct medvl_tf_given *g = a->given;
@@ -462,7 +470,7 @@ MEDVL_TF(do_map)
     const size_t base = h->stack_size;
     const struct medvl_tf *f = NULL;
     struct medvl_tv items, item;
-    int rc = medvl_tv_items(h, &items, in);
+    int rc = items_of(h, &items, in);
 
     if (rc < 0)
         return rc;
@@ -495,7 +503,7 @@ MEDVL_TF(do_select)
         g->named, g->named_count};
     const struct medvl_tf *test = NULL;
     struct medvl_tv items, value, passed;
-    int rc = medvl_tv_items(h, &items, in);
+    int rc = items_of(h, &items, in);
 
     if (rc < 0)
         return rc;

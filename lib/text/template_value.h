@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
@@ -33,6 +34,7 @@ struct medvl_tv_heap {
     int depth, depth_limit;
     struct medvl_tv *stack; /* scratch of unfinished lists */
     size_t stack_size, stack_capacity;
+    const struct tm *now;    /* of strftime_now; NULL: there is none */
     struct medvl_error *err; /* never NULL */
 };
 

@@ -11,6 +11,7 @@ line is {"template", "context", "out"}, or "error": true where rendering must
 fail (with "message" for raise_exception).
 """
 
+import datetime
 import json
 
 import jinja2
@@ -55,6 +56,8 @@ env = jinja2.sandbox.ImmutableSandboxedEnvironment(
     trim_blocks=True, lstrip_blocks=True,
     extensions=[Generation, "jinja2.ext.loopcontrols"])
 env.filters["tojson"] = tojson
+env.globals["strftime_now"] = datetime.datetime(
+    2024, 7, 6, 8, 5, 9).strftime
 env.globals["raise_exception"] = raise_exception
 
 # ---- a record that most cases see -----------------------------------------
@@ -668,6 +671,40 @@ n == 7 and list[0] == 3 or raise_exception('x')
 "a" "b" ~ "c"
 loop
 self
+none | selectattr('a') | list
+zero | map('upper') | list
+empty | select | list
+no | rejectattr('a', 'equalto', 'b') | list
+n | map('upper') | list
+range(*[2, 5]) | list
+range(2, *[9, 3]) | list
+dict(**choices) | tojson
+dict(z=1, **choices) | tojson
+dict(*[[('a', 1)]], b=2) | tojson
+dict(b=2, *[[('a', 1)]]) | tojson
+'{} {x} {}'.format(*['a', 1], **{'x': 2})
+namespace(**choices).B
+words.split(*'q')
+range(*[1], *[2])
+range(*[1], 2)
+dict(**choices, a=1)
+dict(**choices, **choices)
+dict(A=1, **choices)
+dict(**n)
+range(*n)
+dict(**{1: 2})
+strftime_now('%d %b %Y')
+strftime_now('%Y-%m-%d')
+strftime_now('%A, %B %-d, %Y at %I:%M:%S %p')
+strftime_now('%a %j %U %w %y %H %e|%Z|%z|%f|%%|%')
+strftime_now('%c|%x|%X|%D|%F|%T|%R|%r|%h|%n|%t|%G|%V|%u|%C|%g')
+strftime_now('%-m/%_d/%010Y/%^a/%Q/%é')
+strftime_now('é – ' ~ words)
+strftime_now('')
+strftime_now(format='%Y')
+strftime_now(5)
+strftime_now()
+strftime_now is defined
 """
 
 # Only for the error, or known to differ (see template.h): not in the file.

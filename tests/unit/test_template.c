@@ -31,10 +31,11 @@ static struct medvl_span text_of(struct medvl_text *out,
 }
 
 /* Compile and render; the code, with the text in `out`. */
-static int render(struct medvl_marked *out, struct medvl_span template,
-                  const struct medvl_json_view *variables,
-                  const struct medvl_template_limits *limits,
-                  struct medvl_error *err)
+static int render_on(const char *date, struct medvl_marked *out,
+                     struct medvl_span template,
+                     const struct medvl_json_view *variables,
+                     const struct medvl_template_limits *limits,
+                     struct medvl_error *err)
 {
     struct medvl_template_run *run = NULL;
     struct medvl_template *t = NULL;
@@ -44,7 +45,9 @@ static int render(struct medvl_marked *out, struct medvl_span template,
         rc = medvl_template_run_new(&run, limits, err);
     if (rc == MEDVL_OK) {
         medvl_template_begin(run);
-        if (variables)
+        if (date)
+            rc = medvl_template_set_date(run, medvl_span(date), err);
+        if (variables && rc == MEDVL_OK)
             rc = medvl_template_set_members(run, variables, true, err);
     }
     if (rc == MEDVL_OK)
@@ -52,6 +55,14 @@ static int render(struct medvl_marked *out, struct medvl_span template,
     medvl_template_free(t);
     medvl_template_run_free(run);
     return rc;
+}
+
+static int render(struct medvl_marked *out, struct medvl_span template,
+                  const struct medvl_json_view *variables,
+                  const struct medvl_template_limits *limits,
+                  struct medvl_error *err)
+{
+    return render_on(NULL, out, template, variables, limits, err);
 }
 
 static void replay(struct golden *g)
@@ -67,8 +78,9 @@ static void replay(struct golden *g)
 
     if (context.data)
         CHECK_OK(medvl_json_view_object(&g->context, context, &err), &err);
-    rc = render(&out, text_of(&g->template, &g->line, "template"),
-                context.data ? &g->context : &g->record, NULL, &err);
+    rc = render_on("2024-07-06T08:05:09", &out,
+                   text_of(&g->template, &g->line, "template"),
+                   context.data ? &g->context : &g->record, NULL, &err);
     if (fails != (rc < 0) ||
         (fails && message.size && !strstr(err.text, message.data)) ||
         (!fails && !medvl_span_equal(want, medvl_text_span(&out.text)))) {
@@ -309,9 +321,48 @@ static void errors_name_line_and_column(void **state)
     fails("{{ 1 ", "tag is not closed");
     fails("{{ s.replace('a') }}", "replace needs 2 arguments");
     fails("{{ l | join(',', zz=1) }}", "argument \"zz\" is unknown");
-    fails("{{ f(*l) }}", "calls with * are not supported");
+    fails("{{ range(*n) }}", "line 1, column 9: a int is no sequence");
+    fails("{{ range(**n) }}", "arguments by ** need a dict, not a int");
+    fails("{{ range(**{1: 2}) }}", "an argument's name is a int");
+    fails("{{ dict(a=1, **{'a': 2}) }}", "\"a\" is given twice");
+    fails("{{ range(*l, 2) }}", "an argument without name behind");
     fails("{% break %}", "\"break\" outside of a loop");
     fails("\xff", "byte 1 of the template is not UTF-8");
+}
+
+/* No clock: the date is what the caller says, and no other. */
+static void the_clock_stands(void **state)
+{
+    static const char *const NOT[] = {
+        "", "today", "2024-7-26", "2024-07-32", "2023-02-29", "2024-07-26T08",
+        "2024-07-26T08:30", "2024-07-26T24:00:00", "2024-07-26 08:30:00",
+        "0999-01-01", "-024-07-26", "2024-07-26T08:30:00Z", "2024-07- 6"};
+    struct medvl_marked out = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(render_on("2024-02-29", &out,
+                       medvl_span("{{ strftime_now('%c') }}"), NULL, NULL,
+                       &err),
+             &err);
+    assert_string_equal(out.text.data, "Thu Feb 29 00:00:00 2024");
+    medvl_marked_release(&out);
+    for (size_t i = 0; i < sizeof(NOT) / sizeof(NOT[0]); i++)
+        CHECK_FAILS(render_on(NOT[i], &out, medvl_span("x"), NULL, NULL, &err),
+                    MEDVL_EFORMAT, &err, "is no date such as 2024-07-26");
+    CHECK_FAILS(render_on("2024-02-29", &out,
+                          medvl_span("{{ strftime_now('%s') }}"), NULL, NULL,
+                          &err),
+                MEDVL_EFORMAT, &err, "%s is not known here");
+    CHECK_FAILS(render_on("2024-02-29", &out,
+                          medvl_span("{{ strftime_now('%099999999d') }}"),
+                          NULL, NULL, &err),
+                MEDVL_EFORMAT, &err, "strftime_now: more than");
+    CHECK_FAILS(render_on("2024-02-29", &out,
+                          medvl_span("{{ strftime_now('%Y\\x00') }}"), NULL,
+                          NULL, &err),
+                MEDVL_EFORMAT, &err, "strftime_now: a zero byte");
+    assert_int_equal(out.text.size, 0);
 }
 
 static void check_text(const char *template, const char *want)
@@ -655,6 +706,7 @@ int main(void)
         cmocka_unit_test(variables_say_where_they_are_from),
         cmocka_unit_test(an_expression_has_a_truth),
         cmocka_unit_test(errors_name_line_and_column),
+        cmocka_unit_test(the_clock_stands),
         cmocka_unit_test(places_are_put_on_grids),
         cmocka_unit_test(loops_and_memory_are_limited),
         cmocka_unit_test(nesting_without_end_is_refused),
