@@ -159,6 +159,10 @@ struct act_rows {
 
 struct elementwise_rows {
     void (*add)(float *out, const float *a, const float *b, int64_t count);
+    void (*scale_forward)(float *out, const float *inp, const float *w,
+                          int64_t count);
+    void (*scale_backward)(float *dinp, float *dw, const float *dout,
+                           const float *inp, const float *w, int64_t count);
     void (*lerp)(float *out, const float *inp, float weight, int64_t count);
     double (*sum_squares)(const float *inp, int64_t count);
     bool (*finite)(const float *inp, int64_t count);

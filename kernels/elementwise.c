@@ -6,8 +6,12 @@
 #include "kernels/cpu.h"
 #include "kernels/elementwise_ref.h"
 
+#define COLUMNS 256 /* of scale's backward in a task */
+
 static const struct elementwise_rows elementwise_rows_plain = {
     add,
+    scale_forward,
+    scale_backward,
     lerp,
     sum_squares,
     finite_row,
@@ -21,6 +25,8 @@ struct args {
     struct cut cut;
     const struct medvl_tensor *out, *a, *b; /* adamw: w, grad, NULL */
     const struct medvl_tensor *master, *m, *v;
+    const float *w; /* of scale */
+    float *dw;
     const struct medvl_adamw *adamw;
     float weight;
     uint64_t seed, item;
@@ -71,6 +77,72 @@ void medvl_cpu_add_forward(
     args.a = a;
     args.b = b;
     medvl_pool_run(dev->pool, cut_count(&args.cut), add_task, &args);
+}
+
+/* Scratch: w as floats. */
+size_t medvl_scale_scratch(int64_t C)
+{
+    return (size_t)C * sizeof(float);
+}
+
+static void scale_task(void *arg, int64_t index, int thread)
+{
+    const struct args *a = arg;
+    const struct piece p = cut_piece(&a->cut, index);
+
+    (void)thread;
+    for (int64_t i = p.row; i < p.row + p.rows; i++)
+        a->rows->scale_forward(at(a->out, i, &p), at(a->a, i, &p),
+                               a->w + p.column, p.columns);
+}
+
+void medvl_cpu_scale_forward(
+    struct medvl_device *dev,
+    struct medvl_tensor *out,
+    const struct medvl_tensor *inp, const struct medvl_tensor *w)
+{
+    struct args args = new_args(dev, out);
+
+    assert(dev->scratch_size >= medvl_scale_scratch(args.cut.columns));
+    args.a = inp;
+    args.w = cpu_as_f32(dev, dev->scratch, w);
+    medvl_pool_run(dev->pool, cut_count(&args.cut), scale_task, &args);
+}
+
+/* Columns of dw have one owner each, who adds the rows in order. */
+static void scale_back_task(void *arg, int64_t index, int thread)
+{
+    const struct args *a = arg;
+    const int64_t c = index * COLUMNS;
+    const int64_t count = min_i64(COLUMNS, a->cut.columns - c);
+
+    (void)thread;
+    for (int64_t i = 0; i < a->cut.rows; i++) {
+        float *dinp = f32_row(a->m, i);
+
+        a->rows->scale_backward(dinp ? dinp + c : NULL,
+                                a->dw ? a->dw + c : NULL,
+                                f32_row(a->b, i) + c, f32_row(a->a, i) + c,
+                                a->w + c, count);
+    }
+}
+
+void medvl_cpu_scale_backward(
+    struct medvl_device *dev,
+    struct medvl_tensor *dinp, struct medvl_tensor *dw,
+    const struct medvl_tensor *dout,
+    const struct medvl_tensor *inp, const struct medvl_tensor *w)
+{
+    struct args args = new_args(dev, dout);
+
+    assert(dev->scratch_size >= medvl_scale_scratch(args.cut.columns));
+    args.a = inp;
+    args.b = dout;
+    args.m = dinp;
+    args.dw = f32_row(dw, 0);
+    args.w = cpu_as_f32(dev, dev->scratch, w);
+    medvl_pool_run(dev->pool, ceil_div(args.cut.columns, COLUMNS),
+                   scale_back_task, &args);
 }
 
 static void dropout_task(void *arg, int64_t index, int thread)

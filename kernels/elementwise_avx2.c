@@ -97,6 +97,8 @@ static void dropout_avx2(float *out, const float *inp, float rate,
 
 const struct elementwise_rows elementwise_rows_avx2 = {
     add,
+    scale_forward,
+    scale_backward,
     lerp,
     sum_squares,
     finite_row,

@@ -50,6 +50,23 @@ static inline void add(real *out, const real *a, const real *b,
         out[i] = a[i] + b[i];
 }
 
+static inline void scale_forward(real *out, const real *inp, const real *w,
+                                 int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = inp[i] * w[i];
+}
+
+static inline void scale_backward(real *dinp, real *dw, const real *dout,
+                                  const real *inp, const real *w,
+                                  int64_t count)
+{
+    for (int64_t i = 0; dinp && i < count; i++)
+        dinp[i] += dout[i] * w[i];
+    for (int64_t i = 0; dw && i < count; i++)
+        dw[i] += dout[i] * inp[i];
+}
+
 static inline void lerp(real *out, const real *inp, real weight,
                         int64_t count)
 {

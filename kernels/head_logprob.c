@@ -16,6 +16,7 @@
 #define CHUNK_LEAST 16
 #define CHUNK_MOST  1024
 #define PANEL       2048 /* rows of a head that is not f32, as f32 */
+#define COLUMNS     256  /* of dbias in a task */
 
 static const struct head_rows head_rows_plain = {head_forward, head_backward};
 
@@ -32,13 +33,14 @@ static int64_t panel_items(int64_t V, int64_t C, enum medvl_dtype head)
     return head == MEDVL_DTYPE_F32 ? 0 : min_i64(PANEL, V) * C;
 }
 
-/* logits, hidden and dhidden of a chunk, a panel of the head, row numbers. */
+/* Row numbers; logits, hidden and dhidden of a chunk, bias, a panel of the
+ * head. */
 size_t medvl_head_logprob_scratch(int64_t N, int64_t C, int64_t V,
                                   enum medvl_dtype head)
 {
     const int64_t rows = chunk_rows(N, V);
 
-    return (size_t)(rows * (V + 2 * C) + panel_items(V, C, head)) *
+    return (size_t)(rows * (V + 2 * C) + V + panel_items(V, C, head)) *
                sizeof(float) +
            (size_t)rows * sizeof(int64_t);
 }
@@ -48,11 +50,12 @@ struct head_args {
     const struct head_rows *rows;
     int64_t N, C, V, room; /* room: rows of a chunk */
     const struct medvl_tensor *hidden, *head;
+    const float *bias; /* (V) or NULL */
     const int32_t *target;
 
     float *logp, *entropy, *mean, *lse; /* forward's results */
     const float *dlogp, *dentropy, *dmean;
-    float *dhead;
+    float *dhead, *dbias;
     int64_t lddhead;
     struct medvl_tensor *dhidden;
 
@@ -65,6 +68,7 @@ struct head_args {
 static struct head_args head_args(struct medvl_device *dev,
                                   const struct medvl_tensor *hidden,
                                   const struct medvl_tensor *head,
+                                  const struct medvl_tensor *bias,
                                   const struct medvl_tensor *target)
 {
     struct head_args a = {
@@ -85,7 +89,8 @@ static struct head_args head_args(struct medvl_device *dev,
     a.logits = (float *)(a.row + a.room);
     a.inp = a.logits + a.room * a.V;
     a.dinp = a.inp + a.room * a.C;
-    a.panel = a.dinp + a.room * a.C;
+    a.bias = cpu_as_f32(dev, a.dinp + a.room * a.C, bias);
+    a.panel = a.dinp + a.room * a.C + a.V;
     return a;
 }
 
@@ -127,7 +132,7 @@ static int64_t panel_step(const struct head_args *a)
     return a->head->dtype == MEDVL_DTYPE_F32 ? a->V : PANEL;
 }
 
-/* logits (count,V) = inp head^T. */
+/* logits (count,V) = inp head^T + bias. */
 static void chunk_logits(const struct head_args *a)
 {
     if (a->dev->row_invariant) {
@@ -135,6 +140,7 @@ static void chunk_logits(const struct head_args *a)
             .out = a->logits,
             .inp = a->inp,
             .w = a->head->data,
+            .bias = a->bias,
             .dtype = a->head->dtype,
             .n = a->count,
             .m = a->V,
@@ -158,6 +164,7 @@ static void chunk_logits(const struct head_args *a)
             .lda = a->C,
             .ldc = a->V,
             .alpha = 1,
+            .bias = a->bias ? a->bias + v : NULL,
         };
 
         gemm.b = panel(a, &gemm.ldb, v, gemm.m);
@@ -193,9 +200,9 @@ void medvl_cpu_head_logprob_forward(
     struct medvl_tensor *logp, struct medvl_tensor *entropy,
     struct medvl_tensor *mean_logp, struct medvl_tensor *lse,
     const struct medvl_tensor *hidden, const struct medvl_tensor *head,
-    const struct medvl_tensor *target)
+    const struct medvl_tensor *bias, const struct medvl_tensor *target)
 {
-    struct head_args a = head_args(dev, hidden, head, target);
+    struct head_args a = head_args(dev, hidden, head, bias, target);
 
     a.logp = f32_row(logp, 0);
     a.entropy = f32_row(entropy, 0);
@@ -278,16 +285,29 @@ static void chunk_dhead(const struct head_args *a)
     cpu_gemm(a->dev, &gemm);
 }
 
+/* A column of dbias has one owner, who adds the chunk's rows in order. */
+static void dbias_task(void *arg, int64_t index, int thread)
+{
+    const struct head_args *a = arg;
+    const int64_t last = min_i64(a->V, (index + 1) * COLUMNS);
+
+    (void)thread;
+    for (int64_t i = 0; i < a->count; i++)
+        for (int64_t v = index * COLUMNS; v < last; v++)
+            a->dbias[v] += a->logits[i * a->V + v];
+}
+
 void medvl_cpu_head_logprob_backward(
     struct medvl_device *dev,
     struct medvl_tensor *dhidden, struct medvl_tensor *dhead,
+    struct medvl_tensor *dbias,
     const struct medvl_tensor *dlogp, const struct medvl_tensor *dentropy,
     const struct medvl_tensor *dmean_logp,
     const struct medvl_tensor *hidden, const struct medvl_tensor *head,
-    const struct medvl_tensor *target, const struct medvl_tensor *lse,
-    const struct medvl_tensor *entropy)
+    const struct medvl_tensor *bias, const struct medvl_tensor *target,
+    const struct medvl_tensor *lse, const struct medvl_tensor *entropy)
 {
-    struct head_args a = head_args(dev, hidden, head, target);
+    struct head_args a = head_args(dev, hidden, head, bias, target);
 
     a.dlogp = f32_row(dlogp, 0);
     a.dentropy = f32_row(dentropy, 0);
@@ -296,6 +316,7 @@ void medvl_cpu_head_logprob_backward(
     a.entropy = f32_row(entropy, 0);
     a.dhidden = dhidden;
     a.dhead = f32_row(dhead, 0);
+    a.dbias = f32_row(dbias, 0);
     a.lddhead = dhead ? dhead->stride : 0;
     for (int64_t next = 0; next < a.N;) {
         next = take_chunk(&a, next);
@@ -307,5 +328,8 @@ void medvl_cpu_head_logprob_backward(
             chunk_dhidden(&a);
         if (a.dhead)
             chunk_dhead(&a);
+        if (a.dbias)
+            medvl_pool_run(dev->pool, ceil_div(a.V, COLUMNS), dbias_task,
+                           &a);
     }
 }

@@ -74,12 +74,14 @@ static inline void head_backward(real *logits, int64_t V, int64_t target,
     logits[target] += d[0];
 }
 
-/* One row of hidden (C) against head (V,C); logits (V) is room. */
+/* One row of hidden (C) against head (V,C) and bias (V) or NULL; logits (V)
+ * is room. */
 static inline void head_logits(real *logits, const real *hidden,
-                               const real *head, int64_t V, int64_t C)
+                               const real *head, const real *bias, int64_t V,
+                               int64_t C)
 {
     for (int64_t v = 0; v < V; v++) {
-        logits[v] = 0;
+        logits[v] = bias ? bias[v] : 0;
         for (int64_t c = 0; c < C; c++)
             logits[v] += hidden[c] * head[v * C + c];
     }
@@ -87,21 +89,26 @@ static inline void head_logits(real *logits, const real *hidden,
 
 static inline void head_logprob_forward(real out[4], real *logits,
                                         const real *hidden,
-                                        const real *head, int64_t V,
+                                        const real *head,
+                                        const real *bias, int64_t V,
                                         int64_t C, int64_t target)
 {
-    head_logits(logits, hidden, head, V, C);
+    head_logits(logits, hidden, head, bias, V, C);
     head_forward(out, logits, V, target);
 }
 
 static inline void head_logprob_backward(real *dhidden, real *dhead,
-                                         real *logits, const real *hidden,
-                                         const real *head, int64_t V,
-                                         int64_t C, int64_t target, real lse,
+                                         real *dbias, real *logits,
+                                         const real *hidden,
+                                         const real *head, const real *bias,
+                                         int64_t V, int64_t C,
+                                         int64_t target, real lse,
                                          real entropy, const real d[3])
 {
-    head_logits(logits, hidden, head, V, C);
+    head_logits(logits, hidden, head, bias, V, C);
     head_backward(logits, V, target, lse, entropy, d);
+    for (int64_t v = 0; dbias && v < V; v++)
+        dbias[v] += logits[v];
     for (int64_t v = 0; v < V; v++)
         for (int64_t c = 0; c < C; c++) {
             if (dhidden)

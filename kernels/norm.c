@@ -37,7 +37,8 @@ size_t medvl_norm_scratch(int64_t N, int64_t C)
 
 struct norm_args {
     const struct norm_rows *rows;
-    int64_t N, C, step, blocks;
+    int64_t N, C, step, blocks; /* N counts heads: rows of C values */
+    int64_t heads;              /* in a row of inp */
     const struct medvl_tensor *out, *inp, *saved, *dout, *dinp;
     const float *w, *b;
     float *sums; /* (blocks, 2, C) */
@@ -51,12 +52,15 @@ static struct norm_args norm_args(struct medvl_device *dev, bool layer,
                                   const struct medvl_tensor *w,
                                   const struct medvl_tensor *b)
 {
-    const int64_t N = medvl_tensor_rows(inp), C = medvl_tensor_columns(inp);
+    const int64_t C = medvl_tensor_columns(w);
+    const int64_t heads = medvl_tensor_columns(inp) / max_i64(C, 1);
+    const int64_t N = medvl_tensor_rows(inp) * heads;
     float *scratch = dev->scratch;
     struct norm_args args = {
         .rows = CPU_ROWS(dev, norm),
         .N = N,
         .C = C,
+        .heads = heads,
         .step = block_rows(N),
         .inp = inp,
         .w = cpu_as_f32(dev, scratch, w),
@@ -70,6 +74,15 @@ static struct norm_args norm_args(struct medvl_device *dev, bool layer,
     return args;
 }
 
+/* Head i, counted through all rows; NULL stays NULL. */
+static float *head(const struct norm_args *a, const struct medvl_tensor *t,
+                   int64_t i)
+{
+    float *row = f32_row(t, i / a->heads);
+
+    return row ? row + i % a->heads * a->C : NULL;
+}
+
 static void forward_task(void *arg, int64_t index, int thread)
 {
     const struct norm_args *a = arg;
@@ -77,16 +90,16 @@ static void forward_task(void *arg, int64_t index, int thread)
 
     (void)thread;
     for (int64_t i = index * a->step; i < last; i++) {
-        float *out = f32_row(a->out, i), *saved = f32_row(a->saved, 0);
+        float *out = head(a, a->out, i), *saved = f32_row(a->saved, 0);
+        const float *inp = head(a, a->inp, i);
 
         if (saved)
             saved += a->layer ? i * a->saved->stride : i;
         if (a->layer)
-            a->rows->layernorm_forward(out, saved, f32_row(a->inp, i),
-                                       a->w, a->b, a->C, a->eps);
+            a->rows->layernorm_forward(out, saved, inp, a->w, a->b, a->C,
+                                       a->eps);
         else
-            a->rows->rmsnorm_forward(out, saved, f32_row(a->inp, i), a->w,
-                                     a->C, a->eps);
+            a->rows->rmsnorm_forward(out, saved, inp, a->w, a->C, a->eps);
     }
 }
 
@@ -103,16 +116,16 @@ static void backward_task(void *arg, int64_t index, int thread)
     if (db)
         memset(db, 0, (size_t)a->C * sizeof(float));
     for (int64_t i = index * a->step; i < last; i++) {
-        const float *dout = f32_row(a->dout, i), *inp = f32_row(a->inp, i);
+        const float *dout = head(a, a->dout, i), *inp = head(a, a->inp, i);
         const float *saved = f32_row(a->saved, 0);
+        float *dinp = head(a, a->dinp, i);
 
         if (a->layer)
-            a->rows->layernorm_backward(f32_row(a->dinp, i), dw, db, dout,
-                                        inp, a->w,
+            a->rows->layernorm_backward(dinp, dw, db, dout, inp, a->w,
                                         saved + i * a->saved->stride, a->C);
         else
-            a->rows->rmsnorm_backward(f32_row(a->dinp, i), dw, dout, inp,
-                                      a->w, saved[i], a->C);
+            a->rows->rmsnorm_backward(dinp, dw, dout, inp, a->w, saved[i],
+                                      a->C);
     }
 }
 

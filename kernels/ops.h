@@ -73,9 +73,11 @@ size_t medvl_linear_scratch(int64_t N, int64_t K, int64_t M,
  *   out = inp * rrms * w,   rrms = 1 / sqrt(mean(inp^2) + eps)
  *
  * rrms is kept for the backward pass; NULL when no gradient is wanted.
- * w f32, bf16, f16.
+ * w f32, bf16, f16.  With w (D), C = H*D: each head's D values by
+ * themselves, rrms (N,H), and the scratch is that of (N*H,D).
  *
- * Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
+ * Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization";
+ * by head as in Hugging Face's Qwen3.
  */
 typedef void medvl_rmsnorm_forward_fn(
     struct medvl_device *dev,
@@ -151,6 +153,24 @@ typedef void medvl_add_forward_fn(
     const struct medvl_tensor *a, const struct medvl_tensor *b);
 
 /*
+ * out (N,C) = inp (N,C) * w (C): every column by its own factor.  w f32,
+ * bf16, f16.
+ *
+ * Source: LayerScale of Touvron et al. 2021, "Going Deeper with Image
+ * Transformers".
+ */
+typedef void medvl_scale_forward_fn(
+    struct medvl_device *dev,
+    struct medvl_tensor *out,
+    const struct medvl_tensor *inp, const struct medvl_tensor *w);
+typedef void medvl_scale_backward_fn(
+    struct medvl_device *dev,
+    struct medvl_tensor *dinp, struct medvl_tensor *dw,
+    const struct medvl_tensor *dout,
+    const struct medvl_tensor *inp, const struct medvl_tensor *w);
+size_t medvl_scale_scratch(int64_t C);
+
+/*
  * out = inp * keep / (1 - rate), keep drawn at (seed, DROPOUT, item,
  * element): the same numbers in the backward pass, where it ADDS to out
  * when `add`.  rate in [0, 1).
@@ -174,6 +194,25 @@ typedef void medvl_gather_rows_backward_fn(
     struct medvl_device *dev,
     struct medvl_tensor *dtable,
     const struct medvl_tensor *dout, const struct medvl_tensor *index);
+
+/*
+ * out (N,C): row n is the sum over t of weight[n,t] times the row
+ * index[n,t] of table (V,C); index (N,T), weight (N,T) f32; -1 adds nothing.
+ * table f32, bf16, f16.  Backward: dtable[index[n,t]] += weight dout[n], in
+ * order of n and t; the weights have no gradient.
+ *
+ * A resampled table: DINOv2's positions on another grid.
+ */
+typedef void medvl_mix_rows_forward_fn(
+    struct medvl_device *dev,
+    struct medvl_tensor *out,
+    const struct medvl_tensor *table, const struct medvl_tensor *index,
+    const struct medvl_tensor *weight);
+typedef void medvl_mix_rows_backward_fn(
+    struct medvl_device *dev,
+    struct medvl_tensor *dtable,
+    const struct medvl_tensor *dout, const struct medvl_tensor *index,
+    const struct medvl_tensor *weight);
 
 /*
  * out (N,C) = base (N,C) with row index[i] replaced by rows[i] (R,C); no
@@ -285,14 +324,15 @@ size_t medvl_attention_scratch(const struct medvl_attention *attention,
 /* ---- head_logprob ---------------------------------------------------- */
 
 /*
- * Log-probabilities of targets under softmax(hidden head^T), by chunks of
- * rows, never storing (N,V).
+ * Log-probabilities of targets under softmax(hidden head^T + bias), by
+ * chunks of rows, never storing (N,V).
  *
  *   logp (N)       log p(target);  0 where the target is -1
  *   entropy (N)    of the distribution, natural log; NULL: not wanted
  *   mean_logp (N)  mean over the vocabulary of log p; NULL: not wanted
  *   lse (N)        kept for the backward pass; never NULL
  *   hidden (N,C), head (V,C) f32 bf16 f16, target (N) i32
+ *   bias (V)       f32 bf16 f16; NULL: none
  *
  * Cross entropy with smoothing e is -(1-e) logp - e mean_logp.  Rows with
  * target -1 cost nothing and give 0 everywhere.
@@ -302,17 +342,18 @@ typedef void medvl_head_logprob_forward_fn(
     struct medvl_tensor *logp, struct medvl_tensor *entropy,
     struct medvl_tensor *mean_logp, struct medvl_tensor *lse,
     const struct medvl_tensor *hidden, const struct medvl_tensor *head,
-    const struct medvl_tensor *target);
+    const struct medvl_tensor *bias, const struct medvl_tensor *target);
 
 /* d of any of the three may be NULL; entropy is forward's result then. */
 typedef void medvl_head_logprob_backward_fn(
     struct medvl_device *dev,
     struct medvl_tensor *dhidden, struct medvl_tensor *dhead,
+    struct medvl_tensor *dbias,
     const struct medvl_tensor *dlogp, const struct medvl_tensor *dentropy,
     const struct medvl_tensor *dmean_logp,
     const struct medvl_tensor *hidden, const struct medvl_tensor *head,
-    const struct medvl_tensor *target, const struct medvl_tensor *lse,
-    const struct medvl_tensor *entropy);
+    const struct medvl_tensor *bias, const struct medvl_tensor *target,
+    const struct medvl_tensor *lse, const struct medvl_tensor *entropy);
 size_t medvl_head_logprob_scratch(int64_t N, int64_t C, int64_t V,
                                   enum medvl_dtype head);
 
@@ -372,9 +413,13 @@ typedef bool medvl_finite_fn(struct medvl_device *dev,
     X(glu_forward)           \
     X(glu_backward)          \
     X(add_forward)           \
+    X(scale_forward)         \
+    X(scale_backward)        \
     X(dropout)               \
     X(gather_rows_forward)   \
     X(gather_rows_backward)  \
+    X(mix_rows_forward)      \
+    X(mix_rows_backward)     \
     X(scatter_rows_forward)  \
     X(scatter_rows_backward) \
     X(mean_rows_forward)     \

@@ -11,11 +11,13 @@
 #include "kernels/cpu.h"
 #include "kernels/rows_ref.h"
 
-#define COLUMNS 64 /* of a column piece */
+#define COLUMNS 64   /* of a column piece */
+#define WIDE    4096 /* columns of a narrow table as floats at a time */
 
 struct rows_args {
     const struct convert_rows *convert;
-    const struct medvl_tensor *out, *inp, *index;
+    struct medvl_device *dev;
+    const struct medvl_tensor *out, *inp, *index, *weight;
     int64_t N, C, step;
     const uint8_t *taken; /* scatter backward: rows that were replaced */
 };
@@ -28,6 +30,7 @@ static struct rows_args rows_args(struct medvl_device *dev,
     const struct medvl_tensor *shape = out ? out : inp;
     struct rows_args args = {
         .convert = CPU_ROWS(dev, convert),
+        .dev = dev,
         .out = out,
         .inp = inp,
         .index = index,
@@ -98,6 +101,83 @@ void medvl_cpu_gather_rows_backward(
         return;
     args.N = medvl_tensor_rows(dout);
     medvl_pool_run(dev->pool, ceil_div(args.C, COLUMNS), gather_back_task,
+                   &args);
+}
+
+/* Columns [c, c + count) of one row; room for as many floats. */
+static void mix_row(const struct rows_args *a, int64_t row, int64_t c,
+                    int64_t count, float *room)
+{
+    const int64_t T = medvl_tensor_columns(a->index);
+    const int32_t *index = i32_data(a->index) + row * T;
+    const float *weight = f32_row(a->weight, row);
+    float *out = f32_row(a->out, row) + c;
+
+    memset(out, 0, (size_t)count * sizeof(*out));
+    for (int64_t t = 0; t < T; t++) {
+        const void *from;
+
+        if (index[t] < 0)
+            continue;
+        from = item_at(a->inp, index[t], c);
+        if (a->inp->dtype != MEDVL_DTYPE_F32) {
+            a->convert->convert(room, MEDVL_DTYPE_F32, from, a->inp->dtype,
+                                count);
+            from = room;
+        }
+        add_scaled(out, from, weight[t], count);
+    }
+}
+
+static void mix_task(void *arg, int64_t block, int thread)
+{
+    const struct rows_args *a = arg;
+    const int64_t last = min_i64(a->N, (block + 1) * a->step);
+    float *room = cpu_thread_scratch(a->dev, thread);
+
+    for (int64_t i = block * a->step; i < last; i++)
+        for (int64_t c = 0; c < a->C; c += WIDE)
+            mix_row(a, i, c, min_i64(WIDE, a->C - c), room);
+}
+
+void medvl_cpu_mix_rows_forward(
+    struct medvl_device *dev,
+    struct medvl_tensor *out,
+    const struct medvl_tensor *table, const struct medvl_tensor *index,
+    const struct medvl_tensor *weight)
+{
+    struct rows_args args = rows_args(dev, out, table, index);
+
+    args.weight = weight;
+    run(dev, args.N, mix_task, &args);
+}
+
+static void mix_back_task(void *arg, int64_t block, int thread)
+{
+    const struct rows_args *a = arg;
+    const int64_t first = block * COLUMNS;
+
+    (void)thread;
+    mix_rows_backward(f32_row(a->out, 0) + first, f32_row(a->inp, 0) + first,
+                      i32_data(a->index), f32_row(a->weight, 0), a->N,
+                      medvl_tensor_columns(a->index),
+                      min_i64(COLUMNS, a->C - first), a->out->stride,
+                      a->inp->stride, a->weight->stride);
+}
+
+void medvl_cpu_mix_rows_backward(
+    struct medvl_device *dev,
+    struct medvl_tensor *dtable,
+    const struct medvl_tensor *dout, const struct medvl_tensor *index,
+    const struct medvl_tensor *weight)
+{
+    struct rows_args args = rows_args(dev, dtable, dout, index);
+
+    if (!dtable || !dtable->data)
+        return;
+    args.weight = weight;
+    args.N = medvl_tensor_rows(dout);
+    medvl_pool_run(dev->pool, ceil_div(args.C, COLUMNS), mix_back_task,
                    &args);
 }
 

@@ -35,6 +35,39 @@ static inline void gather_rows_backward(real *dtable, const real *dout,
             add_row(dtable + index[i] * ldt, dout + i * ldo, C);
 }
 
+static inline void add_scaled(real *out, const real *inp, real weight,
+                              int64_t C)
+{
+    for (int64_t c = 0; c < C; c++)
+        out[c] += weight * inp[c];
+}
+
+static inline void mix_rows_forward(real *out, const real *table,
+                                    const int32_t *index,
+                                    const real *weight, int64_t N,
+                                    int64_t T, int64_t C)
+{
+    for (int64_t i = 0; i < N * C; i++)
+        out[i] = 0;
+    for (int64_t i = 0; i < N * T; i++)
+        if (index[i] >= 0)
+            add_scaled(out + i / T * C, table + index[i] * C, weight[i], C);
+}
+
+/* Row by row in order, whatever rows share an index. */
+static inline void mix_rows_backward(real *dtable, const real *dout,
+                                     const int32_t *index,
+                                     const real *weight, int64_t N,
+                                     int64_t T, int64_t C, int64_t ldt,
+                                     int64_t ldo, int64_t ldw)
+{
+    for (int64_t i = 0; i < N; i++)
+        for (int64_t t = 0; t < T; t++)
+            if (index[i * T + t] >= 0)
+                add_scaled(dtable + index[i * T + t] * ldt, dout + i * ldo,
+                           weight[i * ldw + t], C);
+}
+
 static inline void scatter_rows_forward(real *out, const real *base,
                                         const real *rows,
                                         const int32_t *index, int64_t N,

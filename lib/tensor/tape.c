@@ -731,6 +731,19 @@ struct medvl_var *medvl_tape_rmsnorm(struct medvl_tape *tape,
     return emit(tape, &r);
 }
 
+struct medvl_var *medvl_tape_rmsnorm_heads(struct medvl_tape *tape,
+                                           struct medvl_var *inp,
+                                           struct medvl_param *w,
+                                           int64_t head_size, float eps)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_rmsnorm, .eps = eps};
+
+    r.in[0] = node_of(inp);
+    r.in[1] = node_of(medvl_tape_param(tape, w));
+    r.head_size = head_size > 0 ? head_size : -1;
+    return emit(tape, &r);
+}
+
 struct medvl_var *medvl_tape_layernorm(struct medvl_tape *tape,
                                        struct medvl_var *inp,
                                        struct medvl_param *w,
@@ -774,6 +787,17 @@ struct medvl_var *medvl_tape_add(struct medvl_tape *tape,
     return emit(tape, &r);
 }
 
+struct medvl_var *medvl_tape_scale(struct medvl_tape *tape,
+                                   struct medvl_var *inp,
+                                   struct medvl_param *w)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_scale};
+
+    r.in[0] = node_of(inp);
+    r.in[1] = node_of(medvl_tape_param(tape, w));
+    return emit(tape, &r);
+}
+
 struct medvl_var *medvl_tape_dropout(struct medvl_tape *tape,
                                      struct medvl_var *inp)
 {
@@ -796,6 +820,19 @@ struct medvl_var *medvl_tape_gather_rows(struct medvl_tape *tape,
 
     r.in[0] = node_of(table);
     r.index = *index;
+    return emit(tape, &r);
+}
+
+struct medvl_var *medvl_tape_mix_rows(struct medvl_tape *tape,
+                                      struct medvl_var *table,
+                                      const struct medvl_tensor *index,
+                                      const struct medvl_tensor *weight)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_mix_rows};
+
+    r.in[0] = node_of(table);
+    r.index = *index;
+    r.weight = *weight;
     return emit(tape, &r);
 }
 
@@ -872,13 +909,15 @@ struct medvl_var *medvl_tape_head_logprob(
     struct medvl_tape *tape,
     struct medvl_var **entropy, struct medvl_var **mean_logp,
     struct medvl_var *hidden, struct medvl_param *head,
-    const struct medvl_tensor *target)
+    struct medvl_param *bias, const struct medvl_tensor *target)
 {
     struct medvl_tape_record r = {.op = &medvl_tape_op_head_logprob};
     struct medvl_var *logp;
 
     r.in[0] = node_of(hidden);
     r.in[1] = node_of(medvl_tape_param(tape, head));
+    if (bias)
+        r.in[2] = node_of(medvl_tape_param(tape, bias));
     r.index = *target;
     r.asked[0] = r.asked[3] = true;
     r.asked[1] = entropy;

@@ -26,7 +26,8 @@
  *
  *     medvl_tape_begin(tape, &options);
  *     hidden = medvl_decoder_forward(tape, ...);
- *     logp = medvl_tape_head_logprob(tape, hidden, head, target, NULL, NULL);
+ *     logp = medvl_tape_head_logprob(tape, NULL, NULL, hidden, head, NULL,
+ *                                    target);
  *     rc = medvl_tape_check(tape, err);        results are there to read
  *     medvl_tape_seed(tape, logp, &dlogp);     host memory, f32
  *     medvl_tape_backward(tape);               parameters' grads are added
@@ -155,6 +156,13 @@ struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
 struct medvl_var *medvl_tape_rmsnorm(struct medvl_tape *tape,
                                      struct medvl_var *inp,
                                      struct medvl_param *w, float eps);
+
+/* Each `head_size` values of a row by themselves; w (head_size).  The input
+ * may be a view: columns of a fused projection. */
+struct medvl_var *medvl_tape_rmsnorm_heads(struct medvl_tape *tape,
+                                           struct medvl_var *inp,
+                                           struct medvl_param *w,
+                                           int64_t head_size, float eps);
 struct medvl_var *medvl_tape_layernorm(struct medvl_tape *tape,
                                        struct medvl_var *inp,
                                        struct medvl_param *w,
@@ -166,6 +174,9 @@ struct medvl_var *medvl_tape_glu(struct medvl_tape *tape,
                                  struct medvl_var *up, enum medvl_act act);
 struct medvl_var *medvl_tape_add(struct medvl_tape *tape,
                                  struct medvl_var *a, struct medvl_var *b);
+struct medvl_var *medvl_tape_scale(struct medvl_tape *tape,
+                                   struct medvl_var *inp,
+                                   struct medvl_param *w);
 
 /* Returns inp itself outside TRAIN or at rate 0.  Sites are numbered in
  * the order of the calls. */
@@ -174,6 +185,12 @@ struct medvl_var *medvl_tape_dropout(struct medvl_tape *tape,
 struct medvl_var *medvl_tape_gather_rows(struct medvl_tape *tape,
                                          struct medvl_var *table,
                                          const struct medvl_tensor *index);
+
+/* index (N,T), weight (N,T); their data is borrowed until the run ends. */
+struct medvl_var *medvl_tape_mix_rows(struct medvl_tape *tape,
+                                      struct medvl_var *table,
+                                      const struct medvl_tensor *index,
+                                      const struct medvl_tensor *weight);
 struct medvl_var *medvl_tape_scatter_rows(struct medvl_tape *tape,
                                           struct medvl_var *base,
                                           struct medvl_var *rows,
@@ -199,12 +216,13 @@ void medvl_tape_store_rows(struct medvl_tape *tape,
                            struct medvl_var *rows,
                            const struct medvl_tensor *index);
 
-/* Returns logp; *entropy and *mean_logp are made when not NULL. */
+/* Returns logp; *entropy and *mean_logp are made when not NULL; bias may be
+ * NULL. */
 struct medvl_var *medvl_tape_head_logprob(
     struct medvl_tape *tape,
     struct medvl_var **entropy, struct medvl_var **mean_logp,
     struct medvl_var *hidden, struct medvl_param *head,
-    const struct medvl_tensor *target);
+    struct medvl_param *bias, const struct medvl_tensor *target);
 
 /* ---- backward -------------------------------------------------------- */
 

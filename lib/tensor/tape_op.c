@@ -99,6 +99,16 @@ static int check_same(const struct medvl_tensor *a,
     return check_rows(b, what, a->size[1], err);
 }
 
+static int check_heads(int64_t channels, int64_t head_size,
+                       struct medvl_error *err)
+{
+    if (head_size < 1 || channels % head_size != 0)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%lld channels are no multiple of head size %lld",
+                          (long long)channels, (long long)head_size);
+    return MEDVL_OK;
+}
+
 static struct medvl_tensor f32_rows(int64_t n, int64_t c)
 {
     return medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, n, c);
@@ -226,19 +236,24 @@ const struct medvl_tape_op medvl_tape_op_linear = {
 
 /* ---- norms: in inp, w, b; out out, moments --------------------------- */
 
+/* head_size 0: the row is one head. */
 static int rmsnorm_shape(struct medvl_tensor *o,
                          const struct medvl_tape_record *r,
                          struct medvl_error *err)
 {
     const struct medvl_tensor *inp = in(r, 0);
+    const int64_t C = inp->size[1], D = r->head_size ? r->head_size : C;
     int rc = check_rows(inp, "input", -1, err);
 
+    if (rc == MEDVL_OK && r->head_size)
+        rc = check_heads(C, D, err);
     if (rc == MEDVL_OK)
-        rc = check_vector(in(r, 1), "weight", MEDVL_DTYPE_NONE, inp->size[1],
-                          err);
-    o[0] = f32_rows(inp->size[0], inp->size[1]);
-    o[1] = medvl_tensor_1d(NULL, MEDVL_DTYPE_F32, inp->size[0]);
-    return rc;
+        rc = check_vector(in(r, 1), "weight", MEDVL_DTYPE_NONE, D, err);
+    if (rc < 0)
+        return rc;
+    o[0] = f32_rows(inp->size[0], C);
+    o[1] = f32_rows(inp->size[0], r->head_size ? C / D : 1);
+    return MEDVL_OK;
 }
 
 static void rmsnorm_forward(struct medvl_device *dev,
@@ -259,9 +274,12 @@ static void rmsnorm_backward(struct medvl_device *dev,
 static size_t norm_scratch(const struct medvl_tape_record *r, bool backward)
 {
     const struct medvl_tensor *inp = in(r, 0);
+    const int64_t C = inp->size[1], D = r->head_size ? r->head_size : C;
 
     (void)backward;
-    return medvl_norm_scratch(inp->size[0], inp->size[1]);
+    return medvl_norm_scratch(r->head_size ? inp->size[0] * (C / D)
+                                           : inp->size[0],
+                              D);
 }
 
 const struct medvl_tape_op medvl_tape_op_rmsnorm = {
@@ -406,6 +424,49 @@ const struct medvl_tape_op medvl_tape_op_add = {
     .passes = true,
 };
 
+/* in: inp, w. */
+static int scale_shape(struct medvl_tensor *o,
+                       const struct medvl_tape_record *r,
+                       struct medvl_error *err)
+{
+    int rc = act_shape(o, r, err);
+
+    if (rc == MEDVL_OK)
+        rc = check_vector(in(r, 1), "weight", MEDVL_DTYPE_NONE,
+                          in(r, 0)->size[1], err);
+    return rc;
+}
+
+static void scale_forward(struct medvl_device *dev,
+                          const struct medvl_tape_record *r)
+{
+    dev->ops->scale_forward(dev, out(r, 0), in(r, 0), in(r, 1));
+}
+
+static void scale_backward(struct medvl_device *dev,
+                           const struct medvl_tape_record *r,
+                           struct medvl_tensor *const *d)
+{
+    dev->ops->scale_backward(dev, d[0], d[1], dout(r, 0), in(r, 0),
+                             in(r, 1));
+}
+
+static size_t scale_scratch(const struct medvl_tape_record *r, bool backward)
+{
+    (void)backward;
+    return medvl_scale_scratch(in(r, 0)->size[1]);
+}
+
+const struct medvl_tape_op medvl_tape_op_scale = {
+    .name = "scale",
+    .shape = scale_shape,
+    .forward = scale_forward,
+    .backward = scale_backward,
+    .scratch = scale_scratch,
+    .saved_in = 1,
+    .saved_for_last = true,
+};
+
 static void dropout_forward(struct medvl_device *dev,
                             const struct medvl_tape_record *r)
 {
@@ -438,6 +499,15 @@ static int check_index(const struct medvl_tensor *index, int64_t size,
     return check_vector(index, "index", MEDVL_DTYPE_I32, size, err);
 }
 
+static int check_table(const struct medvl_tensor *table,
+                       struct medvl_error *err)
+{
+    if (table->rank != 2)
+        return medvl_fail(err, MEDVL_EARG, "table has rank %d, want 2",
+                          table->rank);
+    return check_weight(table, "table", err);
+}
+
 /* in: table. */
 static int gather_shape(struct medvl_tensor *o,
                         const struct medvl_tape_record *r,
@@ -446,11 +516,8 @@ static int gather_shape(struct medvl_tensor *o,
     const struct medvl_tensor *table = in(r, 0);
     int rc = check_index(&r->index, -1, err);
 
-    if (rc == MEDVL_OK && table->rank != 2)
-        rc = medvl_fail(err, MEDVL_EARG, "table has rank %d, want 2",
-                        table->rank);
     if (rc == MEDVL_OK)
-        rc = check_weight(table, "table", err);
+        rc = check_table(table, err);
     o[0] = f32_rows(r->index.size[0], table->size[1]);
     return rc;
 }
@@ -473,6 +540,47 @@ const struct medvl_tape_op medvl_tape_op_gather_rows = {
     .shape = gather_shape,
     .forward = gather_forward,
     .backward = gather_backward,
+};
+
+/* in: table. */
+static int mix_shape(struct medvl_tensor *o,
+                     const struct medvl_tape_record *r,
+                     struct medvl_error *err)
+{
+    const struct medvl_tensor *index = &r->index;
+    int rc = check_table(in(r, 0), err);
+
+    if (rc == MEDVL_OK &&
+        (index->rank != 2 || index->stride != index->size[1]))
+        rc = medvl_fail(err, MEDVL_EARG, "index is no dense matrix");
+    if (rc == MEDVL_OK)
+        rc = check_type(index, "index", MEDVL_DTYPE_I32, err);
+    if (rc == MEDVL_OK)
+        rc = check_same(index, &r->weight, "weight", err);
+    o[0] = f32_rows(index->size[0], in(r, 0)->size[1]);
+    return rc;
+}
+
+static void mix_forward(struct medvl_device *dev,
+                        const struct medvl_tape_record *r)
+{
+    dev->ops->mix_rows_forward(dev, out(r, 0), in(r, 0), &r->index,
+                               &r->weight);
+}
+
+static void mix_backward(struct medvl_device *dev,
+                         const struct medvl_tape_record *r,
+                         struct medvl_tensor *const *d)
+{
+    dev->ops->mix_rows_backward(dev, d[0], dout(r, 0), &r->index,
+                                &r->weight);
+}
+
+const struct medvl_tape_op medvl_tape_op_mix_rows = {
+    .name = "mix_rows",
+    .shape = mix_shape,
+    .forward = mix_forward,
+    .backward = mix_backward,
 };
 
 /* in: base, rows. */
@@ -598,12 +706,8 @@ static int rope_shape(struct medvl_tensor *o,
 {
     int rc = act_shape(o, r, err);
 
-    if (rc == MEDVL_OK &&
-        (r->head_size < 1 || in(r, 0)->size[1] % r->head_size != 0))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "%lld channels are no multiple of head size %lld",
-                        (long long)in(r, 0)->size[1],
-                        (long long)r->head_size);
+    if (rc == MEDVL_OK)
+        rc = check_heads(in(r, 0)->size[1], r->head_size, err);
     if (rc == MEDVL_OK)
         rc = check_rows(&r->cos, "table of cosines", -1, err);
     if (rc == MEDVL_OK)
@@ -746,7 +850,7 @@ const struct medvl_tape_op medvl_tape_op_attention = {
     .aux = 2,
 };
 
-/* ---- head_logprob: in hidden, head; out logp, entropy, mean, lse ------ */
+/* ---- head_logprob: in hidden, head, bias; out logp, entropy, mean, lse  */
 
 static int head_shape(struct medvl_tensor *o,
                       const struct medvl_tape_record *r,
@@ -762,6 +866,9 @@ static int head_shape(struct medvl_tensor *o,
     rc = check_weight(head, "head", err);
     if (rc == MEDVL_OK)
         rc = check_rows(in(r, 0), "hidden", head->size[1], err);
+    if (rc == MEDVL_OK && in(r, 2))
+        rc = check_vector(in(r, 2), "bias", MEDVL_DTYPE_NONE, head->size[0],
+                          err);
     if (rc < 0)
         return rc;
     n = in(r, 0)->size[0];
@@ -775,16 +882,17 @@ static void head_forward(struct medvl_device *dev,
                          const struct medvl_tape_record *r)
 {
     dev->ops->head_logprob_forward(dev, out(r, 0), out(r, 1), out(r, 2),
-                                   out(r, 3), in(r, 0), in(r, 1), &r->index);
+                                   out(r, 3), in(r, 0), in(r, 1), in(r, 2),
+                                   &r->index);
 }
 
 static void head_backward(struct medvl_device *dev,
                           const struct medvl_tape_record *r,
                           struct medvl_tensor *const *d)
 {
-    dev->ops->head_logprob_backward(dev, d[0], d[1], dout(r, 0), dout(r, 1),
-                                    dout(r, 2), in(r, 0), in(r, 1),
-                                    &r->index, out(r, 3), out(r, 1));
+    dev->ops->head_logprob_backward(
+        dev, d[0], d[1], d[2], dout(r, 0), dout(r, 1), dout(r, 2), in(r, 0),
+        in(r, 1), in(r, 2), &r->index, out(r, 3), out(r, 1));
 }
 
 static double head_flops(const struct medvl_tape_record *r)

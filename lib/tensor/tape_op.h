@@ -73,7 +73,7 @@ struct medvl_tape_record {
 
     /* Attributes; each op has its own. */
     bool asked[MEDVL_TAPE_OUT]; /* optional outputs */
-    struct medvl_tensor index, cos, sin;
+    struct medvl_tensor index, weight, cos, sin;
     const struct medvl_attention *attention;
     int64_t head_size;
     int64_t first, rows, columns; /* of a view */
@@ -123,8 +123,10 @@ extern const struct medvl_tape_op medvl_tape_op_layernorm;
 extern const struct medvl_tape_op medvl_tape_op_act;
 extern const struct medvl_tape_op medvl_tape_op_glu;
 extern const struct medvl_tape_op medvl_tape_op_add;
+extern const struct medvl_tape_op medvl_tape_op_scale;
 extern const struct medvl_tape_op medvl_tape_op_dropout;
 extern const struct medvl_tape_op medvl_tape_op_gather_rows;
+extern const struct medvl_tape_op medvl_tape_op_mix_rows;
 extern const struct medvl_tape_op medvl_tape_op_scatter_rows;
 extern const struct medvl_tape_op medvl_tape_op_mean_rows;
 extern const struct medvl_tape_op medvl_tape_op_rope;

@@ -245,7 +245,7 @@ static void put_heads(struct work *work, struct medvl_dense *d,
                                           : t->field[h - MEDVL_DENSE_FIRST],
                                     MEDVL_DTYPE_I32, w->rows);
         w->logp = medvl_tape_head_logprob(tape, NULL, NULL, w->inp,
-                                          &d->params[h], &w->target);
+                                          &d->params[h], NULL, &w->target);
     }
 }
 

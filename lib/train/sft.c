@@ -104,7 +104,7 @@ int medvl_sft_run(struct medvl_sft_result *sum, struct medvl_tape *tape,
     hidden = medvl_vlm_forward(tape, model, &micro->batch, run);
     logp = medvl_tape_head_logprob(tape, NULL,
                                    smoothing > 0 ? &mean_logp : NULL, hidden,
-                                   medvl_decoder_head(model), &target);
+                                   medvl_decoder_head(model), NULL, &target);
     rc = medvl_tape_check(tape, err);
     if (rc < 0)
         goto done;
@@ -217,7 +217,7 @@ int medvl_sft_evaluate(struct medvl_sft_result *sum, struct medvl_tape *tape,
         return rc;
     hidden = medvl_vlm_forward(tape, model, &micro->batch, run);
     logp = medvl_tape_head_logprob(tape, NULL, NULL, hidden,
-                                   medvl_decoder_head(model), &target);
+                                   medvl_decoder_head(model), NULL, &target);
     rc = medvl_tape_check(tape, err);
     if (rc == MEDVL_OK) {
         const double loss = token_losses(micro, logp->value.data, NULL, 0);

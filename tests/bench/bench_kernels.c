@@ -326,14 +326,14 @@ static void bench_attention(struct bench *b, int64_t S, int64_t queries,
 static void run_head(struct bench *b)
 {
     medvl_cpu_head_logprob_forward(b->dev, &b->t[0], NULL, NULL, &b->t[1],
-                                   &b->t[2], &b->t[3], &b->t[4]);
+                                   &b->t[2], &b->t[3], NULL, &b->t[4]);
 }
 
 static void run_head_back(struct bench *b)
 {
-    medvl_cpu_head_logprob_backward(b->dev, &b->t[5], &b->t[6], &b->t[0],
-                                    NULL, NULL, &b->t[2], &b->t[3],
-                                    &b->t[4], &b->t[1], NULL);
+    medvl_cpu_head_logprob_backward(
+        b->dev, &b->t[5], &b->t[6], NULL, &b->t[0], NULL, NULL, &b->t[2],
+        &b->t[3], NULL, &b->t[4], &b->t[1], NULL);
 }
 
 static void bench_head(struct bench *b, int64_t N, int64_t C, int64_t V)

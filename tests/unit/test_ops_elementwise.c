@@ -38,6 +38,85 @@ static void run_lerp(struct medvl_device *dev, void *context)
     medvl_cpu_lerp(dev, &c->out->t, &c->a->t, 0.25f);
 }
 
+static void run_scale(struct medvl_device *dev, void *context)
+{
+    struct simple_case *c = context;
+
+    medvl_cpu_scale_forward(dev, &c->out->t, &c->a->t, &c->m->t);
+}
+
+static void run_scale_backward(struct medvl_device *dev, void *context)
+{
+    struct simple_case *c = context;
+
+    medvl_cpu_scale_backward(dev, &c->out->t, NULL, &c->b->t, &c->a->t,
+                             &c->m->t);
+    medvl_cpu_scale_backward(dev, NULL, &c->v->t, &c->b->t, &c->a->t,
+                             &c->m->t);
+}
+
+static double scale_loss(void *context)
+{
+    struct simple_case *c = context;
+    const int64_t N = c->a->rows, C = c->a->cols;
+
+    for (int64_t i = 0; i < N; i++)
+        scale_forward(c->out->d + i * C, c->a->d + i * C, c->m->d, C);
+    return inner(c->out->d, c->b->d, N * C);
+}
+
+static void columns_are_scaled_by_a_weight_of_any_type(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3 * SIZE_COUNT; i++) {
+        const int64_t N = SIZES[i / 3][0], C = SIZES[i / 3][1];
+        uint16_t *bits = medvl_alloc((size_t)C, 2);
+        struct simple_case c = {0};
+
+        assert_non_null(bits);
+        c.out = mat_new(N, C, 1);
+        c.a = mat_new(N, C, 2);
+        c.b = mat_new(N, C, 3);
+        c.m = vec_new(C, 4);
+        c.v = vec_new(C, 5);
+        if (i % 3)
+            mat_round(c.m, i % 3 == 1 ? MEDVL_DTYPE_BF16 : MEDVL_DTYPE_F16,
+                      bits);
+        scale_loss(&c);
+        on_devices("scale", run_scale, &c, &c.out, 1, medvl_scale_scratch(C),
+                   1e-7);
+        memcpy(c.out->d, c.out->start, (size_t)(N * C) * sizeof(double));
+        for (int64_t j = 0; j < N; j++)
+            scale_backward(c.out->d + j * C, c.v->d, c.b->d + j * C,
+                           c.a->d + j * C, c.m->d, C);
+        on_devices("scale backward", run_scale_backward, &c,
+                   (struct mat *[]){c.out, c.v}, 2, medvl_scale_scratch(C),
+                   1e-6);
+        medvl_free(bits);
+        mat_release(NULL);
+    }
+}
+
+static void scale_agrees_with_finite_differences(void **state)
+{
+    struct simple_case c = {0};
+    struct mat *da = mat_new(3, 5, 6);
+
+    (void)state;
+    c.out = mat_new(3, 5, 1);
+    c.a = mat_new(3, 5, 2);
+    c.b = mat_new(3, 5, 3);
+    c.m = vec_new(5, 4);
+    c.v = vec_new(5, 5);
+    memset(da->d, 0, 15 * sizeof(double));
+    memset(c.v->d, 0, 5 * sizeof(double));
+    for (int64_t j = 0; j < 3; j++)
+        scale_backward(da->d + j * 5, c.v->d, c.b->d + j * 5, c.a->d + j * 5,
+                       c.m->d, 5);
+    check_gradient("scale inp", c.a->d, da->d, 15, scale_loss, &c);
+    check_gradient("scale w", c.m->d, c.v->d, 5, scale_loss, &c);
+}
+
 static void run_dropout(struct medvl_device *dev, void *context)
 {
     struct simple_case *c = context;
@@ -264,6 +343,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OPS_TEST(sums_and_averages_agree_with_the_reference),
+        OPS_TEST(columns_are_scaled_by_a_weight_of_any_type),
+        OPS_TEST(scale_agrees_with_finite_differences),
         OPS_TEST(dropout_keeps_what_its_numbers_say),
         OPS_TEST(dropout_of_rate_zero_changes_nothing),
         OPS_TEST(sums_of_squares_and_finiteness),

@@ -8,12 +8,13 @@ struct head_case {
     double *logits;
     int32_t *target;
     struct medvl_tensor target_t;
-    struct mat *logp, *entropy, *mean, *lse, *hidden, *head;
-    struct mat *dlogp, *dentropy, *dmean, *dhidden, *dhead;
+    struct mat *logp, *entropy, *mean, *lse, *hidden, *head, *bias;
+    struct mat *dlogp, *dentropy, *dmean, *dhidden, *dhead, *dbias;
 };
 
 static void new_case(struct head_case *c, int64_t N, int64_t C, int64_t V)
 {
+    memset(c, 0, sizeof(*c));
     c->N = N;
     c->C = C;
     c->V = V;
@@ -36,6 +37,22 @@ static void new_case(struct head_case *c, int64_t N, int64_t C, int64_t V)
     c->dhead = mat_new(V, C, 11);
 }
 
+static void add_bias(struct head_case *c)
+{
+    c->bias = vec_new(c->V, 12);
+    c->dbias = vec_new(c->V, 13);
+}
+
+static const struct medvl_tensor *tensor_of(const struct mat *m)
+{
+    return m ? &m->t : NULL;
+}
+
+static double *doubles(const struct mat *m)
+{
+    return m ? m->d : NULL;
+}
+
 static void free_case(struct head_case *c)
 {
     medvl_free(c->logits);
@@ -50,7 +67,8 @@ static void reference_forward(struct head_case *c)
 
         if (c->target[i] >= 0)
             head_logprob_forward(out, c->logits, c->hidden->d + i * c->C,
-                                 c->head->d, c->V, c->C, c->target[i]);
+                                 c->head->d, doubles(c->bias), c->V, c->C,
+                                 c->target[i]);
         c->logp->d[i] = out[0];
         c->entropy->d[i] = out[1];
         c->mean->d[i] = out[2];
@@ -69,10 +87,11 @@ static void reference_backward(struct head_case *c, bool logp, bool entropy,
         };
 
         if (c->target[i] >= 0)
-            head_logprob_backward(c->dhidden->d + i * c->C, c->dhead->d,
-                                  c->logits, c->hidden->d + i * c->C,
-                                  c->head->d, c->V, c->C, c->target[i],
-                                  c->lse->d[i], c->entropy->d[i], d);
+            head_logprob_backward(
+                c->dhidden->d + i * c->C, c->dhead->d, doubles(c->dbias),
+                c->logits, c->hidden->d + i * c->C, c->head->d,
+                doubles(c->bias), c->V, c->C, c->target[i], c->lse->d[i],
+                c->entropy->d[i], d);
     }
 }
 
@@ -92,7 +111,8 @@ static void run_forward(struct medvl_device *dev, void *context)
 
     medvl_cpu_head_logprob_forward(dev, &c->logp->t, &c->entropy->t,
                                    &c->mean->t, &c->lse->t, &c->hidden->t,
-                                   &c->head->t, &c->target_t);
+                                   &c->head->t, tensor_of(c->bias),
+                                   &c->target_t);
 }
 
 static void run_backward(struct medvl_device *dev, void *context)
@@ -100,8 +120,9 @@ static void run_backward(struct medvl_device *dev, void *context)
     struct head_case *c = context;
 
     medvl_cpu_head_logprob_backward(
-        dev, &c->dhidden->t, &c->dhead->t, &c->dlogp->t, &c->dentropy->t,
-        &c->dmean->t, &c->hidden->t, &c->head->t, &c->target_t, &c->lse->t,
+        dev, &c->dhidden->t, &c->dhead->t, c->dbias ? &c->dbias->t : NULL,
+        &c->dlogp->t, &c->dentropy->t, &c->dmean->t, &c->hidden->t,
+        &c->head->t, tensor_of(c->bias), &c->target_t, &c->lse->t,
         &c->entropy->t);
 }
 
@@ -110,11 +131,11 @@ static void run_logp_alone(struct medvl_device *dev, void *context)
     struct head_case *c = context;
 
     medvl_cpu_head_logprob_backward(
-        dev, &c->dhidden->t, NULL, &c->dlogp->t, NULL, NULL, &c->hidden->t,
-        &c->head->t, &c->target_t, &c->lse->t, NULL);
+        dev, &c->dhidden->t, NULL, NULL, &c->dlogp->t, NULL, NULL,
+        &c->hidden->t, &c->head->t, NULL, &c->target_t, &c->lse->t, NULL);
     medvl_cpu_head_logprob_backward(
-        dev, NULL, &c->dhead->t, &c->dlogp->t, NULL, NULL, &c->hidden->t,
-        &c->head->t, &c->target_t, &c->lse->t, NULL);
+        dev, NULL, &c->dhead->t, NULL, &c->dlogp->t, NULL, NULL,
+        &c->hidden->t, &c->head->t, NULL, &c->target_t, &c->lse->t, NULL);
 }
 
 static void equal_logits_have_the_uniform_distribution(void **state)
@@ -136,12 +157,15 @@ static void backward_agrees_with_finite_differences(void **state)
 
     (void)state;
     new_case(&c, 4, 3, 7);
+    add_bias(&c);
+    memset(c.dbias->d, 0, 7 * sizeof(double));
     memset(c.dhidden->d, 0, 12 * sizeof(double));
     memset(c.dhead->d, 0, 21 * sizeof(double));
     reference_forward(&c);
     reference_backward(&c, true, true, true);
     check_gradient("hidden", c.hidden->d, c.dhidden->d, 12, loss, &c);
     check_gradient("head", c.head->d, c.dhead->d, 21, loss, &c);
+    check_gradient("bias", c.bias->d, c.dbias->d, 7, loss, &c);
     free_case(&c);
 }
 
@@ -183,6 +207,42 @@ static void every_device_agrees_with_the_reference(void **state)
     }
 }
 
+static void the_bias_is_added_to_every_logit(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        uint16_t *bits = medvl_alloc(2503, 2);
+        struct head_case c;
+        size_t scratch;
+
+        assert_non_null(bits);
+        new_case(&c, i == 0 ? 2 : 31, 13, 2503);
+        add_bias(&c);
+        if (i > 0)
+            mat_round(c.bias, i == 1 ? MEDVL_DTYPE_BF16 : MEDVL_DTYPE_F16,
+                      bits);
+        scratch = medvl_head_logprob_scratch(c.N, 13, 2503, MEDVL_DTYPE_F32);
+        reference_forward(&c);
+        for (int own = 0; own < 2; own++) {
+            for (int j = 0; j < 4; j++)
+                devices[j / 2][j % 2]->row_invariant = own;
+            on_devices("forward", run_forward, &c,
+                       (struct mat *[]){c.logp, c.entropy, c.mean, c.lse}, 4,
+                       scratch, 2e-6);
+        }
+        for (int j = 0; j < 4; j++)
+            devices[j / 2][j % 2]->row_invariant = false;
+        keep(c.lse);
+        keep(c.entropy);
+        reference_backward(&c, true, true, true);
+        on_devices("backward", run_backward, &c,
+                   (struct mat *[]){c.dhidden, c.dhead, c.dbias}, 3, scratch,
+                   5e-6);
+        free_case(&c);
+        medvl_free(bits);
+    }
+}
+
 static void narrow_heads_are_their_values(void **state)
 {
     (void)state;
@@ -220,6 +280,7 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
         struct medvl_tensor one[3], hidden, target;
 
         new_case(&c, 61, 33, 307);
+        add_bias(&c);
         assert_int_equal(
             medvl_device_reserve(dev,
                                  medvl_head_logprob_scratch(
@@ -237,7 +298,8 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
             hidden.size[0] = 1;
             target = medvl_tensor_1d(c.target + i, MEDVL_DTYPE_I32, 1);
             medvl_cpu_head_logprob_forward(dev, &one[0], NULL, NULL, &one[1],
-                                           &hidden, &c.head->t, &target);
+                                           &hidden, &c.head->t,
+                                           tensor_of(c.bias), &target);
             assert_memory_equal(alone, all + i, sizeof(float));
         }
         dev->row_invariant = false;
@@ -272,6 +334,7 @@ int main(void)
         OPS_TEST(equal_logits_have_the_uniform_distribution),
         OPS_TEST(backward_agrees_with_finite_differences),
         OPS_TEST(every_device_agrees_with_the_reference),
+        OPS_TEST(the_bias_is_added_to_every_logit),
         OPS_TEST(narrow_heads_are_their_values),
         OPS_TEST(a_row_does_not_depend_on_its_neighbours),
         OPS_TEST(a_nan_in_a_row_is_seen),

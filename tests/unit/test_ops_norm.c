@@ -153,6 +153,31 @@ static void every_device_agrees_with_the_reference(void **state)
     }
 }
 
+/* The heads of wide rows are rows of their own, gaps between the wide. */
+static void heads_of_a_row_are_normalized_alone(void **state)
+{
+    const int64_t N = 37, H = 3, D = 11;
+    struct norm_case c = {.N = N * H, .C = D};
+
+    (void)state;
+    c.out = mat_new(N, H * D, 1);
+    c.inp = mat_new(N, H * D, 3);
+    c.dout = mat_new(N, H * D, 6);
+    c.dinp = mat_new(N, H * D, 7);
+    c.saved = vec_new(N * H, 2);
+    c.w = vec_new(D, 4);
+    c.dw = vec_new(D, 8);
+    reference_forward(&c);
+    on_devices("heads", run_forward, &c, (struct mat *[]){c.out, c.saved}, 2,
+               medvl_norm_scratch(N * H, D), 1e-6);
+    memcpy(c.saved->start, c.saved->d, (size_t)(N * H) * sizeof(double));
+    mat_rewind(c.saved);
+    reference_backward(&c);
+    on_devices("heads backward", run_backward, &c,
+               (struct mat *[]){c.dinp, c.dw}, 2,
+               medvl_norm_scratch(N * H, D), 2e-6);
+}
+
 static void narrow_weights_and_missing_gradients_are_served(void **state)
 {
     struct norm_case c;
@@ -186,6 +211,7 @@ int main(void)
         OPS_TEST(a_row_of_three_and_four_is_known),
         OPS_TEST(backward_agrees_with_finite_differences),
         OPS_TEST(every_device_agrees_with_the_reference),
+        OPS_TEST(heads_of_a_row_are_normalized_alone),
         OPS_TEST(narrow_weights_and_missing_gradients_are_served),
     };
 

@@ -12,7 +12,7 @@ struct rows_case {
     int32_t *index;
     struct medvl_tensor index_t;
     struct mat *out, *dout, *table, *dtable; /* table: (V,C), base, inp */
-    struct mat *rows, *drows;
+    struct mat *rows, *drows, *weight;       /* weight: (N,R) */
     bool base;
 };
 
@@ -79,6 +79,78 @@ static void gathered_rows_are_the_table_s(void **state)
         gather_rows_backward(c.dtable->d, c.dout->d, c.index, N, C, C, C);
         on_devices("gather backward", run_gather_backward, &c, &c.dtable, 1,
                    0, 1e-6);
+        medvl_free(bits);
+        free_case(&c);
+    }
+}
+
+static void run_mix(struct medvl_device *dev, void *context)
+{
+    struct rows_case *c = context;
+
+    medvl_cpu_mix_rows_forward(dev, &c->out->t, &c->table->t, &c->index_t,
+                               &c->weight->t);
+}
+
+static void run_mix_backward(struct medvl_device *dev, void *context)
+{
+    struct rows_case *c = context;
+
+    medvl_cpu_mix_rows_backward(dev, &c->dtable->t, &c->dout->t,
+                                &c->index_t, &c->weight->t);
+    medvl_cpu_mix_rows_backward(dev, NULL, &c->dout->t, &c->index_t,
+                                &c->weight->t);
+}
+
+static double mix_loss(void *context)
+{
+    struct rows_case *c = context;
+
+    mix_rows_forward(c->out->d, c->table->d, c->index, c->weight->d, c->N,
+                     c->R, c->C);
+    return inner(c->out->d, c->dout->d, c->N * c->C);
+}
+
+static void mixed_rows_are_sums_of_the_table_s(void **state)
+{
+    static const int64_t SIZES[][4] = {
+        {1, 1, 1, 1},
+        {0, 3, 2, 4},
+        {6, 3, 4, 5},
+        {201, 131, 7, 16},
+        {3, 9001, 5, 3},
+    };
+
+    (void)state;
+    for (int i = 0; i < 15; i++) {
+        const int64_t *s = SIZES[i / 3], N = s[0], C = s[1], V = s[2];
+        uint16_t *bits = medvl_alloc((size_t)(V * C), 2);
+        struct rows_case c = {.N = N, .C = C, .V = V, .R = s[3]};
+
+        assert_non_null(bits);
+        indices(&c, N * c.R);
+        c.index_t = medvl_tensor_2d(c.index, MEDVL_DTYPE_I32, N, c.R);
+        for (int64_t j = 0; j < N * c.R; j++)
+            c.index[j] = j % 5 == 3 ? -1 : (int32_t)(j * 31 % V);
+        c.out = mat_new(N, C, 1);
+        c.table = mat_new(V, C, 2);
+        c.dout = mat_new(N, C, 3);
+        c.dtable = mat_new(V, C, 4);
+        c.weight = mat_new(N, c.R, 5);
+        if (i % 3)
+            mat_round(c.table,
+                      i % 3 == 1 ? MEDVL_DTYPE_BF16 : MEDVL_DTYPE_F16, bits);
+        mix_loss(&c);
+        on_devices("mix", run_mix, &c, &c.out, 1, 0, 1e-6);
+        mix_rows_backward(c.dtable->d, c.dout->d, c.index, c.weight->d, N,
+                          c.R, C, C, C, c.R);
+        on_devices("mix backward", run_mix_backward, &c, &c.dtable, 1, 0,
+                   2e-6);
+        for (int64_t j = 0; j < V * C; j++)
+            c.dtable->d[j] -= c.dtable->start[j];
+        if (i < 9)
+            check_gradient("mix", c.table->d, c.dtable->d, V * C, mix_loss,
+                           &c);
         medvl_free(bits);
         free_case(&c);
     }
@@ -302,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OPS_TEST(gathered_rows_are_the_table_s),
+        OPS_TEST(mixed_rows_are_sums_of_the_table_s),
         OPS_TEST(placed_rows_replace_those_of_the_base),
         OPS_TEST(means_are_of_each_sequence),
         OPS_TEST(a_quarter_turn_exchanges_the_halves),

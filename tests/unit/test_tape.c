@@ -12,8 +12,11 @@ enum {
     C = 12, /* channels */
     V = 11, /* vocabulary */
     LAYERS = 6,
-    PARAMS = 3 + 4 * LAYERS,
-    ITEMS = 2 * V * C + C + LAYERS * (2 * C * C + 2 * C),
+    T = 3,     /* rows mixed for each token */
+    LAYER = 5, /* parameters of a layer */
+    FIRST = 4, /* parameter of the first */
+    PARAMS = FIRST + LAYER * LAYERS,
+    ITEMS = 2 * V * C + C + V + LAYERS * (2 * C * C + 3 * C),
 };
 
 struct net {
@@ -22,8 +25,10 @@ struct net {
     struct medvl_param params[PARAMS];
     char names[PARAMS][32];
     float values[ITEMS], grads[ITEMS];
-    int32_t ids[N], targets[N], places[2];
+    int32_t ids[N], targets[N], places[2], mixed[N * T];
+    float shares[N * T];
     struct medvl_tensor id_tensor, target_tensor, place_tensor;
+    struct medvl_tensor mixed_tensor, share_tensor;
     struct medvl_tensor logp_weight, entropy_weight;
     float weights[2][N];
     int count, used;
@@ -56,11 +61,13 @@ static struct net *net_open(void)
     add_param(net, "table", 0, V, C);
     add_param(net, "last", 0, 0, C);
     add_param(net, "head", 0, V, C);
+    add_param(net, "head bias", 0, 0, V);
     for (int i = 0; i < LAYERS; i++) {
         add_param(net, "norm", i, 0, C);
         add_param(net, "up", i, C, C);
         add_param(net, "bias", i, 0, C);
         add_param(net, "down", i, C, C);
+        add_param(net, "scale", i, 0, C);
     }
     assert_int_equal(net->used, ITEMS);
     medvl_rng_init(&rng, 1, MEDVL_PURPOSE_TEST, 0);
@@ -72,6 +79,12 @@ static struct net *net_open(void)
         net->weights[0][i] = (float)medvl_rng_normal(&rng);
         net->weights[1][i] = (float)medvl_rng_normal(&rng);
     }
+    for (int i = 0; i < N * T; i++) {
+        net->mixed[i] = (int32_t)medvl_rng_below(&rng, V + 1) - 1;
+        net->shares[i] = (float)medvl_rng_normal(&rng);
+    }
+    net->mixed_tensor = medvl_tensor_2d(net->mixed, MEDVL_DTYPE_I32, N, T);
+    net->share_tensor = medvl_tensor_2d(net->shares, MEDVL_DTYPE_F32, N, T);
     net->places[0] = 4;
     net->places[1] = 1;
     net->id_tensor = medvl_tensor_1d(net->ids, MEDVL_DTYPE_I32, N);
@@ -96,7 +109,7 @@ static void net_free(struct net *net)
 
 static struct medvl_var *layer(struct net *net, int i, struct medvl_var *x)
 {
-    struct medvl_param *p = &net->params[3 + 4 * i];
+    struct medvl_param *p = &net->params[FIRST + LAYER * i];
     struct medvl_tape *t = net->tape;
     struct medvl_var *y, *z, *before = x;
 
@@ -106,6 +119,7 @@ static struct medvl_var *layer(struct net *net, int i, struct medvl_var *x)
     z = medvl_tape_act(t, y, MEDVL_ACT_GELU);
     y = medvl_tape_glu(t, y, z, MEDVL_ACT_SILU);
     y = medvl_tape_linear(t, y, &p[3], NULL);
+    y = medvl_tape_scale(t, y, &p[4]);
     y = medvl_tape_dropout(t, y);
     x = medvl_tape_add(t, x, y);
     medvl_tape_leave(t, &x, 1);
@@ -123,8 +137,11 @@ static double run(struct net *net, const struct medvl_tape_options *options,
 
     memset(net->grads, 0, sizeof(net->grads));
     medvl_tape_begin(t, options, plan);
-    x = medvl_tape_gather_rows(t, medvl_tape_param(t, &net->params[0]),
-                               &net->id_tensor);
+    rows = medvl_tape_param(t, &net->params[0]);
+    x = medvl_tape_add(
+        t, medvl_tape_gather_rows(t, rows, &net->id_tensor),
+        medvl_tape_mix_rows(t, rows, &net->mixed_tensor,
+                            &net->share_tensor));
     rows = medvl_tape_gather_rows(t, x, &net->place_tensor);
     rows = medvl_tape_add(t, rows, rows);
     x = medvl_tape_scatter_rows(t, x, rows, &net->place_tensor);
@@ -132,7 +149,7 @@ static double run(struct net *net, const struct medvl_tape_options *options,
         x = layer(net, i, x);
     x = medvl_tape_rmsnorm(t, x, &net->params[1], 1e-5f);
     logp = medvl_tape_head_logprob(t, &entropy, NULL, x, &net->params[2],
-                                   &net->target_tensor);
+                                   &net->params[3], &net->target_tensor);
     if (medvl_tape_check(t, &net->err) == MEDVL_OK && logp->value.data)
         for (int i = 0; i < N; i++) {
             const float *a = logp->value.data, *b = entropy->value.data;
@@ -265,7 +282,7 @@ static void frozen_parameters_get_no_gradient(void **state)
     (void)state;
     options.recompute = true;
     for (int i = 0; i < PARAMS; i++)
-        net->params[i].trained = i == 2 || i >= 3 + 4 * (LAYERS - 1);
+        net->params[i].trained = i == 2 || i >= FIRST + LAYER * (LAYERS - 1);
     run(net, &options, NULL, LAYERS);
     assert_int_equal(net->err.code, MEDVL_OK);
     for (int i = 0; i < PARAMS; i++) {
@@ -284,13 +301,13 @@ static void a_wrong_shape_dies_in_the_plan_by_name(void **state)
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};
 
     (void)state;
-    net->params[3 + 4 * 2 + 1].value.size[1] = C + 1;
+    net->params[FIRST + LAYER * 2 + 1].value.size[1] = C + 1;
     assert_true(isnan(run(net, &options, NULL, LAYERS)));
     assert_int_equal(net->err.code, MEDVL_EARG);
     assert_string_equal(net->err.text, "layers.2: linear up.2: input has 12 "
                                        "channels, want 13");
     /* The tape is as new afterwards. */
-    net->params[3 + 4 * 2 + 1].value.size[1] = C;
+    net->params[FIRST + LAYER * 2 + 1].value.size[1] = C;
     assert_false(isnan(run(net, &INFER, NULL, LAYERS)));
     net->params[2].value.dtype = MEDVL_DTYPE_U8;
     assert_true(isnan(run(net, &options, NULL, LAYERS)));
@@ -303,7 +320,7 @@ static void a_value_that_is_not_finite_is_named(void **state)
 {
     struct net *net = net_open();
     struct medvl_tape_options options = TRAIN;
-    float *down = net->params[3 + 4 * 3 + 3].value.data;
+    float *down = net->params[FIRST + LAYER * 3 + 3].value.data;
 
     (void)state;
     options.check_finite = true;

@@ -75,6 +75,20 @@ static void rmsnorm_width(struct medvl_tape *t, struct medvl_var *x)
     medvl_tape_rmsnorm(t, x, &w, 1e-5f);
 }
 
+static void rmsnorm_heads(struct medvl_tape *t, struct medvl_var *x)
+{
+    struct medvl_param w = param(vector(MEDVL_DTYPE_F32, 4));
+
+    medvl_tape_rmsnorm_heads(t, x, &w, 4, 1e-5f);
+}
+
+static void rmsnorm_head_width(struct medvl_tape *t, struct medvl_var *x)
+{
+    struct medvl_param w = param(vector(MEDVL_DTYPE_F32, 6));
+
+    medvl_tape_rmsnorm_heads(t, x, &w, 3, 1e-5f);
+}
+
 static void layernorm_bias(struct medvl_tape *t, struct medvl_var *x)
 {
     struct medvl_param w = param(vector(MEDVL_DTYPE_F32, 6));
@@ -104,6 +118,22 @@ static void glu_columns(struct medvl_tape *t, struct medvl_var *x)
     const struct medvl_tensor other = f32(4, 7);
 
     medvl_tape_glu(t, x, medvl_tape_input(t, &other, false), MEDVL_ACT_SILU);
+}
+
+static void scale_width(struct medvl_tape *t, struct medvl_var *x)
+{
+    struct medvl_param w = param(vector(MEDVL_DTYPE_F32, 5));
+
+    medvl_tape_scale(t, x, &w);
+}
+
+static void mix_weights(struct medvl_tape *t, struct medvl_var *x)
+{
+    const struct medvl_tensor index =
+        medvl_tensor_2d(NULL, MEDVL_DTYPE_I32, 3, 2);
+    const struct medvl_tensor weight = f32(3, 4);
+
+    medvl_tape_mix_rows(t, x, &index, &weight);
 }
 
 static void gather_index(struct medvl_tape *t, struct medvl_var *x)
@@ -191,7 +221,16 @@ static void head_targets(struct medvl_tape *t, struct medvl_var *x)
     struct medvl_param head = param(f32(9, 6));
     const struct medvl_tensor target = vector(MEDVL_DTYPE_I32, 5);
 
-    medvl_tape_head_logprob(t, NULL, NULL, x, &head, &target);
+    medvl_tape_head_logprob(t, NULL, NULL, x, &head, NULL, &target);
+}
+
+static void head_bias(struct medvl_tape *t, struct medvl_var *x)
+{
+    struct medvl_param head = param(f32(9, 6));
+    struct medvl_param bias = param(vector(MEDVL_DTYPE_F32, 6));
+    const struct medvl_tensor target = vector(MEDVL_DTYPE_I32, 4);
+
+    medvl_tape_head_logprob(t, NULL, NULL, x, &head, &bias, &target);
 }
 
 static void input_size(struct medvl_tape *t, struct medvl_var *x)
@@ -216,10 +255,14 @@ static void each_op_refuses_what_does_not_fit(void **state)
         {linear_type, "linear p: weight is U8"},
         {linear_absent, "lacks a parameter"},
         {rmsnorm_width, "rmsnorm p: weight has rank 1 and size 5"},
+        {rmsnorm_heads, "rmsnorm p: 6 channels are no multiple of head"},
+        {rmsnorm_head_width, "rmsnorm p: weight has rank 1 and size 6"},
         {layernorm_bias, "layernorm p: bias has rank 2"},
         {act_type, "act: input is F16, want F32"},
         {add_rows, "add: second input has 5 rows, want 4"},
         {glu_columns, "glu: second input has 7 channels, want 6"},
+        {scale_width, "scale p: weight has rank 1 and size 5"},
+        {mix_weights, "mix_rows: weight has 4 channels, want 2"},
         {gather_index, "gather_rows: index is F32, want I32"},
         {scatter_count, "scatter_rows: index has rank 1 and size 3"},
         {mean_of_none, "mean_rows: no sequences"},
@@ -230,6 +273,7 @@ static void each_op_refuses_what_does_not_fit(void **state)
         {attention_count, "attention: sequences have 3 queries, want 4"},
         {store_width, "store_rows: rows has 6 channels, want 5"},
         {head_targets, "head_logprob p: index has rank 1 and size 5"},
+        {head_bias, "head_logprob p: bias has rank 1 and size 6"},
         {input_size, ""},
     };
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};

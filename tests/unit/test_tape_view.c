@@ -14,7 +14,7 @@ enum {
     D = 6,
     C = H * D,
     LAYERS = 3,
-    ITEMS = 3 * C * C + 2 * C * C + C * C, /* of a layer */
+    ITEMS = 3 * C * C + 2 * C * C + C * C + D, /* of a layer */
 };
 
 struct net {
@@ -22,6 +22,7 @@ struct net {
     struct medvl_tape *tape;
     struct medvl_param fused[LAYERS][3]; /* q k v; gate up; down */
     struct medvl_param part[LAYERS][5];  /* the same memory */
+    struct medvl_param norm[LAYERS];
     float values[LAYERS * ITEMS], grads[LAYERS * ITEMS];
     float inp[N * C], dinp[N * C], weights[N * C], turns[2][N * D / 2];
     struct medvl_tensor cos, sin;
@@ -64,6 +65,9 @@ static struct net *net_open(void)
         net->fused[i][2] = rows_of(net, i, 5 * C, C);
         for (int j = 0; j < 5; j++)
             net->part[i][j] = rows_of(net, i, j * C, C);
+        net->norm[i] = rows_of(net, i, 6 * C, 1);
+        net->norm[i].value.rank = net->norm[i].grad.rank = 1;
+        net->norm[i].value.size[0] = net->norm[i].grad.size[0] = D;
     }
     net->cos = medvl_tensor_2d(net->turns[0], MEDVL_DTYPE_F32, N, D / 2);
     net->sin = medvl_tensor_2d(net->turns[1], MEDVL_DTYPE_F32, N, D / 2);
@@ -124,6 +128,7 @@ static void layer(struct net *net, bool fused, int i, struct medvl_var **x,
     *keys = q[1];
     if (old)
         q[2] = medvl_tape_add(t, old, q[2]);
+    q[0] = medvl_tape_rmsnorm_heads(t, q[0], &net->norm[i], D, 1e-5f);
     y = medvl_tape_attention(
         t, medvl_tape_rope(t, q[0], &net->cos, &net->sin, D),
         medvl_tape_rope(t, q[1], &net->cos, &net->sin, D), q[2],

@@ -283,7 +283,7 @@ static double loss(struct sample *p, struct subject *s, bool train,
     medvl_tape_begin(s->tape, &options, NULL);
     x = medvl_vlm_forward(s->tape, s->model, &p->inputs, run);
     x = medvl_tape_head_logprob(s->tape, NULL, NULL, x,
-                                medvl_decoder_head(s->model), &target);
+                                medvl_decoder_head(s->model), NULL, &target);
     CHECK_OK(medvl_tape_check(s->tape, &s->err), &s->err);
     for (int64_t i = 0; i < p->count; i++)
         sum -= (double)((const float *)x->value.data)[i];
