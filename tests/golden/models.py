@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Tiny random models written by transformers, with the logits it gives.
+"""A tiny LLaVA written by transformers, with the logits it gives.
 
-    models.py make DIR              write DIR/llama and DIR/llava
+    models.py make DIR              write DIR/llava
     models.py check MODEL LOGITS    does transformers load MODEL (a folder
                                     that medvl wrote) and give the logits
                                     that medvl-generate --logits wrote?
 
 Versions and how to get them without a GPU: README.md.  Read next:
-../unit/test_decoder.c and ../unit/test_vlm.c, which compare.
+reference.py; ../unit/test_vlm.c and ../unit/test_families.c, which compare.
 """
 
 import json
@@ -17,67 +17,19 @@ import sys
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     CLIPImageProcessor,
     CLIPVisionConfig,
     LlamaConfig,
-    LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
 )
 
+from reference import first, picture, spread, write
+
 IMAGE = 60
-
-
-def spread(model):
-    """Values larger than a fresh model's, so that every part shows."""
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for name, value in sorted(model.named_parameters()):
-            noise = torch.randn(value.shape, generator=generator)
-            base = 1.0 if "norm" in name and name.endswith("weight") else 0.0
-            value.copy_(base + 0.25 * noise)
-
-
-def save(model, folder, tensors):
-    model.save_pretrained(folder)
-    for extra in ("generation_config.json",):
-        (folder / extra).unlink(missing_ok=True)
-    save_file(
-        {k: v.contiguous() for k, v in tensors.items()},
-        folder / "expected.safetensors",
-    )
-
-
-def make_llama(folder):
-    config = LlamaConfig(
-        vocab_size=71,
-        hidden_size=36,
-        intermediate_size=50,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=20,
-        max_position_embeddings=64,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=False,
-        rope_theta=500.0,
-        rope_scaling={
-            "rope_type": "llama3",
-            "factor": 4.0,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 16,
-        },
-    )
-    model = LlamaForCausalLM(config).eval()
-    spread(model)
-    ids = torch.randint(0, 71, (1, 40), generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        logits = model(ids).logits[0]
-    save(model, folder, {"ids": ids[0].int(), "logits": logits})
 
 
 def make_llava(folder):
@@ -105,33 +57,26 @@ def make_llava(folder):
         vision_feature_layer=-2,
         image_seq_length=16,
     )
-    model = LlavaForConditionalGeneration(config).eval()
-    spread(model)
-    generator = torch.Generator().manual_seed(5)
-    picture = torch.randint(0, 256, (27, 33, 3), generator=generator)
-    picture = picture.to(torch.uint8)
     processor = CLIPImageProcessor(
         size={"shortest_edge": 20}, crop_size={"height": 20, "width": 20}
     )
-    pixels = processor(Image.fromarray(picture.numpy()), return_tensors="pt")
+    seen = picture(33, 27)
+    pixels = processor(Image.fromarray(seen), return_tensors="pt")
     pixels = pixels["pixel_values"]
-    ids = [1, 5, IMAGE, 9, 33, 2, 66, 17]
-    expanded = sum(([i] * (16 if i == IMAGE else 1) for i in ids), [])
-    with torch.no_grad():
-        logits = model(
-            input_ids=torch.tensor([expanded]), pixel_values=pixels
-        ).logits[0]
-    save(
-        model,
-        folder,
-        {
-            "ids": torch.tensor(ids, dtype=torch.int32),
-            "picture": picture,
-            "pixels": pixels[0],
-            "logits": logits,
-        },
+    prompt = [1, 5, IMAGE, 9, 33, 2, 66, 17]
+    first(
+        lambda seed: write(
+            folder,
+            spread(LlavaForConditionalGeneration(config), seed=seed),
+            prompt,
+            expanded=sum(([i] * (16 if i == IMAGE else 1) for i in prompt), []),
+            placeholder=IMAGE,
+            extra={"pixel_values": pixels},
+            pictures=[seen],
+            pixels=[pixels[0]],
+            processor=processor,
+        )
     )
-    processor.save_pretrained(folder)
 
 
 def check(folder, logits_file):
@@ -165,7 +110,6 @@ def check(folder, logits_file):
 def main():
     if sys.argv[1:2] == ["make"]:
         root = pathlib.Path(sys.argv[2])
-        make_llama(root / "llama")
         make_llava(root / "llava")
     elif sys.argv[1:2] == ["check"]:
         check(*sys.argv[2:4])

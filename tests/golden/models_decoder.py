@@ -27,7 +27,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from reference import pick, spread, write
+from reference import first, pick, spread, write
 
 SIZES = {
     "vocab_size": 96,
@@ -66,15 +66,15 @@ def longrope():
     }
     return phi3(
         rope_scaling=scaling,
-        max_position_embeddings=192,
+        max_position_embeddings=96,
         original_max_position_embeddings=24,
     )
 
 
-# name: model, ids of the prompt, seed of the values
+# name: model, ids of the prompt
 MODELS = {
-    "llama2": (lambda: llama(num_key_value_heads=4), 20, 7),
-    "llama3": (
+    "llama2": (lambda: llama(num_key_value_heads=4), 20),
+    "llama": (
         lambda: llama(
             stretched(
                 "llama3",
@@ -83,25 +83,26 @@ MODELS = {
                 high_freq_factor=4.0,
                 original_max_position_embeddings=16,
             ),
+            vocab_size=71,
+            hidden_size=36,
+            intermediate_size=50,
             num_attention_heads=6,
             head_dim=20,
+            max_position_embeddings=64,
             rms_norm_eps=1e-5,
             rope_theta=500.0,
         ),
         40,
-        7,
     ),
-    "llama_linear": (lambda: llama(stretched("linear", 3.0)), 40, 7),
+    "llama_linear": (lambda: llama(stretched("linear", 3.0)), 40),
     # The prompt is inside the first length, or beyond it.
     "llama_dynamic": (
         lambda: llama(stretched("dynamic", 2.0), max_position_embeddings=32),
         28,
-        7,
     ),
     "llama_dynamic_long": (
         lambda: llama(stretched("dynamic", 4.0), max_position_embeddings=24),
         40,
-        7,
     ),
     "llama_yarn": (
         lambda: llama(
@@ -110,29 +111,25 @@ MODELS = {
             mlp_bias=True,
         ),
         40,
-        8,
     ),
     "mistral": (
         lambda: MistralForCausalLM(
             MistralConfig(**(SIZES | {"sliding_window": 12}))
         ),
         40,
-        7,
     ),
     "yi": (
         lambda: llama(
             rope_theta=5e6, intermediate_size=56, num_key_value_heads=1
         ),
         20,
-        7,
     ),
-    "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)), 20, 7),
+    "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)), 20),
     "qwen2_tied": (
         lambda: Qwen2ForCausalLM(
             Qwen2Config(**(SIZES | {"tie_word_embeddings": True}))
         ),
         20,
-        7,
     ),
     "qwen2_window": (
         lambda: Qwen2ForCausalLM(
@@ -144,12 +141,10 @@ MODELS = {
             )
         ),
         40,
-        7,
     ),
     "qwen3": (
         lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=12)),
         20,
-        7,
     ),
     "phi": (
         lambda: PhiForCausalLM(
@@ -159,12 +154,11 @@ MODELS = {
             )
         ),
         20,
-        7,
     ),
-    "phi3": (lambda: phi3(sliding_window=14), 30, 7),
+    "phi3": (lambda: phi3(sliding_window=14), 30),
     # Prompts before the longer factors begin, and after.
-    "phi3_longrope": (longrope, 20, 7),
-    "phi3_longrope_long": (longrope, 40, 7),
+    "phi3_longrope": (longrope, 20),
+    "phi3_longrope_long": (longrope, 40),
     "gpt2": (
         lambda: GPT2LMHeadModel(
             GPT2Config(
@@ -173,13 +167,13 @@ MODELS = {
                 n_embd=32,
                 n_layer=2,
                 n_head=4,
+                n_inner=40,
                 scale_attn_by_inverse_layer_idx=True,
                 bos_token_id=1,
                 eos_token_id=2,
             )
         ),
         20,
-        7,
     ),
 }
 
@@ -188,9 +182,14 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     for name in sys.argv[2:] or MODELS:
-        make, count, seed = MODELS[name]
-        model = spread(make(), seed=seed)
-        write(pathlib.Path(sys.argv[1]) / name, model, pick(count, 96))
+        make, count = MODELS[name]
+        folder = pathlib.Path(sys.argv[1]) / name
+
+        def attempt(seed):
+            model = spread(make(), seed=seed)
+            write(folder, model, pick(count, model.config.vocab_size))
+
+        first(attempt)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What every models_*.py uses: a tiny model and its results as a folder.
 
-    from reference import pick, spread, write
+    from reference import first, pick, spread, write
 
 A folder tests/golden/models/NAME holds what save_pretrained wrote, pictures
 p0.png ... and
@@ -37,6 +37,10 @@ from safetensors.torch import load_file, save_file
 NEW = 16
 
 
+class Dull(Exception):
+    """These values show little: another seed will do better."""
+
+
 def pick(count, vocab, seed=3, without=()):
     """So many random ids below `vocab`."""
     generator = torch.Generator().manual_seed(seed)
@@ -54,7 +58,7 @@ def picture(width, height, seed=5):
     return (noise + down + across).to(torch.uint8).numpy()
 
 
-def spread(model, scale=0.25, seed=7):
+def spread(model, scale=0.2, seed=7):
     """Values larger than a fresh model's, so that every part shows."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -65,6 +69,16 @@ def spread(model, scale=0.25, seed=7):
             one = 1.0 if scales and last[-1] == "weight" else 0.0
             value.copy_(one + scale * noise)
     return model.eval()
+
+
+def first(attempt):
+    """attempt(seed), a `write`, with the first seed that shows much."""
+    for seed in range(7, 60):
+        try:
+            return attempt(seed)
+        except Dull as dull:
+            reason = dull
+    raise reason
 
 
 def tensors_of(model):
@@ -93,6 +107,15 @@ def generate(model, ids, extra):
         **extra,
     )
     return out.sequences[0, ids.shape[1] :].tolist(), torch.cat(out.logits)
+
+
+def narrowed(model, ids, extra, logits):
+    """How far weights rounded to bfloat16 bring the logits."""
+    with torch.no_grad():
+        for value in model.parameters():
+            value.copy_(value.to(torch.bfloat16).float())
+        other = model(input_ids=ids, **extra).logits[0]
+    return ((other - logits).abs().max() / logits.abs().max()).item()
 
 
 def step(model, ids, text, extra, write_tensors):
@@ -143,6 +166,8 @@ def write(
     tensors      name -> tensor of a model, names as in the file
     greedy       as `generate`, of a model that has none
 
+    Raises Dull when two ids are nearly as likely, few are different, or
+    bfloat16 is too coarse for these values.
     Each use has its own copy of the model: what one remembers of a length
     (dynamic rope) must not reach the next.
     """
@@ -163,7 +188,11 @@ def write(
         new, rows = greedy(copy.deepcopy(model), ids, extra)
     top = rows.float().topk(2).values
     gap = ((top[:, 0] - top[:, 1]).min() / rows.abs().max()).item()
-    assert gap > 5e-4, f"{folder.name}: a tie within {gap:.1e}; other seed"
+    if gap < 1e-3 or len(set(new)) < NEW // 2:
+        raise Dull(f"{folder.name}: {new}, two within {gap:.1e}")
+    loss = narrowed(copy.deepcopy(model), ids, extra, logits)
+    if loss > 1.2e-2:
+        raise Dull(f"{folder.name}: bfloat16 is {loss:.1e} away")
     whole = torch.tensor([expanded + new])
     text = torch.tensor([i != placeholder for i in expanded] + [True] * NEW)
     out = {"logits": logits.float()}

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/model.h"
 
+#include "lib/base/json.h"
 #include "lib/model/frontend.h"
 #include "lib/tensor/safetensors.h"
 
@@ -30,9 +31,11 @@ struct sample {
 static void sample_open(struct sample *p, struct subject *s)
 {
     struct medvl_frontend_size size;
-    struct medvl_picture picture = {.channels = 3, .depth = 8};
-    const struct medvl_tensor *t;
-    int64_t each;
+    struct medvl_picture picture = {0};
+    struct medvl_json *root = NULL;
+    const struct medvl_json *id;
+    int32_t prompt[MOST];
+    int64_t each, count = 0;
 
     memset(p, 0, sizeof(*p));
     CHECK_OK(medvl_safetensors_open(&p->want, TINY "/expected.safetensors",
@@ -41,12 +44,10 @@ static void sample_open(struct sample *p, struct subject *s)
     CHECK_OK(medvl_frontend_open(&p->frontend, TINY, &s->model->config,
                                  &s->err),
              &s->err);
-    p->pixels = medvl_safetensors_find(p->want, "pixels");
+    p->pixels = medvl_safetensors_find(p->want, "pixels.0");
     p->logits = medvl_safetensors_find(p->want, "logits");
-    t = medvl_safetensors_find(p->want, "picture");
-    picture.height = t->size[0];
-    picture.width = t->size[1];
-    picture.data = t->data;
+    CHECK_OK(medvl_picture_read(&picture, TINY "/p0.png", 1 << 20, &s->err),
+             &s->err);
     CHECK_OK(medvl_frontend_size(&size, p->frontend, picture.width,
                                  picture.height, &s->err),
              &s->err);
@@ -54,10 +55,17 @@ static void sample_open(struct sample *p, struct subject *s)
     assert_int_equal(size.row, ROW);
     CHECK_OK(medvl_frontend_rows(p->rows, p->frontend, &picture, &s->err),
              &s->err);
+    medvl_picture_release(&picture);
     each = size.tokens;
-    t = medvl_safetensors_find(p->want, "ids");
-    CHECK_OK(medvl_vlm_expand(&p->ids, &p->from, &p->count, t->data,
-                              t->size[0], &each, 1,
+    CHECK_OK(medvl_json_read(&root, TINY "/expected.json", &s->err), &s->err);
+    id = medvl_json_first(medvl_json_get(root, "prompt"));
+    for (; id; id = medvl_json_next(id)) {
+        assert_true(count < MOST);
+        prompt[count++] = (int32_t)medvl_json_number(id, -1);
+    }
+    medvl_json_free(root);
+    CHECK_OK(medvl_vlm_expand(&p->ids, &p->from, &p->count, prompt,
+                              count, &each, 1,
                               s->model->config.image_token, &s->err),
              &s->err);
     assert_int_equal(p->count, p->logits->size[0]);
