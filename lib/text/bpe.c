@@ -89,6 +89,7 @@ struct medvl_bpe {
     size_t pairs_size, pairs_count;
     uint32_t merges;
     uint64_t *byte_pairs; /* values of pairs of byte tokens, by the bytes */
+    bool *joins;          /* do merges bring these two bytes together? */
     int32_t bytes[256];   /* the token of each byte, or -1 */
     bool whole_words;
 };
@@ -141,7 +142,8 @@ static int tables_new(struct medvl_bpe *bpe, size_t tokens, size_t merges,
     bpe->pairs_size = table_for(merges);
     bpe->pairs = medvl_block_alloc(bpe->pairs_size * sizeof(*bpe->pairs));
     bpe->byte_pairs = medvl_alloc(1 << 16, sizeof(*bpe->byte_pairs));
-    if (!bpe->table || !bpe->pairs || !bpe->byte_pairs)
+    bpe->joins = medvl_alloc(1 << 16, sizeof(*bpe->joins));
+    if (!bpe->table || !bpe->pairs || !bpe->byte_pairs || !bpe->joins)
         return medvl_no_memory(err);
     memset(bpe->pairs, 0xFF, bpe->pairs_size * sizeof(*bpe->pairs));
     memset(bpe->byte_pairs, 0xFF, sizeof(*bpe->byte_pairs) << 16);
@@ -178,6 +180,7 @@ void medvl_bpe_free(struct medvl_bpe *bpe)
     medvl_free(bpe->table);
     medvl_block_free(bpe->pairs, bpe->pairs_size * sizeof(*bpe->pairs));
     medvl_free(bpe->byte_pairs);
+    medvl_free(bpe->joins);
     medvl_free(bpe);
 }
 
@@ -366,11 +369,13 @@ static int add_pair(struct medvl_bpe *bpe, uint64_t key, uint64_t value,
     return MEDVL_OK;
 }
 
-int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
-                        struct medvl_span right, struct medvl_error *err)
+int medvl_bpe_add_ranked(struct medvl_bpe *bpe, uint32_t rank,
+                         struct medvl_span left, struct medvl_span right,
+                         struct medvl_error *err)
 {
     const int32_t a = medvl_bpe_id(bpe, left);
     const int32_t b = medvl_bpe_id(bpe, right);
+    unsigned last, first;
     uint64_t value;
     int32_t made;
     int rc;
@@ -382,17 +387,25 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
     made = joined_id(bpe, left, right, err);
     if (made < 0)
         return made;
-    if (bpe->merges == UINT32_MAX - 1)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED, "too many merges");
-    value = (uint64_t)bpe->merges << 32 | (uint32_t)made;
+    value = (uint64_t)rank << 32 | (uint32_t)made;
     rc = add_pair(bpe, pair_key(a, b), value, err);
     if (rc < 0)
         return rc;
+    last = (unsigned char)left.data[left.size - 1];
+    first = (unsigned char)right.data[0];
+    bpe->joins[last << 8 | first] = true;
     if (left.size == 1 && right.size == 1)
-        bpe->byte_pairs[(unsigned char)left.data[0] << 8 |
-                        (unsigned char)right.data[0]] = value;
+        bpe->byte_pairs[last << 8 | first] = value;
     bpe->merges++;
     return MEDVL_OK;
+}
+
+int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
+                        struct medvl_span right, struct medvl_error *err)
+{
+    if (bpe->merges == UINT32_MAX - 1)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "too many merges");
+    return medvl_bpe_add_ranked(bpe, bpe->merges, left, right, err);
 }
 
 /* ---- merging ------------------------------------------------------------ */
@@ -862,4 +875,19 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
         start = ends[i + some - 1];
     }
     return MEDVL_OK;
+}
+
+size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
+                       struct medvl_span data, size_t start)
+{
+    const unsigned char *p = (const unsigned char *)data.data;
+    size_t count = 0;
+
+    for (size_t i = start + 1; i < data.size && count < max; i++) {
+        ends[count] = i;
+        count += !bpe->joins[p[i - 1] << 8 | p[i]];
+    }
+    if (count < max && start < data.size)
+        ends[count++] = data.size;
+    return count;
 }

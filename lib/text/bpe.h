@@ -71,6 +71,15 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
                         struct medvl_span right,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * The same with a rank of the caller's choice, below 2^32 - 1: of merges of
+ * one rank the leftmost in the text comes first, as with SentencePiece.  Not
+ * to be mixed with the one above.
+ */
+int medvl_bpe_add_ranked(struct medvl_bpe *bpe, uint32_t rank,
+                         struct medvl_span left, struct medvl_span right,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Largest id plus one; a token's bytes ({NULL, 0}: none); its id or -1. */
 int32_t medvl_bpe_size(const struct medvl_bpe *bpe);
 struct medvl_span medvl_bpe_bytes(const struct medvl_bpe *bpe, int32_t id);
@@ -105,6 +114,15 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
                      struct medvl_tokens *out, struct medvl_span data,
                      size_t start, const size_t *ends, size_t count,
                      size_t base, struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Cut `data` from `start` on where no merge can reach across (two bytes that
+ * no merge brings together), which changes no id and lets the cache work
+ * where nothing else splits a text.  Puts at most `max` ends into `ends` and
+ * returns how many; 0 at the end of the data.
+ */
+size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
+                       struct medvl_span data, size_t start);
 
 /* ---- training ---------------------------------------------------------- */
 

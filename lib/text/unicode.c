@@ -52,6 +52,27 @@ uint32_t medvl_unicode_upper(uint32_t rune)
     return (uint32_t)utf8proc_toupper((utf8proc_int32_t)rune);
 }
 
+size_t medvl_unicode_grapheme(struct medvl_span text)
+{
+    utf8proc_int32_t state = 0;
+    uint32_t last = 0;
+    uint32_t next = 0;
+    size_t at = (size_t)medvl_utf8_decode(&last, text.data, text.size);
+
+    while (at < text.size) {
+        const int size = medvl_utf8_decode(&next, text.data + at,
+                                           text.size - at);
+
+        if (size == 0 || utf8proc_grapheme_break_stateful(
+                             (utf8proc_int32_t)last, (utf8proc_int32_t)next,
+                             &state))
+            break;
+        at += (size_t)size;
+        last = next;
+    }
+    return at;
+}
+
 /* One segment as characters: decomposed, ordered, composed. */
 struct segment {
     utf8proc_int32_t *runes;

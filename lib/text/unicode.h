@@ -30,6 +30,12 @@ unsigned medvl_unicode_class(uint32_t rune);
 uint32_t medvl_unicode_lower(uint32_t rune);
 uint32_t medvl_unicode_upper(uint32_t rune);
 
+/*
+ * Bytes of the first grapheme (a character with what belongs to it: marks,
+ * joined emoji) of `text`, which is UTF-8 and not empty.
+ */
+size_t medvl_unicode_grapheme(struct medvl_span text);
+
 /* What a word is made of in regular expressions. */
 #define MEDVL_RUNE_WORD                                       \
     (MEDVL_RUNE_LETTER | MEDVL_RUNE_MARK | MEDVL_RUNE_DIGIT | \

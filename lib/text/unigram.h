@@ -21,8 +21,9 @@ struct medvl_unigram;
 
 struct medvl_unigram_options {
     int32_t unk;        /* id for what no token covers; -1: an error then */
-    bool byte_fallback; /* "<0x00>" to "<0xFF>" for it, where all exist */
+    bool byte_fallback; /* "<0x00>" to "<0xFF>" for it, where they exist */
     bool single;        /* SentencePiece: sums in float */
+    float unk_score;    /* with single; else 10 below the least score */
 };
 
 int medvl_unigram_new(struct medvl_unigram **out,
@@ -52,13 +53,13 @@ int medvl_unigram_add_hidden(struct medvl_unigram *unigram,
 
 /*
  * To be called once, behind the last token and before encoding.
- * MEDVL_EFORMAT: no token at all, or unk is not one.
+ * MEDVL_EFORMAT: unk is no token.
  */
 int medvl_unigram_finish(struct medvl_unigram *unigram,
                          const struct medvl_unigram_options *options,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* As in bpe.h.  Of equal tokens the last is found. */
+/* As in bpe.h.  Of equal tokens the last is found, hidden ones are not. */
 int32_t medvl_unigram_size(const struct medvl_unigram *unigram);
 struct medvl_span medvl_unigram_bytes(const struct medvl_unigram *unigram,
                                       int32_t id);
