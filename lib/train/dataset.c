@@ -57,6 +57,7 @@ struct medvl_dataset {
     uint8_t *scratch_mask;
     size_t scratch_token_room, scratch_mask_room;
     char hash[33];
+    struct medvl_origins origins;
 };
 
 /* ---- reading one record ---------------------------------------------- */
@@ -473,6 +474,8 @@ static int add_entries(struct medvl_dataset *d, int64_t s,
             rc = measure(d, e, &item, err);
         if (rc == MEDVL_OK)
             rc = add_to_chunk(d, e, &item, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_origins_add(&d->origins, item.record, err);
         if (rc < 0)
             return medvl_dataset_context(d, (int64_t)d->count, &item, err);
         d->count++;
@@ -567,6 +570,14 @@ done:
     return rc;
 }
 
+static void set_hash(char hex[33], const struct set *set)
+{
+    if (set->mds)
+        memcpy(hex, medvl_mds_hash(set->mds), 33);
+    else
+        medvl_hash_hex(hex, set->hash);
+}
+
 static int hash_sets(struct medvl_dataset *d, struct medvl_error *err)
 {
     struct medvl_hash *hash;
@@ -578,10 +589,7 @@ static int hash_sets(struct medvl_dataset *d, struct medvl_error *err)
     for (int64_t s = 0; s < d->options.data_count; s++) {
         struct set *set = &d->sets[s];
 
-        if (set->mds)
-            memcpy(hex, medvl_mds_hash(set->mds), sizeof(hex));
-        else
-            medvl_hash_hex(hex, set->hash);
+        set_hash(hex, set);
         medvl_hash_add(hash, hex, sizeof(hex));
         medvl_hash_add(hash, &set->weight, sizeof(set->weight));
     }
@@ -650,9 +658,30 @@ void medvl_dataset_free(struct medvl_dataset *data)
     medvl_free(data->sets);
     medvl_free(data->entries);
     medvl_free(data->chunks);
+    medvl_origins_release(&data->origins);
     medvl_free(data->scratch_tokens);
     medvl_free(data->scratch_mask);
     medvl_free(data);
+}
+
+bool medvl_dataset_set(struct medvl_dataset_set *out,
+                       const struct medvl_dataset *data, int64_t i)
+{
+    const struct set *set = &data->sets[i];
+
+    if (i >= data->options.data_count)
+        return false;
+    out->shards = set->mds != NULL;
+    out->weight = set->weight;
+    out->records = set->count;
+    set_hash(out->hash, set);
+    return true;
+}
+
+const struct medvl_origins *
+medvl_dataset_origins(const struct medvl_dataset *data)
+{
+    return &data->origins;
 }
 
 int64_t medvl_dataset_count(const struct medvl_dataset *data)

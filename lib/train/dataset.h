@@ -9,6 +9,7 @@
 
 #include "lib/base/json.h"
 #include "lib/model/frontend.h"
+#include "lib/train/origin.h"
 
 struct medvl_dataset;
 
@@ -91,6 +92,22 @@ size_t medvl_dataset_window(const struct medvl_dataset *data); /* bytes */
 
 /* XXH3-128 of contents and weights, as hex; no path enters it. */
 const char *medvl_dataset_hash(const struct medvl_dataset *data);
+
+/* One of `data` as it was named: a folder of shards, or JSON Lines. */
+struct medvl_dataset_set {
+    bool shards;
+    double weight;
+    int64_t records;
+    char hash[33]; /* of the shards' index, or of the lines */
+};
+
+/* False when there is no i-th. */
+bool medvl_dataset_set(struct medvl_dataset_set *out,
+                       const struct medvl_dataset *data, int64_t i);
+
+/* Of all records; borrowed. */
+const struct medvl_origins *
+medvl_dataset_origins(const struct medvl_dataset *data);
 
 int medvl_dataset_read(struct medvl_dataset_item *item,
                        struct medvl_dataset *data, int64_t record,

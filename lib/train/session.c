@@ -277,6 +277,7 @@ int medvl_session_open(struct medvl_session *session, const char *folder,
 
 void medvl_session_release(struct medvl_session *session)
 {
+    medvl_text_release(&session->card);
     medvl_tape_free(session->tape);
     medvl_optim_free(session->optim);
     medvl_dense_free(session->dense);

@@ -29,6 +29,7 @@ struct medvl_session {
     int64_t epoch_steps;     /* of that epoch */
     double best;             /* metric of the best step so far */
     int64_t best_step;       /* 0: none */
+    struct medvl_text card;  /* README.md of its checkpoints; see card.h */
 };
 
 /* Sums over one step or one evaluation, of the session's objective. */

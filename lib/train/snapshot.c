@@ -8,6 +8,8 @@
 
 #include "lib/base/mem.h"
 
+#define CARD_MOST ((size_t)64 << 20)
+
 /* ---- writing --------------------------------------------------------- */
 
 static int check_finite(const struct medvl_session *s,
@@ -63,6 +65,18 @@ static int write_heads(const struct medvl_session *s, const char *folder,
     return rc;
 }
 
+static int write_card(const struct medvl_session *s, const char *folder,
+                      struct medvl_error *err)
+{
+    char *path = NULL;
+    int rc = medvl_path_join(&path, folder, "README.md", err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_file_write(path, s->card.data, s->card.size, err);
+    medvl_free(path);
+    return rc;
+}
+
 static int write_folder(struct medvl_session *s, const char *folder,
                         struct medvl_error *err)
 {
@@ -77,6 +91,8 @@ static int write_folder(struct medvl_session *s, const char *folder,
     if (rc == MEDVL_OK)
         rc = write_heads(s, folder, err);
     medvl_optim_swap(s->optim);
+    if (rc == MEDVL_OK)
+        rc = write_card(s, folder, err);
     if (rc == MEDVL_OK)
         rc = write_state(s, folder, err);
     return rc;
@@ -140,6 +156,19 @@ static int read_position(struct medvl_session *s,
     return rc == MEDVL_OK ? medvl_session_settle(s, err) : rc;
 }
 
+/* The page that the run's first process wrote: it saw the base model. */
+static int read_card(struct medvl_session *s, const char *folder,
+                     struct medvl_error *err)
+{
+    char *path = NULL;
+    int rc = medvl_path_join(&path, folder, "README.md", err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_file_read_regular(&s->card, path, CARD_MOST, err);
+    medvl_free(path);
+    return rc;
+}
+
 int medvl_snapshot_read(struct medvl_session *session,
                         const struct medvl_rundir *run, int64_t step,
                         struct medvl_error *err)
@@ -162,6 +191,8 @@ int medvl_snapshot_read(struct medvl_session *session,
         rc = medvl_optim_restore(s->optim, file, s->step, err);
     if (rc < 0 && path)
         medvl_context(err, "%s", path);
+    if (rc == MEDVL_OK)
+        rc = read_card(s, folder, err);
     medvl_safetensors_free(file);
     medvl_free(folder);
     medvl_free(path);

@@ -20,7 +20,8 @@ int medvl_snapshot_write(struct medvl_session *session,
                          const struct medvl_rundir *run,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Put the session, opened from the folder of `step`, back to it. */
+/* Put the session, opened from the folder of `step`, back to it, with the
+ * README.md of that folder. */
 int medvl_snapshot_read(struct medvl_session *session,
                         const struct medvl_rundir *run, int64_t step,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

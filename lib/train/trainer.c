@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/base/mem.h"
+#include "lib/train/card.h"
 #include "lib/train/evaluate.h"
 #include "lib/train/snapshot.h"
 
@@ -306,6 +307,8 @@ int medvl_train(const struct medvl_train_options *options,
         goto done;
     }
     if (rc == MEDVL_OK)
+        rc = medvl_card_write(&r.session.card, &r.session, err);
+    if (rc == MEDVL_OK)
         rc = medvl_rundir_open(&r.dir, options->output, false, err);
     if (rc == MEDVL_OK)
         rc = write_options(&r, err);
@@ -370,6 +373,8 @@ static int open_newest(struct run *r, const struct medvl_train_saved *saved,
         rc = check_hash(s->eval, saved->eval_hash, "evaluation", err);
     if (rc == MEDVL_OK && step)
         rc = medvl_snapshot_read(s, &r->dir, step, err);
+    else if (rc == MEDVL_OK)
+        rc = medvl_card_write(&s->card, s, err);
     medvl_free(latest);
     return rc;
 }

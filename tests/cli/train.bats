@@ -583,6 +583,48 @@ kill_before_a_step() { # RUN OPTION...
         false
 }
 
+@test "the model says what it was trained on, wherever the run was" {
+    tiny_text
+    sed -i 's/"id"/"source":"vqa|x","license":"CC0-1.0","id"/;
+        1s/vqa|x/open-i/; 2s/CC0-1.0/MIT/' tokens.jsonl
+    medvl-shard -o shards tokens.jsonl
+    sed -i 's/"hidden_size"/"_name_or_path":"some\/tiny-model",&/' \
+        model/config.json
+    "${train[@]}" --data shards=2 --eval held.jsonl --steps 2 -o a >log
+    mkdir elsewhere && mv model shards elsewhere
+    cp tokens.jsonl held.jsonl elsewhere
+    cd elsewhere
+    train[3]=$PWD/model
+    train[5]=$PWD/tokens.jsonl
+    "${train[@]}" --data "$PWD/shards=2" --eval held.jsonl --steps 2 -o b >log
+    cd ..
+    cmp a/README.md elsewhere/b/README.md
+    cmp a/README.md a/latest/README.md
+    [ "$(sed -n '2p;/^base_model/p;/^- "/p' a/README.md)" = \
+        'library_name: transformers
+base_model: "some/tiny-model"
+- "open-i"' ]
+    grep -qx '| open-i | CC0-1.0 | 2 |' a/README.md
+    grep -qx '| vqa&#124;x | MIT | 2 |' a/README.md
+    grep -qx '| not said | not said | 3 |' a/README.md
+    hash=$(sed -n 's/^| JSON Lines | 8 | 1 | \(.*\) |$/\1/p' a/README.md)
+    [ "${#hash}" = 32 ]
+
+    # Another option is another hash; what came before is not lost.
+    train[3]=a
+    "${train[@]}" --steps 1 --lr 2e-2 -o c >log
+    [ "$(grep -c '^- Options: hash' c/README.md)" = 2 ]
+    [ "$(grep '^- Options: hash' c/README.md | sort -u | wc -l)" = 2 ]
+    grep -qx 'base_model: "some/tiny-model"' c/README.md
+
+    # A run that goes on has the page that it began with.
+    sed -i 's/"steps":1/"steps":3/' c/options.json
+    cp c/latest/README.md before
+    medvl-train -q --resume c >log
+    cmp before c/latest/README.md
+    [ "$(newest_step c)" = 2 ]
+}
+
 @test "examples/overfit.sh learns a batch by heart" {
     use_release
     run_ok env MEDVL_BIN="${MEDVL_RELEASE:-$ROOT/build/release/bin}" \
