@@ -23,13 +23,14 @@ bool medvl_is_clip_merges(struct medvl_span file);
 /*
  * Append the tokenizer.json to `json`.
  *
- *   Llama 3   128000 ranks; begin_of_text and 255 more as Meta names them;
+ *   Llama 3   128000 ranks; 256 special tokens by the names of Llama 3 (of
+ *             which 3.1 calls some reserved ones otherwise, as <|eom_id|>);
  *             TemplateProcessing puts <|begin_of_text|> in front
  *   Qwen      151643 ranks; NFC; <|endoftext|>, <|im_start|>, <|im_end|>
  *             and 205 <|extra_N|>
  *
- * MEDVL_EFORMAT       a line that is none, a rank or token twice or missing,
- *                     a token that merges cannot give
+ * MEDVL_EFORMAT       a line that is none, a token twice, a rank that is not
+ *                     the one after the line before's, a byte missing
  * MEDVL_EUNSUPPORTED  another number of ranks, named
  */
 int medvl_tiktoken_to_json(struct medvl_text *json, struct medvl_span file,
@@ -38,8 +39,9 @@ int medvl_tiktoken_to_json(struct medvl_text *json, struct medvl_span file,
 /*
  * The same of CLIP's merges (the text, not the .gz): lower case, white space
  * run together, "</w>" behind a word, <|startoftext|> and <|endoftext|>
- * around.  Its repair of broken text (ftfy, HTML entities) is not done, as
- * Hugging Face's CLIP tokenizer does not.
+ * around.  Of OpenAI's cleaning the entities &amp; &lt; &gt; &quot; &#39;
+ * &apos; and &nbsp; are undone, twice; others and the repair of broken text
+ * (ftfy) are not.
  *
  * MEDVL_EFORMAT: a line that is none, or fewer than 48894 merges.
  */
