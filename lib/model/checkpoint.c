@@ -19,34 +19,28 @@
 #include "lib/base/rng.h"
 #include "lib/tensor/safetensors.h"
 
-#define NAME_MAX_SIZE 128
-#define ALIGN         ((size_t)64)
-#define LOAD_STEP     ((size_t)64 << 20)
+#define ALIGN     ((size_t)64)
+#define LOAD_STEP ((size_t)64 << 20)
 
-enum init {
-    INIT_NORMAL,
-    INIT_ONE,
-    INIT_ZERO,
-    INIT_PLACES, /* 2-D sine-cosine over the tower's grid */
+/* What is known of one parameter beside its spec. */
+struct held {
+    char *name;              /* as it was read, when not the spec's */
+    enum medvl_dtype stored; /* type in the file, and when written */
 };
 
-/* What the config says of one parameter. */
-struct spec {
-    struct medvl_tensor shape; /* as in the file */
-    enum medvl_dtype stored;   /* type in the file, and when written */
-    enum medvl_part part;
-    enum init init;
-    bool unused; /* there for other readers, no part of our forward */
+/* Open addressing: index + 1 by hash of a text. */
+struct table {
+    uint32_t *slots;
+    size_t size;
 };
 
 struct state {
-    struct spec *specs;
-    size_t spec_count, spec_capacity, param_capacity;
+    struct medvl_params list;
+    struct held *held; /* (count) */
+    struct table keys, names;
     struct medvl_safetensors *file;
     void *values, *grads, *copies, *loaded;
     size_t values_size, grads_size, copies_size, loaded_size;
-    uint32_t *table; /* open addressing: param + 1 by hash of the name */
-    size_t table_size;
 };
 
 static struct state *state_of(const struct medvl_model *model)
@@ -54,272 +48,96 @@ static struct state *state_of(const struct medvl_model *model)
     return model->state;
 }
 
-/* ---- the list of parameters ------------------------------------------ */
-
-/* Adds parameters; the first failure stays. */
-struct lister {
-    struct medvl_model *model;
-    enum medvl_part part;
-    bool unused;
-    char prefix[NAME_MAX_SIZE];
-    struct medvl_error *err;
-    int rc;
-};
-
-static void add_shape(struct lister *l, enum init init, const char *name,
-                      int rank, const int64_t *size)
+static const struct medvl_param_spec *spec_of(const struct medvl_model *m,
+                                              int64_t i)
 {
-    struct medvl_model *m = l->model;
-    struct state *s = state_of(m);
-    struct medvl_param *param;
-    struct spec *spec;
-    char full[2 * NAME_MAX_SIZE];
-    size_t bytes;
-
-    if (l->rc == MEDVL_OK)
-        l->rc = medvl_tensor_bytes(&bytes, MEDVL_DTYPE_F32, rank, size,
-                                   l->err);
-    if (l->rc == MEDVL_OK)
-        l->rc = medvl_grow(&s->specs, &s->spec_capacity,
-                           s->spec_count + 1, sizeof(*spec), l->err);
-    if (l->rc == MEDVL_OK)
-        l->rc = medvl_grow(&m->params, &s->param_capacity,
-                           s->spec_count + 1, sizeof(*param), l->err);
-    if (l->rc < 0)
-        return;
-    snprintf(full, sizeof(full), "%s%s", l->prefix, name);
-    spec = &s->specs[s->spec_count];
-    param = &m->params[s->spec_count];
-    memset(spec, 0, sizeof(*spec));
-    memset(param, 0, sizeof(*param));
-    spec->shape.dtype = MEDVL_DTYPE_F32;
-    spec->shape.rank = rank;
-    memcpy(spec->shape.size, size, (size_t)rank * sizeof(*size));
-    spec->shape.stride = size[rank - 1];
-    spec->part = l->part;
-    spec->init = init;
-    spec->unused = l->unused;
-    param->name = medvl_copy_string(full, strlen(full));
-    if (!param->name)
-        l->rc = medvl_no_memory(l->err);
-    else
-        m->count = (int64_t)++s->spec_count;
-}
-
-static void add_vector(struct lister *l, enum init init, const char *name,
-                       int64_t size)
-{
-    add_shape(l, init, name, 1, &size);
-}
-
-static void add_matrix(struct lister *l, const char *name, int64_t rows,
-                       int64_t columns)
-{
-    const int64_t size[2] = {rows, columns};
-
-    add_shape(l, INIT_NORMAL, name, 2, size);
-}
-
-/* "NAME.weight", and "NAME.bias" when there is one. */
-static void add_linear(struct lister *l, const char *name, int64_t outputs,
-                       int64_t inputs, bool bias)
-{
-    char full[NAME_MAX_SIZE];
-
-    snprintf(full, sizeof(full), "%s.weight", name);
-    add_matrix(l, full, outputs, inputs);
-    snprintf(full, sizeof(full), "%s.bias", name);
-    if (bias)
-        add_vector(l, INIT_ZERO, full, outputs);
-}
-
-static void add_layernorm(struct lister *l, const char *name, int64_t size)
-{
-    char full[NAME_MAX_SIZE];
-
-    snprintf(full, sizeof(full), "%s.weight", name);
-    add_vector(l, INIT_ONE, full, size);
-    snprintf(full, sizeof(full), "%s.bias", name);
-    add_vector(l, INIT_ZERO, full, size);
-}
-
-static void list_vision(struct lister *l, const struct medvl_vision_config *v)
-{
-    const char *tower = "vision_tower.vision_model.";
-    const int64_t side = v->image_size / v->patch_size;
-    const int64_t patch[4] = {v->hidden, 3, v->patch_size, v->patch_size};
-    const int64_t places[2] = {side * side + 1, v->hidden};
-
-    l->part = MEDVL_PART_VISION;
-    snprintf(l->prefix, sizeof(l->prefix), "%s", tower);
-    add_vector(l, INIT_NORMAL, "embeddings.class_embedding", v->hidden);
-    add_shape(l, INIT_NORMAL, "embeddings.patch_embedding.weight", 4, patch);
-    add_shape(l, INIT_PLACES, "embeddings.position_embedding.weight", 2,
-              places);
-    add_layernorm(l, "pre_layrnorm", v->hidden);
-    for (int64_t i = 0; i < v->layers && l->rc == MEDVL_OK; i++) {
-        l->unused = i >= v->run_layers;
-        snprintf(l->prefix, sizeof(l->prefix), "%sencoder.layers.%lld.",
-                 tower, (long long)i);
-        add_linear(l, "self_attn.q_proj", v->hidden, v->hidden, true);
-        add_linear(l, "self_attn.k_proj", v->hidden, v->hidden, true);
-        add_linear(l, "self_attn.v_proj", v->hidden, v->hidden, true);
-        add_linear(l, "self_attn.out_proj", v->hidden, v->hidden, true);
-        add_layernorm(l, "layer_norm1", v->hidden);
-        add_linear(l, "mlp.fc1", v->intermediate, v->hidden, true);
-        add_linear(l, "mlp.fc2", v->hidden, v->intermediate, true);
-        add_layernorm(l, "layer_norm2", v->hidden);
-    }
-    snprintf(l->prefix, sizeof(l->prefix), "%s", tower);
-    l->unused = true;
-    add_layernorm(l, "post_layernorm", v->hidden);
-    l->unused = false;
-}
-
-static void list_decoder(struct lister *l,
-                         const struct medvl_decoder_config *d,
-                         const char *model)
-{
-    const int64_t q = d->heads * d->head_size, k = d->groups * d->head_size;
-
-    l->part = MEDVL_PART_DECODER;
-    snprintf(l->prefix, sizeof(l->prefix), "%s", model);
-    add_matrix(l, "model.embed_tokens.weight", d->vocab_size, d->hidden);
-    for (int64_t i = 0; i < d->layers && l->rc == MEDVL_OK; i++) {
-        snprintf(l->prefix, sizeof(l->prefix), "%smodel.layers.%lld.", model,
-                 (long long)i);
-        add_vector(l, INIT_ONE, "input_layernorm.weight", d->hidden);
-        add_linear(l, "self_attn.q_proj", q, d->hidden, d->attention_bias);
-        add_linear(l, "self_attn.k_proj", k, d->hidden, d->attention_bias);
-        add_linear(l, "self_attn.v_proj", k, d->hidden, d->attention_bias);
-        add_linear(l, "self_attn.o_proj", d->hidden, q, d->attention_bias);
-        add_vector(l, INIT_ONE, "post_attention_layernorm.weight",
-                   d->hidden);
-        add_linear(l, "mlp.gate_proj", d->intermediate, d->hidden,
-                   d->mlp_bias);
-        add_linear(l, "mlp.up_proj", d->intermediate, d->hidden,
-                   d->mlp_bias);
-        add_linear(l, "mlp.down_proj", d->hidden, d->intermediate,
-                   d->mlp_bias);
-    }
-    snprintf(l->prefix, sizeof(l->prefix), "%s", model);
-    add_vector(l, INIT_ONE, "model.norm.weight", d->hidden);
-    if (!d->tied)
-        add_matrix(l, "lm_head.weight", d->vocab_size, d->hidden);
-}
-
-static int list_params(struct medvl_model *model, struct medvl_error *err)
-{
-    const struct medvl_config *c = &model->config;
-    struct lister l = {.model = model, .err = err};
-
-    if (c->arch == MEDVL_ARCH_LLAMA) {
-        list_decoder(&l, &c->decoder, "");
-        return l.rc;
-    }
-    list_vision(&l, &c->vision);
-    l.part = MEDVL_PART_PROJECTOR;
-    l.prefix[0] = '\0';
-    add_linear(&l, "multi_modal_projector.linear_1", c->decoder.hidden,
-               c->vision.hidden, c->projector_bias);
-    add_linear(&l, "multi_modal_projector.linear_2", c->decoder.hidden,
-               c->decoder.hidden, c->projector_bias);
-    list_decoder(&l, &c->decoder, "language_model.");
-    return l.rc;
+    return &state_of(m)->list.specs[i];
 }
 
 /* ---- by name --------------------------------------------------------- */
 
-static int build_table(struct medvl_model *model, struct medvl_error *err)
+static const char *text_of(const struct state *s, bool keys, size_t i)
 {
-    struct state *s = state_of(model);
+    return keys ? s->list.specs[i].key : s->list.specs[i].name;
+}
 
-    s->table_size = 16;
-    while (s->table_size < 2 * s->spec_count)
-        s->table_size *= 2;
-    s->table = medvl_alloc(s->table_size, sizeof(*s->table));
-    if (!s->table)
+static int build_table(struct table *t, const struct state *s, bool keys,
+                       struct medvl_error *err)
+{
+    t->size = 16;
+    while (t->size < 2 * s->list.count)
+        t->size *= 2;
+    t->slots = medvl_alloc(t->size, sizeof(*t->slots));
+    if (!t->slots)
         return medvl_no_memory(err);
-    for (int64_t i = 0; i < model->count; i++) {
-        const char *name = model->params[i].name;
-        size_t at = medvl_hash64(name, strlen(name)) & (s->table_size - 1);
+    for (size_t i = 0; i < s->list.count; i++) {
+        const char *text = text_of(s, keys, i);
+        size_t at = medvl_hash64(text, strlen(text)) & (t->size - 1);
 
-        while (s->table[at])
-            at = (at + 1) & (s->table_size - 1);
-        s->table[at] = (uint32_t)i + 1;
+        while (t->slots[at])
+            at = (at + 1) & (t->size - 1);
+        t->slots[at] = (uint32_t)i + 1;
     }
     return MEDVL_OK;
+}
+
+/* The parameter of this key or name, or NULL. */
+static struct medvl_param *find(const struct medvl_model *m, bool keys,
+                                const char *text)
+{
+    const struct state *s = state_of(m);
+    const struct table *t = keys ? &s->keys : &s->names;
+
+    for (size_t at = medvl_hash64(text, strlen(text));; at++) {
+        const uint32_t i = t->slots[at & (t->size - 1)];
+
+        if (i == 0)
+            return NULL;
+        if (strcmp(text_of(s, keys, i - 1), text) == 0)
+            return &m->params[i - 1];
+    }
 }
 
 struct medvl_param *medvl_model_param(const struct medvl_model *model,
                                       const char *format, ...)
 {
-    const struct state *s = state_of(model);
-    char name[2 * NAME_MAX_SIZE];
+    char key[MEDVL_PARAM_NAME];
     va_list args;
     int size;
 
     va_start(args, format);
-    size = vsnprintf(name, sizeof(name), format, args);
+    size = vsnprintf(key, sizeof(key), format, args);
     va_end(args);
-    if (size < 0 || (size_t)size >= sizeof(name))
-        return NULL;
-    for (size_t at = medvl_hash64(name, (size_t)size);; at++) {
-        const uint32_t i = s->table[at & (s->table_size - 1)];
-
-        if (i == 0)
-            return NULL;
-        if (strcmp(model->params[i - 1].name, name) == 0)
-            return &model->params[i - 1];
-    }
+    return size < 0 || (size_t)size >= sizeof(key) ? NULL
+                                                   : find(model, true, key);
 }
 
 enum medvl_part medvl_model_part(const struct medvl_model *model,
                                  const struct medvl_param *param)
 {
-    return state_of(model)->specs[param - model->params].part;
+    return spec_of(model, param - model->params)->part;
+}
+
+/* Parameters without values, in the order of the list. */
+static int list_params(struct medvl_model *m, struct medvl_error *err)
+{
+    struct state *s = state_of(m);
+    int rc = medvl_params_list(&s->list, &m->config, err);
+
+    if (rc < 0)
+        return rc;
+    m->params = medvl_alloc(s->list.count, sizeof(*m->params));
+    s->held = medvl_alloc(s->list.count, sizeof(*s->held));
+    if (!m->params || !s->held)
+        return medvl_no_memory(err);
+    m->count = (int64_t)s->list.count;
+    for (int64_t i = 0; i < m->count; i++)
+        m->params[i].name = s->list.specs[i].name;
+    rc = build_table(&s->keys, s, true, err);
+    return rc < 0 ? rc : build_table(&s->names, s, false, err);
 }
 
 /* ---- reading --------------------------------------------------------- */
-
-/* Does it begin so?  Then *rest is what follows. */
-static bool begins(const char **rest, const char *name, const char *start)
-{
-    const size_t size = strlen(start);
-
-    if (strncmp(name, start, size) != 0)
-        return false;
-    *rest = name + size;
-    return true;
-}
-
-/*
- * The canonical form of a name in a file.  transformers 4.52 and later may
- * put everything but the head below "model.", and the head at the top; 5
- * leaves out "vision_model.".
- */
-static void canonical(char out[2 * NAME_MAX_SIZE], const char *name,
-                      enum medvl_arch arch)
-{
-    const size_t size = 2 * NAME_MAX_SIZE;
-    const char *rest;
-
-    if (arch != MEDVL_ARCH_LLAVA)
-        snprintf(out, size, "%s", name);
-    else if (begins(&rest, name, "model.language_model."))
-        snprintf(out, size, "language_model.model.%s", rest);
-    else if (begins(&rest, name, "lm_head."))
-        snprintf(out, size, "language_model.%s", name);
-    else if (begins(&rest, name, "vision_tower.vision_model.") ||
-             begins(&rest, name, "model.vision_tower.vision_model.") ||
-             begins(&rest, name, "vision_tower.") ||
-             begins(&rest, name, "model.vision_tower."))
-        snprintf(out, size, "vision_tower.vision_model.%s", rest);
-    else if (begins(&rest, name, "model."))
-        snprintf(out, size, "%s", rest);
-    else
-        snprintf(out, size, "%s", name);
-}
 
 static void print_shape(char out[100], const struct medvl_tensor *t)
 {
@@ -331,7 +149,7 @@ static void print_shape(char out[100], const struct medvl_tensor *t)
 }
 
 static int check_stored(const struct medvl_param *param,
-                        const struct spec *spec,
+                        const struct medvl_param_spec *spec,
                         const struct medvl_tensor *t, struct medvl_error *err)
 {
     char have[100] = "", want[100] = "";
@@ -370,13 +188,15 @@ static bool is_known_extra(const struct medvl_model *m, const char *name,
     const struct medvl_safetensors *file = state_of(m)->file;
 
     if (ends_with(name, "embeddings.position_ids") ||
-        ends_with(name, "rotary_emb.inv_freq"))
+        ends_with(name, "rotary_emb.inv_freq") ||
+        ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias"))
         return true;
     if (!m->config.decoder.tied || !ends_with(name, "lm_head.weight"))
         return false;
     for (int64_t i = 0; i < medvl_safetensors_count(file); i++)
         if (ends_with(medvl_safetensors_name(file, i),
-                      "model.embed_tokens.weight"))
+                      "embed_tokens.weight") ||
+            ends_with(medvl_safetensors_name(file, i), "wte.weight"))
             embed = medvl_safetensors_tensor(file, i);
     return embed && t->dtype == embed->dtype && t->rank == 2 &&
            embed->rank == 2 && t->size[0] == embed->size[0] &&
@@ -385,12 +205,27 @@ static bool is_known_extra(const struct medvl_model *m, const char *name,
                   medvl_dtype_bytes(t->dtype, t->size[0] * t->size[1])) == 0;
 }
 
-/* Give each tensor of the file to its parameter, by either name. */
+/* A parameter has the name that the file gives it. */
+static int keep_name(struct medvl_model *m, struct medvl_param *param,
+                     const char *name, struct medvl_error *err)
+{
+    struct held *held = &state_of(m)->held[param - m->params];
+
+    if (strcmp(param->name, name) == 0)
+        return MEDVL_OK;
+    held->name = medvl_copy_string(name, strlen(name));
+    if (!held->name)
+        return medvl_no_memory(err);
+    param->name = held->name;
+    return MEDVL_OK;
+}
+
+/* Give each tensor of the file to its parameter, by any of its names. */
 static int match_file(struct medvl_model *m, struct medvl_error *err)
 {
     struct state *s = state_of(m);
     const int64_t count = medvl_safetensors_count(s->file);
-    char name[2 * NAME_MAX_SIZE];
+    char name[MEDVL_PARAM_NAME];
 
     for (int64_t i = 0; i < count; i++) {
         const struct medvl_tensor *t = medvl_safetensors_tensor(s->file, i);
@@ -398,8 +233,8 @@ static int match_file(struct medvl_model *m, struct medvl_error *err)
         struct medvl_param *param;
         int rc;
 
-        canonical(name, stored, m->config.arch);
-        param = medvl_model_param(m, "%s", name);
+        medvl_params_canonical(name, stored, &m->config);
+        param = find(m, false, name);
         if (!param && is_known_extra(m, name, t))
             continue;
         if (!param)
@@ -409,10 +244,12 @@ static int match_file(struct medvl_model *m, struct medvl_error *err)
         if (param->value.rank != 0)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "%s stands under two names", param->name);
-        rc = check_stored(param, &s->specs[param - m->params], t, err);
+        rc = check_stored(param, spec_of(m, param - m->params), t, err);
+        if (rc == MEDVL_OK)
+            rc = keep_name(m, param, stored, err);
         if (rc < 0)
             return rc;
-        s->specs[param - m->params].stored = t->dtype;
+        s->held[param - m->params].stored = t->dtype;
         param->value = *t;
     }
     for (int64_t i = 0; i < m->count; i++)
@@ -422,20 +259,16 @@ static int match_file(struct medvl_model *m, struct medvl_error *err)
     return MEDVL_OK;
 }
 
-/* Every parameter is a matrix or a vector; the class token is one row. */
-static void flatten(struct medvl_tensor *t, const char *name)
+/* What is stored, as a matrix or a vector. */
+static void flatten(struct medvl_tensor *t,
+                    const struct medvl_param_spec *spec)
 {
-    const bool row = ends_with(name, "class_embedding");
-    int64_t columns = 1;
+    void *data = t->data;
+    const enum medvl_dtype dtype = t->dtype;
 
-    for (int i = row ? 0 : 1; i < t->rank; i++)
-        columns *= t->size[i];
-    if (row || t->rank > 1) {
-        t->size[0] = row ? 1 : t->size[0];
-        t->size[1] = columns;
-        t->rank = 2;
-    }
-    t->stride = t->size[t->rank - 1];
+    *t = spec->value;
+    t->data = data;
+    t->dtype = dtype;
 }
 
 static size_t item_count(const struct medvl_tensor *t)
@@ -461,6 +294,17 @@ static void widen(float *out, const struct medvl_tensor *t)
     }
 }
 
+/* out (columns, rows) from inp (rows, columns), items of `size` bytes. */
+static void transpose(void *out, const void *inp, int64_t rows,
+                      int64_t columns, size_t size)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            memcpy((char *)out + (size_t)(j * rows + i) * size,
+                   (const char *)inp + (size_t)(i * columns + j) * size,
+                   size);
+}
+
 static size_t padded(size_t size)
 {
     return (size + ALIGN - 1) / ALIGN * ALIGN;
@@ -481,6 +325,24 @@ static bool misaligned(const struct medvl_tensor *t)
     return (uintptr_t)t->data % medvl_dtype_bytes(t->dtype, 1) != 0;
 }
 
+/* Values that do not lie in the file as they are used. */
+static bool wants_copy(const struct medvl_model *m, int64_t i)
+{
+    return spec_of(m, i)->transposed || misaligned(&m->params[i].value);
+}
+
+/* The stored bytes to `out`, as the value wants them. */
+static void copy_stored(void *out, const struct medvl_model *m, int64_t i)
+{
+    const struct medvl_tensor *t = &m->params[i].value;
+
+    if (spec_of(m, i)->transposed)
+        transpose(out, t->data, t->size[1], t->size[0],
+                  medvl_dtype_bytes(t->dtype, 1));
+    else
+        memcpy(out, t->data, stored_size(t));
+}
+
 static int new_block(void **block, size_t *have, size_t size,
                      const char *what, struct medvl_error *err)
 {
@@ -494,27 +356,47 @@ static int new_block(void **block, size_t *have, size_t size,
     return MEDVL_OK;
 }
 
-/* Values of `trained` parameters go to their f32 block, with gradients. */
-static int place_values(struct medvl_model *m, struct medvl_error *err)
+/* The blocks for trained values, gradients and copies. */
+static int make_blocks(struct medvl_model *m, struct medvl_error *err)
 {
     struct state *s = state_of(m);
-    size_t trained = 0, copied = 0, at = 0, copy_at = 0;
+    size_t trained = 0, copied = 0;
     int rc;
 
-    for (int64_t i = 0; i < m->count; i++)
+    for (int64_t i = 0; i < m->count; i++) {
         if (m->params[i].trained)
             trained += f32_size(&m->params[i].value);
-        else if (misaligned(&m->params[i].value))
+        if (wants_copy(m, i) &&
+            (!m->params[i].trained || spec_of(m, i)->transposed))
             copied += padded(stored_size(&m->params[i].value));
+    }
     rc = new_block(&s->values, &s->values_size, trained, "trained values",
                    err);
     if (rc == MEDVL_OK)
         rc = new_block(&s->grads, &s->grads_size, trained, "gradients", err);
     if (rc == MEDVL_OK)
         rc = new_block(&s->copies, &s->copies_size, copied, "values", err);
+    return rc;
+}
+
+/* Values of `trained` parameters go to their f32 block, with gradients. */
+static int place_values(struct medvl_model *m, struct medvl_error *err)
+{
+    struct state *s = state_of(m);
+    size_t at = 0, copy_at = 0;
+    int rc = make_blocks(m, err);
+
     for (int64_t i = 0; rc == MEDVL_OK && i < m->count; i++) {
         struct medvl_param *p = &m->params[i];
 
+        if (wants_copy(m, i) &&
+            (!p->trained || spec_of(m, i)->transposed)) {
+            void *copy = (char *)s->copies + copy_at;
+
+            copy_stored(copy, m, i);
+            p->value.data = copy;
+            copy_at += padded(stored_size(&p->value));
+        }
         if (p->trained) {
             float *value = (float *)(void *)((char *)s->values + at);
 
@@ -524,12 +406,6 @@ static int place_values(struct medvl_model *m, struct medvl_error *err)
             p->grad = p->value;
             p->grad.data = (char *)s->grads + at;
             at += f32_size(&p->value);
-        } else if (misaligned(&p->value)) {
-            void *copy = (char *)s->copies + copy_at;
-
-            memcpy(copy, p->value.data, stored_size(&p->value));
-            p->value.data = copy;
-            copy_at += padded(stored_size(&p->value));
         }
     }
     return rc;
@@ -620,8 +496,6 @@ int medvl_model_open(struct medvl_model **out, const char *folder,
     if (rc == MEDVL_OK)
         rc = list_params(m, err);
     if (rc == MEDVL_OK)
-        rc = build_table(m, err);
-    if (rc == MEDVL_OK)
         rc = medvl_safetensors_open(&state_of(m)->file, folder, err);
     if (rc == MEDVL_OK) {
         rc = match_file(m, err);
@@ -629,10 +503,10 @@ int medvl_model_open(struct medvl_model **out, const char *folder,
             medvl_context(err, "%s", folder);
     }
     for (int64_t i = 0; rc == MEDVL_OK && i < m->count; i++) {
-        struct spec *spec = &state_of(m)->specs[i];
+        const struct medvl_param_spec *spec = spec_of(m, i);
 
         m->params[i].trained = (spec->part & train) && !spec->unused;
-        flatten(&m->params[i].value, m->params[i].name);
+        flatten(&m->params[i].value, spec);
     }
     if (rc == MEDVL_OK)
         rc = place_values(m, err);
@@ -655,15 +529,17 @@ void medvl_model_free(struct medvl_model *model)
     if (!model)
         return;
     s = state_of(model);
-    for (int64_t i = 0; i < model->count; i++)
-        medvl_free((void *)(uintptr_t)model->params[i].name);
+    for (int64_t i = 0; s->held && i < model->count; i++)
+        medvl_free(s->held[i].name);
     medvl_safetensors_free(s->file);
     medvl_block_free(s->values, s->values_size);
     medvl_block_free(s->grads, s->grads_size);
     medvl_block_free(s->copies, s->copies_size);
     medvl_block_free(s->loaded, s->loaded_size);
-    medvl_free(s->table);
-    medvl_free(s->specs);
+    medvl_free(s->keys.slots);
+    medvl_free(s->names.slots);
+    medvl_free(s->held);
+    medvl_params_release(&s->list);
     medvl_free(s);
     medvl_free(model->params);
     medvl_free(model->folder);
@@ -675,15 +551,19 @@ void medvl_model_free(struct medvl_model *model)
 
 /*
  * Half of the channels for the row, half for the column; in each half sines
- * and then cosines of rising wavelengths.  The class token's row is zero.
+ * and then cosines of rising wavelengths.  A class token's row is zero.
  */
-static void fill_places(float *out, int64_t side, int64_t channels)
+static void fill_places(float *out, const struct medvl_vision_config *v)
 {
-    const int64_t quarter = channels / 4;
+    const int64_t side = v->image_size / v->patch_size;
+    const int64_t channels = v->hidden, quarter = channels / 4;
 
-    memset(out, 0, (size_t)channels * sizeof(*out));
+    if (v->class_token) {
+        memset(out, 0, (size_t)channels * sizeof(*out));
+        out += channels;
+    }
     for (int64_t p = 0; p < side * side; p++) {
-        float *row = out + (p + 1) * channels;
+        float *row = out + p * channels;
 
         memset(row, 0, (size_t)channels * sizeof(*row));
         for (int64_t i = 0; i < quarter; i++) {
@@ -700,7 +580,7 @@ static void fill_places(float *out, int64_t side, int64_t channels)
 }
 
 static void fill_fresh(const struct medvl_model *m, struct medvl_param *p,
-                       const struct spec *spec, uint64_t seed)
+                       const struct medvl_param_spec *spec, uint64_t seed)
 {
     const struct medvl_vision_config *v = &m->config.vision;
     const double range = spec->part == MEDVL_PART_VISION
@@ -713,17 +593,17 @@ static void fill_fresh(const struct medvl_model *m, struct medvl_param *p,
     medvl_rng_init(&rng, seed, MEDVL_PURPOSE_INIT,
                    medvl_hash64(p->name, strlen(p->name)));
     switch (spec->init) {
-    case INIT_NORMAL:
+    case MEDVL_INIT_NORMAL:
         for (size_t i = 0; i < count; i++)
             out[i] = (float)(range * medvl_rng_normal(&rng));
         break;
-    case INIT_ONE:
+    case MEDVL_INIT_ONE:
         for (size_t i = 0; i < count; i++)
             out[i] = 1;
         break;
-    case INIT_ZERO: memset(out, 0, count * sizeof(*out)); break;
-    case INIT_PLACES:
-        fill_places(out, v->image_size / v->patch_size, v->hidden);
+    case MEDVL_INIT_ZERO: memset(out, 0, count * sizeof(*out)); break;
+    case MEDVL_INIT_PLACES:
+        fill_places(out, v);
         break;
     }
 }
@@ -743,12 +623,10 @@ int medvl_model_new(struct medvl_model **out, struct medvl_config *config,
     m->config = *config;
     memset(config, 0, sizeof(*config));
     rc = list_params(m, err);
-    if (rc == MEDVL_OK)
-        rc = build_table(m, err);
     for (int64_t i = 0; rc == MEDVL_OK && i < m->count; i++) {
-        m->params[i].value = s->specs[i].shape;
-        flatten(&m->params[i].value, m->params[i].name);
-        s->specs[i].stored = m->config.dtype;
+        m->params[i].value = s->list.specs[i].value;
+        m->params[i].value.dtype = MEDVL_DTYPE_F32;
+        s->held[i].stored = m->config.dtype;
         if (!medvl_size_add(&size, size, f32_size(&m->params[i].value)))
             rc = medvl_fail(err, MEDVL_ENOMEM, "the model is too large");
     }
@@ -756,7 +634,7 @@ int medvl_model_new(struct medvl_model **out, struct medvl_config *config,
         rc = new_block(&s->values, &s->values_size, size, "weights", err);
     for (int64_t i = 0; rc == MEDVL_OK && i < m->count; i++) {
         m->params[i].value.data = (char *)s->values + at;
-        fill_fresh(m, &m->params[i], &s->specs[i], seed);
+        fill_fresh(m, &m->params[i], &s->list.specs[i], seed);
         at += f32_size(&m->params[i].value);
     }
     if (rc < 0) {
@@ -808,20 +686,34 @@ static void narrow(uint16_t *out, const float *data, size_t count,
                                            : medvl_f16_from_float(data[i]);
 }
 
-/* The value to write, in its stored type; *at walks through the block. */
-static struct medvl_tensor value_to_write(const struct spec *spec,
+/*
+ * The value to write, in its stored type and shape; *at walks through the
+ * block.
+ */
+static struct medvl_tensor value_to_write(const struct medvl_model *m,
+                                          int64_t i,
                                           const struct medvl_tensor *value,
                                           char *block, size_t *at)
 {
+    const struct medvl_param_spec *spec = spec_of(m, i);
     struct medvl_tensor t = spec->shape;
 
-    t.dtype = spec->stored;
+    t.dtype = state_of(m)->held[i].stored;
     t.data = value->data;
-    if (value->dtype == spec->stored)
-        return t;
-    t.data = block + *at;
-    *at += padded(stored_size(&t));
-    narrow(t.data, value->data, item_count(&t), spec->stored);
+    if (spec->transposed) {
+        t.data = block + *at;
+        *at += padded(medvl_dtype_bytes(value->dtype, value->size[0] *
+                                                          value->size[1]));
+        transpose(t.data, value->data, value->size[0], value->size[1],
+                  medvl_dtype_bytes(value->dtype, 1));
+    }
+    if (value->dtype != t.dtype) {
+        const float *wide = t.data;
+
+        t.data = block + *at;
+        *at += padded(stored_size(&t));
+        narrow(t.data, wide, item_count(value), t.dtype);
+    }
     return t;
 }
 
@@ -843,15 +735,16 @@ static int write_values(const struct medvl_model *m, const char *path,
         const struct medvl_tensor *v = values ? &values[i]
                                               : &m->params[i].value;
 
-        if (v->dtype != s->specs[i].stored)
+        if (v->dtype != s->held[i].stored)
             size += padded(2 * item_count(v));
+        if (spec_of(m, i)->transposed)
+            size += f32_size(v);
     }
     rc = new_block(&block, &have, size, "converted values", err);
     for (int64_t i = 0; rc == MEDVL_OK && i < m->count; i++) {
         entries[i].name = m->params[i].name;
         entries[i].tensor = value_to_write(
-            &s->specs[i], values ? &values[i] : &m->params[i].value, block,
-            &at);
+            m, i, values ? &values[i] : &m->params[i].value, block, &at);
     }
     if (rc == MEDVL_OK)
         rc = medvl_safetensors_write(path, entries, m->count, METADATA, err);

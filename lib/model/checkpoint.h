@@ -1,29 +1,21 @@
 /*
  * The parameters of a model folder: opened, made fresh, written.
  *
- * Names: one canonical name a parameter, the one that is written; names of
- * other writers are mapped when read.  Canonical names are those of
- * llava-hf/llava-1.5-7b-hf on disk ("language_model.model.layers.0...",
- * "vision_tower.vision_model...", "multi_modal_projector.linear_1.weight")
- * and of LlamaForCausalLM ("model.layers.0...").
+ * A parameter is found by its key (params.h), one scheme for all brands; its
+ * name is the one that the file gave it, and that it is written under.  A
+ * fresh model's are those that its class writes.
  *
  * Read next: frontend.h.
  */
 #ifndef MEDVL_MODEL_CHECKPOINT_H
 #define MEDVL_MODEL_CHECKPOINT_H
 
-#include "lib/model/config.h"
+#include "lib/model/params.h"
 #include "lib/tensor/tape.h"
-
-enum medvl_part {
-    MEDVL_PART_VISION = 1,
-    MEDVL_PART_PROJECTOR = 2,
-    MEDVL_PART_DECODER = 4, /* embeddings and head too */
-};
 
 struct medvl_model {
     struct medvl_config config;
-    struct medvl_param *params; /* in canonical order: the file's order */
+    struct medvl_param *params; /* in the order of params.h */
     int64_t count;
     char *folder; /* where it came from; NULL when fresh */
     void *state;  /* maps and blocks, checkpoint.c's own */
@@ -42,6 +34,7 @@ struct medvl_model {
  *
  * Values are matrices and vectors: a patch embedding (C,3,p,p) is (C,3*p*p)
  * and the class token (1,C) here, and have their own shape in the file.
+ * GPT-2's matrices lie there (K,M), and are copied to be (M,K).
  */
 int medvl_model_open(struct medvl_model **out, const char *folder,
                      int train, struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -63,7 +56,7 @@ void medvl_model_free(struct medvl_model *model);
  */
 void medvl_model_load(struct medvl_model *model);
 
-/* By canonical name; NULL when there is none. */
+/* By key; NULL when there is none. */
 struct medvl_param *medvl_model_param(const struct medvl_model *model,
                                       const char *format, ...)
     MEDVL_PRINTF(2, 3);

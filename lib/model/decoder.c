@@ -132,6 +132,8 @@ static int check_tokens(const struct medvl_decoder_config *config,
                         const struct medvl_sequences *tokens,
                         struct medvl_error *err)
 {
+    const int64_t axes = config->mrope[0] > 0 ? 3 : 1;
+
     if (tokens->tokens < 1 || tokens->tokens > INT32_MAX ||
         tokens->sequences < 1 || tokens->cu[0] != 0 ||
         tokens->cu[tokens->sequences] != tokens->tokens)
@@ -142,17 +144,17 @@ static int check_tokens(const struct medvl_decoder_config *config,
         if (tokens->cu[s] >= tokens->cu[s + 1])
             return medvl_fail(err, MEDVL_EARG, "sequence %lld is empty",
                               (long long)s);
-    for (int64_t i = 0; i < tokens->tokens; i++) {
+    for (int64_t i = 0; i < tokens->tokens * axes; i++)
+        if (tokens->positions[i] < 0)
+            return medvl_fail(err, MEDVL_EARG, "position %d",
+                              tokens->positions[i]);
+    for (int64_t i = 0; i < tokens->tokens; i++)
         if (tokens->ids[i] < -1 || tokens->ids[i] >= config->vocab_size)
             return medvl_fail(err, MEDVL_EARG,
                               "token id %d is outside the vocabulary of "
                               "%lld",
                               tokens->ids[i],
                               (long long)config->vocab_size);
-        if (tokens->positions[i] < 0)
-            return medvl_fail(err, MEDVL_EARG, "position %d",
-                              tokens->positions[i]);
-    }
     return MEDVL_OK;
 }
 
@@ -216,17 +218,11 @@ void medvl_decoder_run_free(struct medvl_decoder_run *run)
 
 /* ---- forward --------------------------------------------------------- */
 
-/* Parameters of LLaVA's decoder stand below "language_model.". */
-static const char *root(const struct medvl_model *model)
-{
-    return model->config.arch == MEDVL_ARCH_LLAVA ? "language_model." : "";
-}
-
 static struct medvl_param *layer_param(const struct medvl_model *model,
                                        int64_t layer, const char *name,
                                        const char *kind)
 {
-    return medvl_model_param(model, "%smodel.layers.%lld.%s.%s", root(model),
+    return medvl_model_param(model, "decoder.layers.%lld.%s.%s",
                              (long long)layer, name, kind);
 }
 
@@ -256,7 +252,7 @@ static struct medvl_var *attend(struct medvl_tape *tape,
                                 int64_t layer, struct medvl_var *inp)
 {
     const struct medvl_decoder_config *c = &model->config.decoder;
-    const bool bias = c->attention_bias;
+    const bool bias = c->qkv_bias;
     struct medvl_var *q, *k, *v;
 
     q = linear(tape, model, layer, "self_attn.q_proj", bias, inp);
@@ -276,7 +272,7 @@ static struct medvl_var *attend(struct medvl_tape *tape,
         v = medvl_tape_input(tape, &values, false);
     }
     inp = medvl_tape_attention(tape, q, k, v, &run->attention);
-    return linear(tape, model, layer, "self_attn.o_proj", bias, inp);
+    return linear(tape, model, layer, "self_attn.o_proj", c->out_bias, inp);
 }
 
 static struct medvl_var *gated(struct medvl_tape *tape,
@@ -297,7 +293,7 @@ struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
                                       const struct medvl_decoder_run *run)
 {
     struct medvl_param *embed = medvl_model_param(
-        model, "%smodel.embed_tokens.weight", root(model));
+        model, "decoder.embed_tokens.weight");
 
     return medvl_tape_gather_rows(tape, medvl_tape_param(tape, embed),
                                   &run->ids);
@@ -326,15 +322,13 @@ struct medvl_var *medvl_decoder_forward(struct medvl_tape *tape,
         medvl_tape_leave(tape, &hidden, 1);
         medvl_tape_drop(tape, before);
     }
-    last = medvl_model_param(model, "%smodel.norm.weight", root(model));
+    last = medvl_model_param(model, "decoder.norm.weight");
     return medvl_tape_rmsnorm(tape, hidden, last, c->norm_eps);
 }
 
 struct medvl_param *medvl_decoder_head(const struct medvl_model *model)
 {
-    return medvl_model_param(model,
-                             model->config.decoder.tied
-                                 ? "%smodel.embed_tokens.weight"
-                                 : "%slm_head.weight",
-                             root(model));
+    return medvl_model_param(model, model->config.decoder.tied
+                                        ? "decoder.embed_tokens.weight"
+                                        : "decoder.lm_head.weight");
 }

@@ -19,7 +19,7 @@
 struct medvl_sequences {
     int64_t tokens, sequences;   /* N, S */
     const int32_t *ids;          /* (N); -1 at picture tokens */
-    const int32_t *positions;    /* (N) */
+    const int32_t *positions;    /* (N, axes): grid.h */
     const int32_t *cu;           /* (S+1) */
     struct medvl_kvcache *cache; /* NULL: causal within the sequence */
     const int64_t *slots;        /* (S), with a cache */

@@ -265,7 +265,7 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
     int rc;
 
     *out = NULL;
-    if (config->arch != MEDVL_ARCH_LLAVA)
+    if (config->family == MEDVL_FAMILY_TEXT)
         return medvl_fail(err, MEDVL_EARG,
                           "%s: a model that takes no pictures", folder);
     f = medvl_alloc(1, sizeof(*f));
@@ -274,7 +274,6 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
     f->config = config;
     f->side = config->vision.image_size;
     f->patch = config->vision.patch_size;
-    f->keep_class = config->vision.keep_class;
     rc = read_file(&root, &processor, &path, folder, err);
     if (rc == MEDVL_OK) {
         rc = find_kind(f, processor, err);
@@ -283,7 +282,6 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
         if (rc < 0)
             medvl_context(err, "%s", path);
     }
-    f->config = NULL;
     medvl_json_free(root);
     medvl_free(path);
     if (rc < 0) {
@@ -318,8 +316,11 @@ int medvl_frontend_size(struct medvl_frontend_size *out,
     int rc = check_size(width, height, err);
 
     memset(out, 0, sizeof(*out));
-    return rc < 0 ? rc
-                  : frontend->kind->size(out, frontend, width, height, err);
+    if (rc == MEDVL_OK)
+        rc = frontend->kind->size(out, frontend, width, height, err);
+    if (rc == MEDVL_OK)
+        out->tokens = medvl_grid_tokens(frontend->config, &out->grid);
+    return rc;
 }
 
 int medvl_frontend_rows(float *out, const struct medvl_frontend *frontend,

@@ -8,7 +8,7 @@
 #define MEDVL_MODEL_FRONTEND_H
 
 #include "lib/image/picture.h"
-#include "lib/model/config.h"
+#include "lib/model/grid.h"
 
 struct medvl_frontend;
 
@@ -16,6 +16,7 @@ struct medvl_frontend;
  * From config.json and preprocessor_config.json of a folder.  LLaVA: CLIP's
  * processor (resize the shorter side, centre crop, rescale, normalise; each
  * step as the file says).  A step that is not built is MEDVL_EUNSUPPORTED.
+ * The config is borrowed.
  */
 int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
                         const struct medvl_config *config,
@@ -24,10 +25,11 @@ void medvl_frontend_free(struct medvl_frontend *frontend);
 
 /*
  * Sizes to count: how many tokens a picture of this size takes among the
- * ids, how many patch rows it gives, and how long a row is.
+ * ids, how many patch rows it gives, how long a row is, and its grid.
  */
 struct medvl_frontend_size {
     int64_t tokens, patches, row;
+    struct medvl_grid grid;
 };
 int medvl_frontend_size(struct medvl_frontend_size *out,
                         const struct medvl_frontend *frontend,

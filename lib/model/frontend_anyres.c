@@ -141,7 +141,7 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
     if (rc < 0)
         return rc;
     f->pad = false; /* "do_pad" here fills a batch with empty tiles */
-    if (f->keep_class)
+    if (f->config->vision.keep_class)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "class tokens do not stand in a grid of tiles");
     if (f->shortest == 0)
@@ -229,6 +229,12 @@ static int get_size(struct medvl_frontend_size *out,
 
     out->patches = (1 + g.across * g.down) * grid * grid;
     out->row = 3 * frontend->patch * frontend->patch;
+    out->grid = (struct medvl_grid){.width = width,
+                                    .height = height,
+                                    .rows = grid,
+                                    .columns = grid,
+                                    .tiles_down = g.down,
+                                    .tiles_across = g.across};
     return rc;
 }
 

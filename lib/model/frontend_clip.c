@@ -123,8 +123,11 @@ static int get_size(struct medvl_frontend_size *out,
     int rc = find_geometry(&g, frontend, width, height, err);
 
     out->patches = grid * grid;
-    out->tokens = out->patches + frontend->keep_class;
     out->row = 3 * frontend->patch * frontend->patch;
+    out->grid = (struct medvl_grid){.width = width,
+                                    .height = height,
+                                    .rows = grid,
+                                    .columns = grid};
     return rc;
 }
 

@@ -18,6 +18,7 @@ struct medvl_frontend_kind {
     /* The processor's own fields; `root` is its object, an empty one too. */
     int (*read)(struct medvl_frontend *frontend,
                 const struct medvl_json *root, struct medvl_error *err);
+    /* All but the tokens. */
     int (*size)(struct medvl_frontend_size *out,
                 const struct medvl_frontend *frontend, int64_t width,
                 int64_t height, struct medvl_error *err);
@@ -36,11 +37,10 @@ extern const struct medvl_frontend_kind medvl_frontend_anyres;
 
 struct medvl_frontend {
     const struct medvl_frontend_kind *kind;
-    const struct medvl_json *model;    /* config.json, while `read` runs */
-    const struct medvl_config *config; /* the same */
-    bool original;                     /* the folder is of LLaVA's own repository */
-    int64_t side, patch;               /* of the tower, pixels */
-    bool keep_class;
+    const struct medvl_config *config;
+    const struct medvl_json *model; /* config.json, while `read` runs */
+    bool original;                  /* the folder is of LLaVA's own */
+    int64_t side, patch;            /* of the tower, pixels */
     enum medvl_filter filter;
     float value[3][256]; /* what a sample of each channel becomes */
 

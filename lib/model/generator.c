@@ -227,7 +227,6 @@ static int start(struct medvl_generator *g, struct medvl_completion *out,
         .slot = number,
         .ids = prompt->ids,
         .count = prompt->count,
-        .rows = prompt->rows,
         .pictures = prompt->pictures,
         .wanted = prompt->all_logits ? prompt->count : 1,
         .owner = s};

@@ -41,9 +41,7 @@ struct medvl_prompt {
     const int32_t *ids;
     int64_t count; /* at least 1, and room for one more if max_tokens */
 
-    /* Patch rows of its pictures, one after another; pictures 0: none. */
-    struct medvl_tensor rows;
-    int64_t pictures;
+    struct medvl_pictures pictures; /* of the tokens -1, in order */
 
     int64_t max_tokens; /* 0: only the prompt is run */
     struct medvl_sampler_options sampler;

@@ -20,6 +20,7 @@ struct medvl_kvcache {
     int64_t pages;
     int32_t *tables;  /* (sequences, each) */
     int64_t *lengths; /* (sequences) */
+    int64_t *nexts;   /* (sequences): position of the next token */
     int32_t *users;   /* (pages): sequences that have it */
     int32_t *free;    /* stack of free pages */
     int64_t free_count;
@@ -43,9 +44,10 @@ static int alloc_parts(struct medvl_kvcache *c, struct medvl_error *err)
     c->tables = medvl_alloc((size_t)(c->sequences * c->each),
                             sizeof(*c->tables));
     c->lengths = medvl_alloc((size_t)c->sequences, sizeof(*c->lengths));
+    c->nexts = medvl_alloc((size_t)c->sequences, sizeof(*c->nexts));
     c->users = medvl_alloc((size_t)c->pages, sizeof(*c->users));
     c->free = medvl_alloc((size_t)c->pages, sizeof(*c->free));
-    if (!c->tables || !c->lengths || !c->users || !c->free)
+    if (!c->tables || !c->lengths || !c->nexts || !c->users || !c->free)
         return medvl_no_memory(err);
     c->block = medvl_block_alloc(size);
     if (!c->block)
@@ -102,6 +104,7 @@ void medvl_kvcache_free(struct medvl_kvcache *cache)
         return;
     medvl_free(cache->tables);
     medvl_free(cache->lengths);
+    medvl_free(cache->nexts);
     medvl_free(cache->users);
     medvl_free(cache->free);
     medvl_block_free(cache->block, cache->block_size);
@@ -123,7 +126,20 @@ void medvl_kvcache_clear(struct medvl_kvcache *cache, int64_t slot)
             cache->free[cache->free_count++] = pages[i];
         pages[i] = 0;
     }
-    cache->lengths[slot] = 0;
+    cache->lengths[slot] = cache->nexts[slot] = 0;
+}
+
+int64_t medvl_kvcache_next(const struct medvl_kvcache *cache, int64_t slot)
+{
+    assert(slot >= 0 && slot < cache->sequences);
+    return cache->nexts[slot];
+}
+
+void medvl_kvcache_set_next(struct medvl_kvcache *cache, int64_t slot,
+                            int64_t next)
+{
+    assert(slot >= 0 && slot < cache->sequences);
+    cache->nexts[slot] = next;
 }
 
 int64_t medvl_kvcache_length(const struct medvl_kvcache *cache, int64_t slot)
@@ -170,7 +186,7 @@ static float *page_rows(const struct medvl_kvcache *cache, int64_t layer,
 }
 
 int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
-                        int64_t from, int64_t length,
+                        int64_t from, int64_t length, int64_t next,
                         struct medvl_error *err)
 {
     const int64_t whole = length / PAGE, rest = length % PAGE;
@@ -199,6 +215,7 @@ int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
             memcpy(page_rows(cache, l, kind, pages[whole]),
                    page_rows(cache, l, kind, source[whole]),
                    (size_t)(rest * cache->channels) * sizeof(float));
+    cache->nexts[slot] = next;
     return MEDVL_OK;
 }
 

@@ -42,11 +42,20 @@ int medvl_kvcache_extend(struct medvl_kvcache *cache, int64_t slot,
                          int64_t more,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Let `slot` see the first `length` tokens of `from` (a shared prefix):
- * whole pages are shared and counted, a part page is copied. */
+/*
+ * Let `slot` see the first `length` tokens of `from` (a shared prefix):
+ * whole pages are shared and counted, a part page is copied.  Its next
+ * position is `next`.
+ */
 int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
-                        int64_t from, int64_t length,
+                        int64_t from, int64_t length, int64_t next,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The position of the slot's next token, which is its length unless
+ * pictures take other positions than tokens: grid.h; 0 when empty. */
+int64_t medvl_kvcache_next(const struct medvl_kvcache *cache, int64_t slot);
+void medvl_kvcache_set_next(struct medvl_kvcache *cache, int64_t slot,
+                            int64_t next);
 
 /* Row in the layer's tensors of token `position` of the slot. */
 int32_t medvl_kvcache_row(const struct medvl_kvcache *cache, int64_t slot,

@@ -25,8 +25,9 @@ struct medvl_pass {
     int32_t *ids, *positions, *cu, *places;
     int64_t *slot_of; /* of each sequence */
     float *patches;
+    struct medvl_grid *grids;
     size_t id_room, position_room, cu_room, place_room, slot_room;
-    size_t patch_room;
+    size_t patch_room, grid_room;
 
     /* Tokens whose logits are wanted, and what goes with each. */
     int32_t *wanted;
@@ -65,6 +66,7 @@ void medvl_pass_free(struct medvl_pass *pass)
     medvl_free(pass->places);
     medvl_free(pass->slot_of);
     medvl_free(pass->patches);
+    medvl_free(pass->grids);
     medvl_free(pass->wanted);
     medvl_free(pass->owners);
     medvl_kvcache_free(pass->cache);
@@ -117,8 +119,10 @@ static int make_room(struct medvl_pass *p, const struct medvl_piece *piece,
     int rc = medvl_grow(&p->ids, &p->id_room, tokens, sizeof(*p->ids), err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_grow(&p->positions, &p->position_room, tokens,
-                        sizeof(*p->positions), err);
+        rc = medvl_grow(
+            &p->positions, &p->position_room,
+            tokens * (size_t)medvl_config_axes(&p->model->config),
+            sizeof(*p->positions), err);
     if (rc == MEDVL_OK)
         rc = medvl_grow(&p->places, &p->place_room, tokens,
                         sizeof(*p->places), err);
@@ -137,26 +141,34 @@ static int make_room(struct medvl_pass *p, const struct medvl_piece *piece,
     return rc;
 }
 
-static int add_patches(struct medvl_pass *p, const struct medvl_piece *piece,
-                       struct medvl_error *err)
+static int add_pictures(struct medvl_pass *p, const struct medvl_pictures *q,
+                        struct medvl_error *err)
 {
-    const int64_t before = p->inputs.rows.size[0];
-    const int64_t more = piece->rows.size[0], width = piece->rows.size[1];
+    struct medvl_pictures *all = &p->inputs.pictures;
+    const int64_t before = all->rows.size[0], more = q->rows.size[0];
+    const int64_t width = q->rows.size[1];
     int rc;
 
-    assert(!before || p->inputs.rows.size[1] == width);
+    assert(!before || all->rows.size[1] == width);
     rc = medvl_grow(&p->patches, &p->patch_room,
                     (size_t)((before + more) * width), sizeof(*p->patches),
                     err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&p->grids, &p->grid_room,
+                        (size_t)(all->count + q->count), sizeof(*p->grids),
+                        err);
     if (rc < 0)
         return rc;
     for (int64_t i = 0; i < more; i++)
         memcpy(p->patches + (before + i) * width,
-               (const float *)piece->rows.data + i * piece->rows.stride,
+               (const float *)q->rows.data + i * q->rows.stride,
                (size_t)width * sizeof(*p->patches));
-    p->inputs.rows = medvl_tensor_2d(p->patches, MEDVL_DTYPE_F32,
-                                     before + more, width);
-    p->inputs.pictures += piece->pictures;
+    memcpy(p->grids + all->count, q->grids,
+           (size_t)q->count * sizeof(*p->grids));
+    all->rows = medvl_tensor_2d(p->patches, MEDVL_DTYPE_F32, before + more,
+                                width);
+    all->grids = p->grids;
+    all->count += q->count;
     return MEDVL_OK;
 }
 
@@ -166,7 +178,8 @@ int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
     struct medvl_inputs *in = &pass->inputs;
     struct medvl_sequences *tokens = &in->tokens;
     const int64_t first = tokens->tokens;
-    const int64_t had = medvl_kvcache_length(pass->cache, piece->slot);
+    const struct medvl_config *config = &pass->model->config;
+    int64_t next = medvl_kvcache_next(pass->cache, piece->slot);
     int rc;
 
     assert(piece->count > 0 && piece->wanted <= piece->count);
@@ -177,13 +190,16 @@ int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
     if (rc == MEDVL_OK)
         rc = medvl_kvcache_extend(pass->cache, piece->slot, piece->count,
                                   err);
-    if (rc == MEDVL_OK && piece->pictures)
-        rc = add_patches(pass, piece, err);
+    if (rc == MEDVL_OK && piece->pictures.count)
+        rc = add_pictures(pass, &piece->pictures, err);
     if (rc < 0)
         return rc;
+    next = medvl_grid_positions(
+        pass->positions + first * medvl_config_axes(config), config,
+        piece->ids, piece->count, piece->pictures.grids, next);
+    medvl_kvcache_set_next(pass->cache, piece->slot, next);
     for (int64_t i = 0; i < piece->count; i++) {
         pass->ids[first + i] = piece->ids[i];
-        pass->positions[first + i] = (int32_t)(had + i);
         if (piece->ids[i] < 0)
             pass->places[in->picture_tokens++] = (int32_t)(first + i);
     }

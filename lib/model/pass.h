@@ -54,9 +54,7 @@ struct medvl_piece {
     const int32_t *ids; /* (count); -1 at picture tokens */
     int64_t count;      /* at least 1 */
 
-    /* (patches, row) f32 of its pictures, one after another; 0: none. */
-    struct medvl_tensor rows;
-    int64_t pictures;
+    struct medvl_pictures pictures;
 
     int64_t wanted; /* rows of logits: those of its last tokens, 0..count */
     void *owner;    /* goes with each of them */

@@ -1,6 +1,6 @@
 /*
- * From tower channels to decoder channels: two linear maps with an
- * activation between (mlp2x_gelu).
+ * From tower channels to decoder channels: linear maps with an activation
+ * between each two (mlp2x_gelu has two).
  *
  * Source: Liu et al. 2023, "Improved Baselines with Visual Instruction
  * Tuning".

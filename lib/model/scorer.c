@@ -146,7 +146,6 @@ static int64_t run_prompts(struct medvl_scorer *s,
         const struct medvl_piece piece = {.slot = n,
                                           .ids = q->ids,
                                           .count = q->count,
-                                          .rows = q->rows,
                                           .pictures = q->pictures,
                                           .wanted = 1,
                                           .owner = &s->places[n]};
@@ -205,14 +204,15 @@ static int add_choice(struct choices *all, const struct medvl_question *q,
                       int64_t from, int64_t c, struct medvl_error *err)
 {
     struct medvl_scorer *s = all->s;
+    struct medvl_kvcache *cache = medvl_pass_cache(s->pass);
     const int64_t slot = s->prompts + all->count;
     const struct medvl_piece piece = {.slot = slot,
                                       .ids = q->choices[c],
                                       .count = q->choice_counts[c] - 1,
                                       .wanted = q->choice_counts[c] - 1,
                                       .owner = &s->places[slot]};
-    const int rc = medvl_kvcache_share(medvl_pass_cache(s->pass), slot, from,
-                                       q->count, err);
+    const int rc = medvl_kvcache_share(cache, slot, from, q->count,
+                                       medvl_kvcache_next(cache, from), err);
 
     s->places[slot] = (struct place){q, c, 1};
     all->count++;

@@ -36,9 +36,7 @@ struct medvl_question {
     const int32_t *ids; /* after picture expansion: -1 at picture tokens */
     int64_t count;      /* at least 1 */
 
-    /* Patch rows of its pictures, one after another; pictures 0: none. */
-    struct medvl_tensor rows;
-    int64_t pictures;
+    struct medvl_pictures pictures; /* of the tokens -1, in order */
 
     const int32_t *const *choices; /* ids of each */
     const int64_t *choice_counts;  /* how many; 0: a sum of 0 */

@@ -12,8 +12,6 @@
 
 #include "lib/base/mem.h"
 
-#define TOWER "vision_tower.vision_model."
-
 /*
  * Index arrays of one forward run.  They live as long as the tape's run, so
  * the tape owns them: they are made on it (medvl_tape_memory).
@@ -71,7 +69,7 @@ static struct medvl_var *table(struct medvl_tape *tape,
                                const char *name)
 {
     return medvl_tape_param(
-        tape, medvl_model_param(model, TOWER "embeddings.%s", name));
+        tape, medvl_model_param(model, "vision.%s", name));
 }
 
 /* Patch rows (I*P, 3*p*p) -> (I*(P+1), C), class tokens first. */
@@ -89,10 +87,10 @@ static struct medvl_var *embed(struct medvl_tape *tape,
 
     part = medvl_tape_linear(
         tape, medvl_tape_input(tape, rows, false),
-        medvl_model_param(model, TOWER "embeddings.patch_embedding.weight"),
+        medvl_model_param(model, "vision.patch_embedding.weight"),
         NULL);
     place = medvl_tape_gather_rows(
-        tape, table(tape, model, "position_embedding.weight"), &positions);
+        tape, table(tape, model, "position_embedding"), &positions);
     /* Rows are put in by replacement: every row of the base is replaced. */
     x = medvl_tape_scatter_rows(tape, place, part, &patch_at);
     part = medvl_tape_gather_rows(
@@ -105,7 +103,7 @@ static struct medvl_param *layer_param(const struct medvl_model *model,
                                        int64_t layer, const char *name,
                                        const char *kind)
 {
-    return medvl_model_param(model, TOWER "encoder.layers.%lld.%s.%s",
+    return medvl_model_param(model, "vision.layers.%lld.%s.%s",
                              (long long)layer, name, kind);
 }
 
@@ -141,7 +139,7 @@ static struct medvl_var *attend(struct medvl_tape *tape,
     k = linear(tape, model, layer, "self_attn.k_proj", inp);
     v = linear(tape, model, layer, "self_attn.v_proj", inp);
     inp = medvl_tape_attention(tape, q, k, v, attention);
-    return linear(tape, model, layer, "self_attn.out_proj", inp);
+    return linear(tape, model, layer, "self_attn.o_proj", inp);
 }
 
 static struct medvl_var *layers(struct medvl_tape *tape,
@@ -155,11 +153,11 @@ static struct medvl_var *layers(struct medvl_tape *tape,
     for (int64_t i = 0; i < v->run_layers; i++) {
         before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
-        x = norm(tape, model, i, "layer_norm1", hidden);
+        x = norm(tape, model, i, "norm1", hidden);
         x = attend(tape, model, i, attention, x);
         x = medvl_tape_dropout(tape, x);
         hidden = medvl_tape_add(tape, hidden, x);
-        x = norm(tape, model, i, "layer_norm2", hidden);
+        x = norm(tape, model, i, "norm2", hidden);
         x = linear(tape, model, i, "mlp.fc1", x);
         x = medvl_tape_act(tape, x, v->act);
         x = linear(tape, model, i, "mlp.fc2", x);
@@ -173,19 +171,20 @@ static struct medvl_var *layers(struct medvl_tape *tape,
 
 struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
-                                    const struct medvl_tensor *rows,
-                                    int64_t pictures)
+                                    const struct medvl_pictures *inp)
 {
     const struct medvl_vision_config *v = &model->config.vision;
+    const struct medvl_tensor *rows = &inp->rows;
     const int64_t side = v->image_size / v->patch_size;
     const int64_t patches = side * side;
+    const int64_t pictures = medvl_pictures_views(inp);
     struct medvl_tensor patch_at;
     struct medvl_var *x;
     struct places p;
 
     if (rows->size[0] != pictures * patches)
         medvl_tape_fail(tape, MEDVL_EARG,
-                        "%lld patch rows for %lld pictures of %lld",
+                        "%lld patch rows for %lld views of %lld",
                         (long long)rows->size[0], (long long)pictures,
                         (long long)patches);
     medvl_tape_enter(tape, "vision_tower");
@@ -194,8 +193,8 @@ struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
     medvl_tape_enter(tape, "embeddings");
     x = embed(tape, model, rows, pictures, &p);
     x = medvl_tape_layernorm(
-        tape, x, medvl_model_param(model, TOWER "pre_layrnorm.weight"),
-        medvl_model_param(model, TOWER "pre_layrnorm.bias"), v->norm_eps);
+        tape, x, medvl_model_param(model, "vision.pre_norm.weight"),
+        medvl_model_param(model, "vision.pre_norm.bias"), v->norm_eps);
     medvl_tape_leave(tape, &x, 1);
     x = layers(tape, model, p.attention, x);
     if (!v->keep_class) {

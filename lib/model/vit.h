@@ -9,17 +9,15 @@
 #define MEDVL_MODEL_VIT_H
 
 #include "lib/model/checkpoint.h"
+#include "lib/model/grid.h"
 
 /*
- * Features of I pictures.
- *
- *   rows   (I*P, 3*p*p) f32 patch rows
- *   returns (I*P, C): hidden state after config.vision.run_layers layers,
- *           without the class token (with it (I*(P+1), C) when keep_class)
+ * Features of all views, one after another: the hidden states of
+ * config.vision.features side by side, without the class token (in front of
+ * each view with keep_class).
  */
 struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
-                                    const struct medvl_tensor *rows,
-                                    int64_t pictures);
+                                    const struct medvl_pictures *pictures);
 
 #endif

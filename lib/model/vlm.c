@@ -5,20 +5,24 @@
  */
 #include "lib/model/vlm.h"
 
+#include <string.h>
+
 #include "lib/base/mem.h"
 #include "lib/model/projector.h"
 #include "lib/model/vit.h"
 
 /* One pass that counts (out NULL), one that writes. */
-static int64_t expand(int32_t *out, int32_t *from, const int32_t *ids,
-                      int64_t id_count, const int64_t *tokens,
-                      int32_t image_token)
+static int64_t expand(int32_t *out, int32_t *from,
+                      const struct medvl_config *config, const int32_t *ids,
+                      int64_t id_count, const struct medvl_grid *grids)
 {
-    int64_t n = 0, picture = 0;
+    int64_t n = 0;
 
     for (int64_t i = 0; i < id_count; i++) {
-        const bool here = image_token >= 0 && ids[i] == image_token;
-        const int64_t times = here ? tokens[picture++] : 1;
+        const bool here = config->image_token >= 0 &&
+                          ids[i] == config->image_token;
+        const int64_t times =
+            here ? medvl_grid_tokens(config, grids++) : 1;
 
         for (int64_t j = 0; j < times; j++, n++)
             if (out) {
@@ -30,22 +34,22 @@ static int64_t expand(int32_t *out, int32_t *from, const int32_t *ids,
 }
 
 int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
-                     const int32_t *ids, int64_t id_count,
-                     const int64_t *tokens, int64_t pictures,
-                     int32_t image_token, struct medvl_error *err)
+                     const struct medvl_config *config, const int32_t *ids,
+                     int64_t id_count, const struct medvl_grid *grids,
+                     int64_t pictures, struct medvl_error *err)
 {
     int64_t places = 0, n;
 
     *out = *from = NULL;
     *count = 0;
     for (int64_t i = 0; i < id_count; i++)
-        places += image_token >= 0 && ids[i] == image_token;
+        places += config->image_token >= 0 && ids[i] == config->image_token;
     if (places != pictures)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "%lld pictures, %lld places for them among the "
                           "tokens",
                           (long long)pictures, (long long)places);
-    n = expand(NULL, NULL, ids, id_count, tokens, image_token);
+    n = expand(NULL, NULL, config, ids, id_count, grids);
     *out = medvl_alloc((size_t)n, sizeof(**out));
     *from = medvl_alloc((size_t)n, sizeof(**from));
     if (!*out || !*from) {
@@ -54,8 +58,85 @@ int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
         *out = *from = NULL;
         return medvl_no_memory(err);
     }
-    *count = expand(*out, *from, ids, id_count, tokens, image_token);
+    *count = expand(*out, *from, config, ids, id_count, grids);
     return MEDVL_OK;
+}
+
+/* Which feature row each token is, and which tokens are newlines. */
+struct order {
+    int32_t *feature, *newline, *zeros;
+    int64_t tokens, newlines;
+};
+
+static bool make_order(struct order *o, struct medvl_tape *tape,
+                       const struct medvl_config *config,
+                       const struct medvl_pictures *pictures)
+{
+    int32_t before = 0;
+    int64_t at = 0;
+
+    memset(o, 0, sizeof(*o));
+    for (int64_t p = 0; p < pictures->count; p++)
+        o->tokens += medvl_grid_tokens(config, &pictures->grids[p]);
+    o->feature = medvl_tape_memory(tape,
+                                   3 * (size_t)o->tokens * sizeof(int32_t));
+    if (!o->feature)
+        return false;
+    o->newline = o->feature + o->tokens;
+    o->zeros = o->newline + o->tokens;
+    for (int64_t p = 0; p < pictures->count; p++) {
+        const struct medvl_grid *grid = &pictures->grids[p];
+        const int64_t count = medvl_grid_tokens(config, grid);
+
+        medvl_grid_places(o->feature + at, config, grid);
+        for (int64_t i = at; i < at + count; i++)
+            if (o->feature[i] < 0)
+                o->newline[o->newlines++] = (int32_t)i;
+            else
+                o->feature[i] += before;
+        at += count;
+        before += (int32_t)medvl_grid_features(config, grid);
+    }
+    return true;
+}
+
+/* Features in the order of their tokens, newlines between them. */
+static struct medvl_var *arrange(struct medvl_tape *tape,
+                                 const struct medvl_model *model,
+                                 const struct medvl_pictures *pictures,
+                                 struct medvl_var *features)
+{
+    struct medvl_param *newline = medvl_model_param(model,
+                                                    "projector.newline");
+    struct medvl_tensor feature, at, zeros;
+    struct medvl_var *x, *lines;
+    struct order o;
+
+    if (!newline || !make_order(&o, tape, &model->config, pictures))
+        return features;
+    feature = medvl_tensor_1d(o.feature, MEDVL_DTYPE_I32, o.tokens);
+    at = medvl_tensor_1d(o.newline, MEDVL_DTYPE_I32, o.newlines);
+    zeros = medvl_tensor_1d(o.zeros, MEDVL_DTYPE_I32, o.newlines);
+    x = medvl_tape_gather_rows(tape, features, &feature);
+    if (o.newlines == 0)
+        return x;
+    lines = medvl_tape_gather_rows(tape, medvl_tape_param(tape, newline),
+                                   &zeros);
+    return medvl_tape_scatter_rows(tape, x, lines, &at);
+}
+
+struct medvl_var *medvl_vlm_encode(struct medvl_tape *tape,
+                                   const struct medvl_model *model,
+                                   const struct medvl_pictures *pictures)
+{
+    struct medvl_var *features;
+
+    if (model->config.family == MEDVL_FAMILY_TEXT)
+        medvl_tape_fail(tape, MEDVL_EARG,
+                        "pictures for a model that takes none");
+    features = medvl_vit_forward(tape, model, pictures);
+    features = medvl_projector_forward(tape, model, features);
+    return arrange(tape, model, pictures, features);
 }
 
 struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
@@ -69,13 +150,8 @@ struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
     struct medvl_var *features, *hidden, *words;
 
     hidden = words = medvl_decoder_embed(tape, model, run);
-    if (inputs->pictures > 0 && model->config.arch != MEDVL_ARCH_LLAVA)
-        medvl_tape_fail(tape, MEDVL_EARG,
-                        "pictures for a model that takes none");
-    if (inputs->pictures > 0) {
-        features = medvl_vit_forward(tape, model, &inputs->rows,
-                                     inputs->pictures);
-        features = medvl_projector_forward(tape, model, features);
+    if (inputs->pictures.count > 0) {
+        features = medvl_vlm_encode(tape, model, &inputs->pictures);
         hidden = medvl_tape_scatter_rows(tape, words, features, &places);
         medvl_tape_drop(tape, words);
         medvl_tape_drop(tape, features);

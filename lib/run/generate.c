@@ -275,7 +275,6 @@ static struct medvl_prompt prompt_of(struct job *job, int64_t sample)
     return (struct medvl_prompt){
         .ids = job->request.expanded,
         .count = job->request.count,
-        .rows = job->request.rows,
         .pictures = job->request.pictures,
         .max_tokens = o->max_tokens,
         .sampler = {.temperature = (float)o->temperature,
@@ -295,7 +294,6 @@ static struct medvl_question question_of(const struct job *job)
     return (struct medvl_question){
         .ids = job->request.expanded,
         .count = job->request.count,
-        .rows = job->request.rows,
         .pictures = job->request.pictures,
         .choices = (const int32_t *const *)job->choices.ids,
         .choice_counts = job->choices.counts,

@@ -46,7 +46,7 @@ int medvl_request_reader_open(struct medvl_request_reader *out,
     memset(out, 0, sizeof(*out));
     out->config = config;
     rc = open_text(out, folder, err);
-    if (rc == MEDVL_OK && config->arch == MEDVL_ARCH_LLAVA)
+    if (rc == MEDVL_OK && config->family != MEDVL_FAMILY_TEXT)
         rc = medvl_frontend_open(&out->frontend, folder, config, err);
     if (rc == MEDVL_OK)
         rc = medvl_source_open(&out->source, root, 0, err);
@@ -86,11 +86,12 @@ static int add_picture(struct medvl_request *q,
                        const struct medvl_json *image, size_t *room,
                        struct medvl_error *err)
 {
+    struct medvl_pictures *all = &q->pictures;
     struct medvl_picture picture = {0};
     struct medvl_frontend_size size;
     struct medvl_span bytes;
-    const int64_t before = q->rows.size[0];
-    float *rows = q->rows.data;
+    const int64_t before = all->rows.size[0];
+    float *rows = all->rows.data;
     int rc = medvl_source_read(&bytes, r->source, image, err);
 
     if (rc == MEDVL_OK)
@@ -102,15 +103,15 @@ static int add_picture(struct medvl_request *q,
         rc = medvl_grow(&rows, room,
                         (size_t)((before + size.patches) * size.row),
                         sizeof(*rows), err);
-        q->rows.data = rows;
+        all->rows.data = rows;
     }
     if (rc == MEDVL_OK)
         rc = medvl_frontend_rows(rows + before * size.row, r->frontend,
                                  &picture, err);
     if (rc == MEDVL_OK) {
-        q->rows = medvl_tensor_2d(rows, MEDVL_DTYPE_F32,
-                                  before + size.patches, size.row);
-        q->picture_tokens[q->pictures++] = size.tokens;
+        all->rows = medvl_tensor_2d(rows, MEDVL_DTYPE_F32,
+                                    before + size.patches, size.row);
+        q->grids[all->count++] = size.grid;
     }
     medvl_picture_release(&picture);
     return rc;
@@ -139,8 +140,8 @@ static int read_pictures(struct medvl_request *q,
         rc = medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
         goto done;
     }
-    q->picture_tokens = medvl_alloc(count, sizeof(*q->picture_tokens));
-    if (!q->picture_tokens)
+    q->pictures.grids = q->grids = medvl_alloc(count, sizeof(*q->grids));
+    if (!q->grids)
         rc = medvl_no_memory(err);
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
         const size_t n = order ? (size_t)order[i] : i;
@@ -260,9 +261,9 @@ int medvl_request_expand(struct medvl_request *request,
 {
     int32_t *from = NULL;
     const int rc = medvl_vlm_expand(
-        &request->expanded, &from, &request->count, request->ids.ids,
-        (int64_t)request->ids.count, request->picture_tokens,
-        request->pictures, reader->config->image_token, err);
+        &request->expanded, &from, &request->count, reader->config,
+        request->ids.ids, (int64_t)request->ids.count, request->grids,
+        request->pictures.count, err);
 
     medvl_free(from);
     return rc;
@@ -271,8 +272,8 @@ int medvl_request_expand(struct medvl_request *request,
 void medvl_request_release(struct medvl_request *request)
 {
     medvl_tokens_release(&request->ids);
-    medvl_free(request->rows.data);
-    medvl_free(request->picture_tokens);
+    medvl_free(request->pictures.rows.data);
+    medvl_free(request->grids);
     medvl_free(request->expanded);
     memset(request, 0, sizeof(*request));
 }

@@ -41,11 +41,8 @@ int medvl_request_need_tokenizer(const struct medvl_request_reader *reader,
 struct medvl_request {
     struct medvl_tokens ids; /* placeholders of pictures among them */
 
-    /* Patch rows of the pictures in the placeholders' order, and how many
-     * tokens each takes. */
-    struct medvl_tensor rows;
-    int64_t pictures;
-    int64_t *picture_tokens;
+    struct medvl_pictures pictures; /* in the placeholders' order */
+    struct medvl_grid *grids;       /* theirs */
 
     int32_t *expanded; /* by medvl_request_expand: -1 at picture tokens */
     int64_t count;

@@ -190,7 +190,7 @@ static int packed_open(struct packed *p,
     };
     int rc = medvl_config_read(&p->config, options->model, err);
 
-    if (rc == MEDVL_OK && p->config.arch == MEDVL_ARCH_LLAVA)
+    if (rc == MEDVL_OK && p->config.family != MEDVL_FAMILY_TEXT)
         rc = medvl_frontend_open(&p->frontend, options->model, &p->config,
                                  err);
     if (rc == MEDVL_OK)
@@ -198,8 +198,7 @@ static int packed_open(struct packed *p,
     if (rc < 0)
         return rc;
     loader.data.limit = p->config.decoder.max_positions;
-    loader.data.vocab = (int32_t)p->config.decoder.vocab_size;
-    loader.data.image_token = p->config.image_token;
+    loader.data.config = &p->config;
     return medvl_loader_open(&p->loader, &loader, p->frontend, NULL, err);
 }
 

@@ -221,16 +221,19 @@ static int check_ids(const struct medvl_dataset *d,
                      const struct medvl_dataset_item *item, int64_t pictures,
                      struct medvl_error *err)
 {
+    const struct medvl_config *config = d->options.config;
+    const int64_t vocab = config->decoder.vocab_size;
     int64_t places = 0;
 
     for (size_t i = 0; i < item->count; i++) {
-        if (item->tokens[i] < 0 || item->tokens[i] >= d->options.vocab)
+        places += item->tokens[i] == config->image_token;
+        if (item->tokens[i] != config->image_token &&
+            (item->tokens[i] < 0 || item->tokens[i] >= vocab))
             return medvl_fail(err, MEDVL_EFORMAT,
                               "token %d is outside the model's vocabulary "
                               "of %d: medvl-tokenize with this model's "
                               "tokenizer",
-                              (int)item->tokens[i], (int)d->options.vocab);
-        places += item->tokens[i] == d->options.image_token;
+                              (int)item->tokens[i], (int)vocab);
     }
     if (places != pictures)
         return medvl_fail(err, MEDVL_EFORMAT,
@@ -250,7 +253,7 @@ static int64_t count_learned(const struct medvl_dataset *d,
 
     for (size_t i = 1; i < item->count; i++)
         learned += item->mask[i] &&
-                   item->tokens[i] != d->options.image_token;
+                   item->tokens[i] != d->options.config->image_token;
     return learned;
 }
 

@@ -25,8 +25,7 @@ struct medvl_dataset_options {
     int64_t limit;    /* tokens (dense: patches) of one record */
     /* Tokens that the model has room for; 0: any.  Dense: not looked at. */
     int64_t positions;
-    int32_t vocab; /* ids must be below */
-    int32_t image_token;
+    const struct medvl_config *config; /* the model's; borrowed */
 
     /* Weight records by the inverse frequency of this field's values, so
      * that every value weighs the same in all; or NULL. */

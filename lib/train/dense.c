@@ -205,19 +205,18 @@ static int count_right(int64_t *rows, int64_t *right, struct medvl_tape *tape,
     return rc;
 }
 
-/* The tower's output after post_layernorm: what the heads read. */
+/* The tower's output after last norm: what the heads read. */
 static struct medvl_var *tower(struct medvl_dense *d, struct medvl_tape *tape,
                                const struct medvl_microbatch *micro)
 {
     const struct medvl_model *m = d->model;
-    const char *const norm = "vision_tower.vision_model.post_layernorm";
-    struct medvl_var *out = medvl_vit_forward(tape, m, &micro->batch.rows,
-                                              micro->batch.pictures);
+    struct medvl_var *out = medvl_vit_forward(tape, m,
+                                              &micro->batch.pictures);
 
-    return medvl_tape_layernorm(tape, out,
-                                medvl_model_param(m, "%s.weight", norm),
-                                medvl_model_param(m, "%s.bias", norm),
-                                m->config.vision.norm_eps);
+    return medvl_tape_layernorm(
+        tape, out, medvl_model_param(m, "vision.post_norm.weight"),
+        medvl_model_param(m, "vision.post_norm.bias"),
+        m->config.vision.norm_eps);
 }
 
 static void put_heads(struct work *work, struct medvl_dense *d,

@@ -222,14 +222,14 @@ int medvl_dense_targets_make(struct medvl_dense_targets *t,
                              const struct medvl_microbatch *micro,
                              struct medvl_error *err)
 {
-    const size_t pictures = (size_t)micro->batch.pictures;
+    const size_t pictures = (size_t)micro->batch.pictures.count;
     size_t rows;
     int rc = MEDVL_OK;
 
     memset(t, 0, sizeof(*t));
     t->frontend = frontend;
-    t->pictures = micro->batch.pictures;
-    rows = (size_t)medvl_tensor_rows(&micro->batch.rows);
+    t->pictures = micro->batch.pictures.count;
+    rows = (size_t)medvl_tensor_rows(&micro->batch.pictures.rows);
     t->patches = (int64_t)(rows / pictures);
     t->patch[MEDVL_DENSE_LABEL] = medvl_alloc(rows, sizeof(int32_t));
     t->patch[MEDVL_DENSE_DRAWN] = medvl_alloc(rows, sizeof(int32_t));

@@ -53,7 +53,7 @@ static bool prompt_of(struct medvl_prompt *prompt,
 {
     const struct medvl_inputs *batch = &micro->batch;
     const int32_t *target = micro->target + sample->first_token;
-    int64_t count = 0, answer = 0, each;
+    int64_t count = 0, answer = 0;
 
     memset(prompt, 0, sizeof(*prompt));
     while (count < sample->token_count && target[count] < 0)
@@ -65,13 +65,15 @@ static bool prompt_of(struct medvl_prompt *prompt,
     prompt->ids = batch->tokens.ids + sample->first_token;
     prompt->count = count + 1;
     prompt->max_tokens = answer + 16;
-    prompt->pictures = sample->picture_count;
-    if (prompt->pictures) {
-        prompt->rows = batch->rows;
-        each = batch->rows.size[0] / batch->pictures;
-        prompt->rows.data = (float *)batch->rows.data +
-                            sample->first_picture * each * batch->rows.stride;
-        prompt->rows.size[0] = each * prompt->pictures;
+    if (sample->picture_count) {
+        struct medvl_tensor *rows = &prompt->pictures.rows;
+
+        prompt->pictures = batch->pictures;
+        prompt->pictures.count = sample->picture_count;
+        prompt->pictures.grids += sample->first_picture;
+        rows->data = (float *)rows->data +
+                     sample->first_patch * rows->stride;
+        rows->size[0] = sample->patch_count;
     }
     return true;
 }

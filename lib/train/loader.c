@@ -25,7 +25,10 @@ struct store {
     size_t file_room;
     int32_t *sizes; /* width and height of each */
     size_t size_room;
-    int64_t tokens, pictures, picture_tokens;
+    struct medvl_grid *grids; /* of each */
+    int64_t *row_at;          /* patch row that it begins at */
+    size_t grid_room, row_room;
+    int64_t tokens, pictures, picture_tokens, patches, row;
     float *rows;
     size_t rows_room;
 };
@@ -90,6 +93,8 @@ static void free_store(struct store *s)
     medvl_free(s->file_at);
     medvl_free(s->sizes);
     medvl_free(s->rows);
+    medvl_free(s->grids);
+    medvl_free(s->row_at);
 }
 
 void medvl_loader_free(struct medvl_loader *loader)
@@ -180,6 +185,7 @@ int medvl_loader_steps(int64_t *out, struct medvl_loader *loader,
 /* Where keep_picture puts what it is called with. */
 struct keeping {
     struct medvl_dataset *data;
+    const struct medvl_frontend *frontend;
     struct store *store;
 };
 
@@ -190,9 +196,17 @@ static int keep_picture(void *arg,
     const struct keeping *keep = arg;
     struct store *s = keep->store;
     const size_t p = (size_t)s->pictures;
+    struct medvl_frontend_size size;
     struct medvl_span bytes;
     int rc = medvl_grow(&s->file_at, &s->file_room, p + 2,
                         sizeof(*s->file_at), err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&s->grids, &s->grid_room, p + 1, sizeof(*s->grids),
+                        err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&s->row_at, &s->row_room, p + 1, sizeof(*s->row_at),
+                        err);
 
     if (rc == MEDVL_OK)
         rc = medvl_grow(&s->sizes, &s->size_room, 2 * p + 2,
@@ -206,19 +220,28 @@ static int keep_picture(void *arg,
     s->file_at[p + 1] = s->files.size;
     s->sizes[2 * p] = (int32_t)picture->width;
     s->sizes[2 * p + 1] = (int32_t)picture->height;
+    if (rc == MEDVL_OK)
+        rc = medvl_frontend_size(&size, keep->frontend, picture->width,
+                                 picture->height, err);
+    if (rc < 0)
+        return rc;
+    s->grids[p] = size.grid;
+    s->row_at[p] = s->patches;
+    s->patches += size.patches;
+    s->row = size.row;
     s->pictures++;
-    return rc;
+    return MEDVL_OK;
 }
 
-static int grow_tokens(struct store *s, int64_t more,
+static int grow_tokens(struct store *s, int64_t more, int64_t axes,
                        struct medvl_error *err)
 {
     const size_t need = (size_t)(s->tokens + more);
     int rc = medvl_grow(&s->ids, &s->ids_room, need, sizeof(*s->ids), err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_grow(&s->positions, &s->positions_room, need,
-                        sizeof(*s->positions), err);
+        rc = medvl_grow(&s->positions, &s->positions_room,
+                        need * (size_t)axes, sizeof(*s->positions), err);
     if (rc == MEDVL_OK)
         rc = medvl_grow(&s->target, &s->target_room, need,
                         sizeof(*s->target), err);
@@ -232,22 +255,26 @@ static int grow_tokens(struct store *s, int64_t more,
 }
 
 /* Expanded ids into the store: positions, targets, picture places. */
-static int place_tokens(struct store *s, const struct medvl_dataset_item *item,
-                        const int32_t *ids, const int32_t *from,
-                        int64_t count, float weight, struct medvl_error *err)
+static int place_tokens(struct store *s, const struct medvl_config *config,
+                        const struct medvl_dataset_item *item,
+                        int64_t first_picture, const int32_t *ids,
+                        const int32_t *from, int64_t count, float weight,
+                        struct medvl_error *err)
 {
+    const int64_t axes = medvl_config_axes(config);
     const int64_t first = s->tokens;
-    int rc = grow_tokens(s, count, err);
+    int rc = grow_tokens(s, count, axes, err);
 
     if (rc < 0)
         return rc;
+    medvl_grid_positions(s->positions + first * axes, config, ids, count,
+                         s->grids + first_picture, 0);
     for (int64_t i = 0; i < count; i++) {
         const int64_t at = first + i;
         const bool learn = i + 1 < count && ids[i + 1] >= 0 &&
                            item->mask[from[i + 1]];
 
         s->ids[at] = ids[i];
-        s->positions[at] = (int32_t)i;
         s->target[at] = learn ? ids[i + 1] : -1;
         s->weight[at] = learn ? weight : 0;
         if (ids[i] < 0)
@@ -262,26 +289,16 @@ static int add_tokens(struct medvl_loader *l, struct store *s,
                       int64_t first_picture, float weight,
                       struct medvl_error *err)
 {
-    const int64_t pictures = s->pictures - first_picture;
-    int64_t *tokens = medvl_alloc((size_t)pictures, sizeof(*tokens));
+    const struct medvl_config *config = l->options.data.config;
     int32_t *ids = NULL, *from = NULL;
     int64_t count = 0;
-    int rc = tokens ? MEDVL_OK : medvl_no_memory(err);
+    int rc = medvl_vlm_expand(&ids, &from, &count, config, item->tokens,
+                              (int64_t)item->count, s->grids + first_picture,
+                              s->pictures - first_picture, err);
 
-    for (int64_t p = 0; p < pictures && rc == MEDVL_OK; p++) {
-        const int32_t *size = &s->sizes[2 * (first_picture + p)];
-        struct medvl_frontend_size one;
-
-        rc = medvl_frontend_size(&one, l->frontend, size[0], size[1], err);
-        tokens[p] = one.tokens;
-    }
     if (rc == MEDVL_OK)
-        rc = medvl_vlm_expand(&ids, &from, &count, item->tokens,
-                              (int64_t)item->count, tokens, pictures,
-                              l->options.data.image_token, err);
-    if (rc == MEDVL_OK)
-        rc = place_tokens(s, item, ids, from, count, weight, err);
-    medvl_free(tokens);
+        rc = place_tokens(s, config, item, first_picture, ids, from, count,
+                          weight, err);
     medvl_free(ids);
     medvl_free(from);
     return rc;
@@ -321,7 +338,7 @@ static int read_sample(struct medvl_loader *l, struct store *s,
                        int64_t record, struct medvl_error *err)
 {
     const int64_t first_picture = s->pictures;
-    struct keeping keep = {l->data, s};
+    struct keeping keep = {l->data, l->frontend, s};
     struct medvl_dataset_item item;
     int64_t n;
     int rc = medvl_dataset_read(&item, l->data, record, err);
@@ -344,6 +361,7 @@ static int add_sample(struct medvl_loader *l, struct store *s,
                       int64_t record, struct medvl_error *err)
 {
     const int64_t first_token = s->tokens, first_picture = s->pictures;
+    const int64_t first_patch = s->patches;
     struct medvl_sample *sample;
     int rc = read_sample(l, s, record, err);
 
@@ -361,6 +379,8 @@ static int add_sample(struct medvl_loader *l, struct store *s,
     sample->token_count = s->tokens - first_token;
     sample->first_picture = first_picture;
     sample->picture_count = s->pictures - first_picture;
+    sample->first_patch = first_patch;
+    sample->patch_count = s->patches - first_patch;
     s->cu[0] = 0;
     s->cu[++s->sample_count] = (int32_t)s->tokens;
     return MEDVL_OK;
@@ -370,7 +390,6 @@ static int add_sample(struct medvl_loader *l, struct store *s,
 struct decoding {
     const struct medvl_loader *loader;
     struct store *store;
-    const size_t *row_at; /* offset of each picture's rows */
     struct medvl_error *errors;
 };
 
@@ -393,7 +412,7 @@ static void decode_task(void *arg, int64_t index, int thread)
                         (int)s->sizes[2 * index],
                         (int)s->sizes[2 * index + 1]);
     if (rc == MEDVL_OK)
-        rc = medvl_frontend_rows(s->rows + d->row_at[index],
+        rc = medvl_frontend_rows(s->rows + s->row_at[index] * s->row,
                                  d->loader->frontend, &picture, err);
     medvl_picture_release(&picture);
     if (rc < 0)
@@ -428,29 +447,20 @@ static int decode(struct medvl_loader *l, struct store *s,
                   struct medvl_tensor *rows, const int64_t *records,
                   struct medvl_error *err)
 {
-    size_t *row_at = medvl_alloc((size_t)s->pictures + 1, sizeof(*row_at));
     struct medvl_error *errors =
         medvl_alloc((size_t)s->pictures, sizeof(*errors));
-    struct decoding d = {l, s, row_at, errors};
-    struct medvl_frontend_size one = {0};
-    int64_t patches = 0;
-    int rc = row_at && errors ? MEDVL_OK : medvl_no_memory(err);
+    struct decoding d = {l, s, errors};
+    int rc = errors ? MEDVL_OK : medvl_no_memory(err);
 
-    for (int64_t p = 0; p < s->pictures && rc == MEDVL_OK; p++) {
-        rc = medvl_frontend_size(&one, l->frontend, s->sizes[2 * p],
-                                 s->sizes[2 * p + 1], err);
-        row_at[p] = (size_t)(patches * one.row);
-        patches += one.patches;
-    }
     if (rc == MEDVL_OK)
         rc = medvl_grow(&s->rows, &s->rows_room,
-                        (size_t)(patches * one.row), sizeof(*s->rows), err);
+                        (size_t)(s->patches * s->row), sizeof(*s->rows),
+                        err);
     if (rc == MEDVL_OK) {
         medvl_pool_run(l->pool, s->pictures, decode_task, &d);
         rc = first_error(l, s, records, errors, err);
-        *rows = medvl_tensor_2d(s->rows, MEDVL_DTYPE_F32, patches, one.row);
+        *rows = medvl_tensor_2d(s->rows, MEDVL_DTYPE_F32, s->patches, s->row);
     }
-    medvl_free(row_at);
     medvl_free(errors);
     return rc;
 }
@@ -473,7 +483,7 @@ static int read_micro(struct medvl_microbatch *micro, struct medvl_loader *l,
 {
     int rc = MEDVL_OK;
 
-    s->tokens = s->pictures = s->picture_tokens = 0;
+    s->tokens = s->pictures = s->picture_tokens = s->patches = 0;
     s->sample_count = 0;
     medvl_text_clear(&s->text);
     medvl_text_clear(&s->files);
@@ -485,14 +495,15 @@ static int read_micro(struct medvl_microbatch *micro, struct medvl_loader *l,
         return rc;
     set_pointers(s);
     if (s->pictures)
-        rc = decode(l, s, &micro->batch.rows,
+        rc = decode(l, s, &micro->batch.pictures.rows,
                     l->order.records + l->packs[number], err);
     micro->batch.tokens.tokens = s->tokens;
     micro->batch.tokens.sequences = (int64_t)s->sample_count;
     micro->batch.tokens.ids = s->ids;
     micro->batch.tokens.positions = s->positions;
     micro->batch.tokens.cu = s->cu;
-    micro->batch.pictures = s->pictures;
+    micro->batch.pictures.count = s->pictures;
+    micro->batch.pictures.grids = s->grids;
     micro->batch.picture_token = s->picture_token;
     micro->batch.picture_tokens = s->picture_tokens;
     micro->target = s->target;
@@ -523,7 +534,7 @@ int medvl_loader_read(struct medvl_step *out, struct medvl_loader *loader,
         rc = read_micro(micro, loader, &loader->stores[m - first], m, err);
         out->micro_count++;
         out->tokens += micro->batch.tokens.tokens;
-        out->pictures += micro->batch.pictures;
+        out->pictures += micro->batch.pictures.count;
         for (int64_t i = 0; i < micro->batch.tokens.tokens; i++)
             out->weight += micro->weight[i];
     }

@@ -34,6 +34,7 @@ struct medvl_sample {
     int64_t token_count;
     int64_t first_picture, picture_count;
     const int32_t *sizes; /* width and height of each, as stored */
+    int64_t first_patch, patch_count;
 };
 
 struct medvl_microbatch {

@@ -49,7 +49,7 @@ static int open_model(struct medvl_session *s, const char *folder, int mask,
         rc = medvl_model_open(&s->model, folder, mask, err);
     if (rc == MEDVL_OK)
         rc = check_parts(s, mask, err);
-    if (rc == MEDVL_OK && s->model->config.arch == MEDVL_ARCH_LLAVA)
+    if (rc == MEDVL_OK && s->model->config.family != MEDVL_FAMILY_TEXT)
         rc = medvl_frontend_open(&s->frontend, folder, &s->model->config, err);
     if (rc == MEDVL_OK)
         rc = medvl_tape_open(&s->tape, s->dev, err);
@@ -69,8 +69,7 @@ static int open_loader(struct medvl_loader **out,
                  .dense = is_dense(s),
                  .limit = o->max_tokens,
                  .positions = config->decoder.max_positions,
-                 .vocab = (int32_t)config->decoder.vocab_size,
-                 .image_token = config->image_token,
+                 .config = config,
                  .balance = eval ? NULL : o->balance},
         .seed = (uint64_t)o->seed,
         .batch_tokens = o->batch_tokens,

@@ -101,7 +101,8 @@ number() {
     sed -i 's/"num_attention_heads":2/"num_attention_heads":3/' config.json
     run_code 1 init --chat llama3 -o model
     [[ $stderr == *"hidden_size 16 does not divide by 3 heads"* ]]
-    echo '{"vocab_size":16777216,"hidden_size":1048576}' >config.json
+    echo '{"vocab_size":16777216,"hidden_size":1048576,"head_dim":128}' \
+        >config.json
     run_code 1 medvl-merge --init config.json -o model
     [[ $stderr == *"no memory for"* ]]
     [ ! -e model ]
@@ -134,7 +135,7 @@ EOF
     run_ok medvl-merge --init config.json -o model
     llava '' '"architectures":["QwenForCausalLM"]' >config.json
     run_code 1 init --chat llama3 -o other
-    [[ $stderr == *'"QwenForCausalLM" is not built in (LlamaForCausalLM'* ]]
+    [[ $stderr == *'"QwenForCausalLM" is not built in; medvl-inspect(1)'* ]]
     llava '"vocab_size":300' '"image_token_index":299,"model_type":"qwen2_vl",
         "architectures":["LlavaForConditionalGeneration"]' >config.json
     run_code 1 medvl-merge --init config.json -o other

@@ -53,16 +53,18 @@ static inline void subject_logits(float *out, struct subject *s,
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_INFER};
     const int64_t count = inputs->tokens.tokens;
     const int64_t vocab = s->model->config.decoder.vocab_size;
-    const int64_t had = cache ? medvl_kvcache_length(cache, 0) : 0;
+    const struct medvl_config *config = &s->model->config;
+    int64_t next = cache ? medvl_kvcache_next(cache, 0) : 0;
     const int32_t cu[2] = {0, (int32_t)count};
     const int64_t slots[1] = {0};
-    int32_t *positions = calloc((size_t)count, sizeof(*positions));
+    int32_t *positions = calloc(
+        (size_t)(count * medvl_config_axes(config)), sizeof(*positions));
     struct medvl_decoder_run *run;
     struct medvl_var *x;
 
     assert_non_null(positions);
-    for (int64_t i = 0; i < count; i++)
-        positions[i] = (int32_t)(had + i);
+    next = medvl_grid_positions(positions, config, inputs->tokens.ids, count,
+                                inputs->pictures.grids, next);
     inputs->tokens.sequences = 1;
     inputs->tokens.positions = positions;
     inputs->tokens.cu = cu;
@@ -70,6 +72,8 @@ static inline void subject_logits(float *out, struct subject *s,
     inputs->tokens.slots = slots;
     if (cache)
         CHECK_OK(medvl_kvcache_extend(cache, 0, count, &s->err), &s->err);
+    if (cache)
+        medvl_kvcache_set_next(cache, 0, next);
     CHECK_OK(medvl_decoder_run_open(&run, &s->model->config.decoder,
                                     &inputs->tokens, &s->err),
              &s->err);

@@ -47,15 +47,20 @@ static inline int64_t passes_taken(const struct medvl_model *model)
     return n;
 }
 
-/* Patch rows of `count` pictures; no two of different seeds are alike. */
-static inline struct medvl_tensor passes_pictures(float *rows, int64_t count,
-                                                  int seed)
+/* `count` pictures (0..2); no two of different seeds are alike. */
+static inline struct medvl_pictures passes_pictures(float *rows,
+                                                    int64_t count, int seed)
 {
+    static const struct medvl_grid GRIDS[2] = {{.rows = 4, .columns = 4},
+                                               {.rows = 4, .columns = 4}};
     const int64_t n = count * PICTURE_TOKENS;
 
     for (int64_t i = 0; i < n * PICTURE_ROW; i++)
         rows[i] = sinf((float)((i + 1) * (seed + 3)));
-    return medvl_tensor_2d(rows, MEDVL_DTYPE_F32, n, PICTURE_ROW);
+    return (struct medvl_pictures){
+        .count = count,
+        .rows = medvl_tensor_2d(rows, MEDVL_DTYPE_F32, n, PICTURE_ROW),
+        .grids = GRIDS};
 }
 
 #endif

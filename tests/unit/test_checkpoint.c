@@ -66,7 +66,7 @@ static void the_same_seed_gives_the_same_model(void **state)
     struct medvl_model *b = fresh("{" SIZES "}", 1);
     struct medvl_model *c = fresh("{" SIZES "}", 2);
     const struct medvl_param *p = medvl_model_param(
-        a, "model.layers.%d.%s", 1, "mlp.up_proj.weight");
+        a, "decoder.layers.%d.%s", 1, "mlp.up_proj.weight");
     double sum = 0, squares = 0;
 
     (void)state;
@@ -90,9 +90,9 @@ static void the_same_seed_gives_the_same_model(void **state)
     }
     CHECK_CLOSE(sum / 88, 0, 0.01);
     CHECK_CLOSE(sqrt(squares / 88), 0.02, 0.006);
-    p = medvl_model_param(a, "model.norm.weight");
+    p = medvl_model_param(a, "decoder.norm.weight");
     CHECK_CLOSE(((const float *)p->value.data)[7], 1, 0);
-    assert_null(medvl_model_param(a, "model.norm.weigh"));
+    assert_null(medvl_model_param(a, "decoder.norm.weigh"));
     medvl_model_free(a);
     medvl_model_free(b);
     medvl_model_free(c);
@@ -216,7 +216,7 @@ static void a_head_beside_tied_embeddings_must_equal_them(void **state)
     struct medvl_error err = {0};
 
     (void)state;
-    assert_null(medvl_model_param(model, "lm_head.weight"));
+    assert_null(medvl_model_param(model, "decoder.lm_head.weight"));
     write_to(model, folder);
     rewrite(folder, NULL, "lm_head.weight", head);
     CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
@@ -238,8 +238,7 @@ static void a_fresh_tower_knows_where_its_patches_are(void **state)
         "\"text_config\":{" SIZES "}," TOWER "}",
         1);
     const struct medvl_param *p = medvl_model_param(
-        model,
-        "vision_tower.vision_model.embeddings.position_embedding.weight");
+        model, "vision.position_embedding");
     const float *v;
 
     (void)state;
@@ -254,9 +253,9 @@ static void a_fresh_tower_knows_where_its_patches_are(void **state)
     CHECK_CLOSE(v[6 * 8 + 2], cos(1), 1e-6);
     CHECK_CLOSE(v[6 * 8 + 4], sin(2), 1e-6);
     CHECK_CLOSE(v[6 * 8 + 7], cos(2 * 0.01), 1e-6);
-    p = medvl_model_param(model, "multi_modal_projector.linear_1.weight");
+    p = medvl_model_param(model, "projector.0.weight");
     assert_int_equal(medvl_model_part(model, p), MEDVL_PART_PROJECTOR);
-    p = medvl_model_param(model, "language_model.lm_head.weight");
+    p = medvl_model_param(model, "decoder.lm_head.weight");
     assert_int_equal(medvl_model_part(model, p), MEDVL_PART_DECODER);
     medvl_model_free(model);
 }

@@ -20,7 +20,7 @@ static void absent_fields_take_the_defaults_of_transformers(void **state)
     (void)state;
     CHECK_OK(parse(&c, "{\"architectures\":[\"LlamaForCausalLM\"]}", &err),
              &err);
-    assert_int_equal(c.arch, MEDVL_ARCH_LLAMA);
+    assert_int_equal(c.family, MEDVL_FAMILY_TEXT);
     assert_int_equal(c.decoder.vocab_size, 32000);
     assert_int_equal(c.decoder.hidden, 4096);
     assert_int_equal(c.decoder.head_size, 128);
@@ -73,7 +73,7 @@ static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
               "\"vocab_size\":32064}",
               &err),
         &err);
-    assert_int_equal(c.arch, MEDVL_ARCH_LLAVA);
+    assert_int_equal(c.family, MEDVL_FAMILY_LLAVA);
     assert_int_equal(c.decoder.vocab_size, 32064);
     assert_int_equal(c.vision.run_layers, 23);
     assert_int_equal(c.vision.act, MEDVL_ACT_QUICK_GELU);
@@ -153,15 +153,15 @@ static const struct {
     {"{\"model_type\":\"llama\",\"tie_word_embeddings\":1}",
      MEDVL_EFORMAT, "tie_word_embeddings"},
     {"{\"model_type\":\"llava\",\"text_config\":"
-     "{\"model_type\":\"mistral\"}}",
-     MEDVL_EUNSUPPORTED, "text_config: \"model_type\": \"mistral\""},
+     "{\"model_type\":\"bert\"}}",
+     MEDVL_EUNSUPPORTED, "text_config: \"model_type\": \"bert\""},
     {"{\"model_type\":\"llava\",\"vision_config\":"
      "{\"image_size\":30,\"patch_size\":7}}",
      MEDVL_EFORMAT, "vision_config: image_size 30"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
+     MEDVL_EFORMAT, "feature layer -40"},
+    {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,0.5]}",
      MEDVL_EFORMAT, "vision_feature_layer"},
-    {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,-5]}",
-     MEDVL_EUNSUPPORTED, "vision_feature_layer"},
     {"{\"model_type\":\"llava\",\"image_token_index\":32000}",
      MEDVL_EFORMAT, "image_token_index"},
 };

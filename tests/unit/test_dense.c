@@ -12,7 +12,7 @@
 #include "lib/train/dense.h"
 
 #define TINY "tests/golden/models/llava"
-#define NORM "vision_tower.vision_model.post_layernorm"
+#define NORM "vision.post_norm"
 
 /* Pictures of 20 x 20 in 4 x 4 patches: centres at 2.5, 7.5, 12.5, 17.5. */
 enum { SIDE = 20,

@@ -37,6 +37,7 @@ struct sample {
 
     struct medvl_picture pictures[PICTURES];
     struct medvl_frontend_size sizes[PICTURES];
+    struct medvl_grid grids[PICTURES];
     int64_t picture_count;
     float *rows; /* of all pictures */
     int64_t row_count;
@@ -78,14 +79,15 @@ static void read_pictures(struct sample *p, struct medvl_error *err)
     for (; name; name = medvl_json_next(name)) {
         char *path = inside(p->folder, medvl_json_string(name));
         struct medvl_picture *picture = &p->pictures[p->picture_count];
-        struct medvl_frontend_size *size = &p->sizes[p->picture_count++];
+        struct medvl_frontend_size *size = &p->sizes[p->picture_count];
 
-        assert_true(p->picture_count <= PICTURES);
+        assert_true(p->picture_count < PICTURES);
         CHECK_OK(medvl_picture_read(picture, path, 1 << 24, err), err);
         CHECK_OK(medvl_picture_to_rgb(picture, err), err);
         CHECK_OK(medvl_frontend_size(size, p->frontend, picture->width,
                                      picture->height, err),
                  err);
+        p->grids[p->picture_count++] = size->grid;
         p->row_count += size->patches;
         width = size->row;
         medvl_free(path);
@@ -140,10 +142,13 @@ static void sample_release(struct sample *p)
     subject_release(&p->s);
 }
 
-static struct medvl_tensor all_rows(const struct sample *p)
+static struct medvl_pictures all_pictures(const struct sample *p)
 {
-    return medvl_tensor_2d(p->rows, MEDVL_DTYPE_F32, p->row_count,
-                           p->sizes[0].row);
+    return (struct medvl_pictures){
+        p->picture_count,
+        medvl_tensor_2d(p->rows, MEDVL_DTYPE_F32, p->row_count,
+                        p->sizes[0].row),
+        p->grids};
 }
 
 static const struct medvl_tensor *find(const struct sample *p,
@@ -210,18 +215,17 @@ static void check_pixels(const struct sample *p, int64_t picture,
 static void pictures_and_ids(void **state)
 {
     struct sample p;
-    int64_t tokens[PICTURES], count, at = 0;
+    int64_t count, at = 0;
     int32_t *ids, *from;
 
     sample_open(&p, *state, NULL, 0);
     for (int64_t i = 0; i < p.picture_count; i++) {
         check_pixels(&p, i, p.rows + at);
         at += p.sizes[i].patches * p.sizes[i].row;
-        tokens[i] = p.sizes[i].tokens;
     }
-    CHECK_OK(medvl_vlm_expand(&ids, &from, &count, p.prompt.data,
-                              p.prompt.count, tokens, p.picture_count,
-                              p.s.model->config.image_token, &p.s.err),
+    CHECK_OK(medvl_vlm_expand(&ids, &from, &count, &p.s.model->config,
+                              p.prompt.data, p.prompt.count, p.grids,
+                              p.picture_count, &p.s.err),
              &p.s.err);
     assert_int_equal(count, p.expanded.count);
     assert_memory_equal(ids, p.expanded.data, (size_t)count * sizeof(*ids));
@@ -245,8 +249,7 @@ static double logits_error(struct sample *p)
     assert_int_equal(want->size[1], p->s.model->config.decoder.vocab_size);
     inputs.tokens.tokens = count;
     inputs.tokens.ids = p->expanded.data;
-    inputs.pictures = p->picture_count;
-    inputs.rows = all_rows(p);
+    inputs.pictures = all_pictures(p);
     inputs.picture_token = p->places;
     inputs.picture_tokens = p->place_count;
     subject_logits(got, &p->s, &inputs, NULL);
@@ -348,8 +351,7 @@ static void greedy_ids(void **state)
     options.longest = p.expanded.count + p.greedy.count;
     prompts[0].ids = p.expanded.data;
     prompts[0].count = p.expanded.count;
-    prompts[0].rows = all_rows(&p);
-    prompts[0].pictures = p.picture_count;
+    prompts[0].pictures = all_pictures(&p);
     prompts[0].max_tokens = p.greedy.count;
     prompts[1].ids = p.greedy.data;
     prompts[1].count = 3;
@@ -378,12 +380,14 @@ struct lesson {
 
 static void lesson_open(struct lesson *l, const struct sample *p)
 {
+    const struct medvl_config *config = &p->s.model->config;
     int64_t learned = 0;
 
     memset(l, 0, sizeof(*l));
     l->count = p->expanded.count + p->greedy.count;
     l->ids = calloc((size_t)l->count + 1, sizeof(*l->ids));
-    l->positions = calloc((size_t)l->count, sizeof(*l->positions));
+    l->positions = calloc((size_t)(l->count * medvl_config_axes(config)),
+                          sizeof(*l->positions));
     l->targets = calloc((size_t)l->count, sizeof(*l->targets));
     l->weights = calloc((size_t)l->count, sizeof(*l->weights));
     assert_true(l->ids && l->positions && l->targets && l->weights);
@@ -392,8 +396,8 @@ static void lesson_open(struct lesson *l, const struct sample *p)
     memcpy(l->ids + p->expanded.count, p->greedy.data,
            (size_t)p->greedy.count * sizeof(*l->ids));
     l->ids[l->count] = -1;
+    medvl_grid_positions(l->positions, config, l->ids, l->count, p->grids, 0);
     for (int64_t i = 0; i < l->count; i++) {
-        l->positions[i] = (int32_t)i;
         l->targets[i] = l->ids[i + 1];
         learned += l->targets[i] >= 0;
     }
@@ -405,8 +409,7 @@ static void lesson_open(struct lesson *l, const struct sample *p)
     l->inputs.tokens.ids = l->ids;
     l->inputs.tokens.positions = l->positions;
     l->inputs.tokens.cu = l->cu;
-    l->inputs.pictures = p->picture_count;
-    l->inputs.rows = all_rows(p);
+    l->inputs.pictures = all_pictures(p);
     l->inputs.picture_token = p->places;
     l->inputs.picture_tokens = p->place_count;
 }

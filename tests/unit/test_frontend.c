@@ -11,8 +11,8 @@ enum { SIDE = 8,
        ROW = 3 * PATCH * PATCH };
 
 static const struct medvl_config CONFIG = {
-    .arch = MEDVL_ARCH_LLAVA,
-    .vision = {.image_size = SIDE, .patch_size = PATCH}};
+    .family = MEDVL_FAMILY_LLAVA,
+    .vision = {.image_size = SIDE, .patch_size = PATCH, .merge = 1}};
 
 #define SQUARE "\"crop_size\":{\"height\":8,\"width\":8}"
 #define NEXT   "{\"image_processor_type\":\"LlavaNextImageProcessor\""

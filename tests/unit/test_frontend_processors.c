@@ -72,7 +72,8 @@ static void check_case(const struct medvl_json *one)
     const struct medvl_json *sizes = medvl_json_get(one, "sizes");
     const struct medvl_json *size = medvl_json_first(sizes);
     char *folder = check_temp("processors"), *path = NULL;
-    struct medvl_config config = {.arch = MEDVL_ARCH_LLAVA};
+    struct medvl_config config = {.family = MEDVL_FAMILY_LLAVA,
+                                  .vision = {.merge = 1}};
     struct medvl_frontend *frontend;
     struct medvl_text text = {0};
     struct medvl_error err = {0};

@@ -231,7 +231,6 @@ static struct crowd *crowd_new(int count)
         c->prompts[p] = (struct medvl_prompt){
             .ids = c->ids[p],
             .count = id - c->ids[p],
-            .pictures = pictures,
             .max_tokens = p * 3 % 7,
             .sampler = {.temperature = p % 2 ? 0.9f : 0},
             .seed = 3,
@@ -243,8 +242,8 @@ static struct crowd *crowd_new(int count)
         c->rows[p].first = c->prompts[p].all_logits ? 0
                                                     : c->prompts[p].count - 1;
         if (pictures)
-            c->prompts[p].rows = passes_pictures(c->pictures[p % 3], pictures,
-                                                 p % 3);
+            c->prompts[p].pictures = passes_pictures(c->pictures[p % 3],
+                                                     pictures, p % 3);
     }
     return c;
 }
@@ -454,7 +453,7 @@ static void a_model_that_is_not_finite_says_so(void **state)
     make_prompts(prompts, ids);
     subject_open(&s, 2);
     medvl_model_load(s.model);
-    norm = medvl_model_param(s.model, "model.norm.weight")->value.data;
+    norm = medvl_model_param(s.model, "decoder.norm.weight")->value.data;
     norm[0] = NAN;
     CHECK_OK(medvl_generate(&done, s.generator, prompts, 1, &s.err), &s.err);
     assert_int_equal(done.count, 0);

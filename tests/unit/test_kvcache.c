@@ -94,8 +94,9 @@ static void a_shared_prefix_is_one_and_its_ends_are_apart(void **state)
     CHECK_OK(medvl_kvcache_extend(c, 0, 100, &err), &err);
     for (int i = 0; i < 100; i++)
         row(c, 1, 0, i)[5] = (float)i;
-    CHECK_OK(medvl_kvcache_share(c, 1, 0, 80, &err), &err);
+    CHECK_OK(medvl_kvcache_share(c, 1, 0, 80, 7, &err), &err);
     assert_int_equal(medvl_kvcache_length(c, 1), 80);
+    assert_int_equal(medvl_kvcache_next(c, 1), 7);
     /* One whole page is shared, the other copied. */
     assert_int_equal(medvl_kvcache_free_tokens(c), TOKENS - 3 * 64);
     assert_int_equal(medvl_kvcache_row(c, 1, 63), medvl_kvcache_row(c, 0, 63));
@@ -111,7 +112,7 @@ static void a_shared_prefix_is_one_and_its_ends_are_apart(void **state)
     assert_int_equal(medvl_kvcache_free_tokens(c), TOKENS - 2 * 64);
     medvl_kvcache_clear(c, 1);
     assert_int_equal(medvl_kvcache_free_tokens(c), TOKENS);
-    CHECK_FAILS(medvl_kvcache_share(c, 1, 0, 1, &err), MEDVL_EARG, &err,
+    CHECK_FAILS(medvl_kvcache_share(c, 1, 0, 1, 1, &err), MEDVL_EARG, &err,
                 "cannot share");
     medvl_kvcache_free(c);
 }

@@ -56,13 +56,17 @@ static void put_records(int count)
     medvl_text_release(&text);
 }
 
+static const struct medvl_config CONFIG = {
+    .decoder = {.vocab_size = 1000},
+    .image_token = -1,
+};
+
 static struct medvl_loader_options plain(const char *const *data)
 {
     return (struct medvl_loader_options){
         .data = {.data = data,
                  .data_count = 1,
-                 .vocab = 1000,
-                 .image_token = -1},
+                 .config = &CONFIG},
         .seed = 1,
         .batch_tokens = 20,
         .accumulate = 2};
@@ -243,7 +247,7 @@ static void a_picture_of_another_size_than_its_record_says_is_named(
     CHECK_OK(medvl_picture_write(&picture, image, NULL, &err), &err);
     CHECK_OK(medvl_config_read(&config, MODEL, &err), &err);
     CHECK_OK(medvl_frontend_open(&frontend, MODEL, &config, &err), &err);
-    options.data.image_token = 60;
+    options.data.config = &config;
     options.batch_tokens = 100;
     for (size_t i = 0; i < sizeof(SAID) / sizeof(SAID[0]); i++) {
         snprintf(line, sizeof(line),

@@ -112,6 +112,11 @@ static void add_openings(int *opened)
     }
 }
 
+static const struct medvl_config CONFIG = {
+    .decoder = {.vocab_size = 10},
+    .image_token = -1,
+};
+
 static void start(const char *first, const char *second, size_t window)
 {
     struct medvl_error err = {0};
@@ -119,8 +124,7 @@ static void start(const char *first, const char *second, size_t window)
     struct medvl_loader_options options = {
         .data = {.data = data,
                  .data_count = second ? 2 : 1,
-                 .vocab = 10,
-                 .image_token = -1,
+                 .config = &CONFIG,
                  .window = window},
         .seed = 7,
         .batch_tokens = 12,

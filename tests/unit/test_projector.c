@@ -13,7 +13,7 @@ enum { N = 3,
 
 static const float *values(const struct subject *s, const char *name)
 {
-    return medvl_model_param(s->model, "multi_modal_projector.%s", name)
+    return medvl_model_param(s->model, "projector.%s", name)
         ->value.data;
 }
 
@@ -32,10 +32,10 @@ static void it_is_two_maps_with_gelu_between(void **state)
     for (int i = 0; i < N * K; i++)
         inp[i] = cosf((float)i * 0.7f);
     subject_open(&s, TINY, 0);
-    w1 = values(&s, "linear_1.weight");
-    b1 = values(&s, "linear_1.bias");
-    w2 = values(&s, "linear_2.weight");
-    b2 = values(&s, "linear_2.bias");
+    w1 = values(&s, "0.weight");
+    b1 = values(&s, "0.bias");
+    w2 = values(&s, "2.weight");
+    b2 = values(&s, "2.bias");
     medvl_tape_begin(s.tape, &options, NULL);
     x = medvl_projector_forward(s.tape, s.model,
                                 medvl_tape_input(s.tape, &in, false));

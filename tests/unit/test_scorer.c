@@ -74,15 +74,14 @@ static struct exam *exam_new(void)
         e->questions[q] = (struct medvl_question){
             .ids = e->ids[q],
             .count = id - e->ids[q],
-            .pictures = pictures,
             .choices = e->choices[q],
             .choice_counts = e->counts[q],
             .choice_count = q % (CHOICES + 1),
             .sums = e->sums[q],
         };
         if (pictures)
-            e->questions[q].rows = passes_pictures(e->pictures[q % 3],
-                                                   pictures, q % 3);
+            e->questions[q].pictures = passes_pictures(e->pictures[q % 3],
+                                                       pictures, q % 3);
         for (int c = 0; c < CHOICES; c++) {
             e->choices[q][c] = e->choice_ids[q][c];
             e->counts[q][c] = (q + 5 * c) % 9;
@@ -119,7 +118,6 @@ static double sum_of_rows(struct medvl_generator *g,
     const struct medvl_prompt prompt = {
         .ids = ids,
         .count = q->count + own,
-        .rows = q->rows,
         .pictures = q->pictures,
         .logits = keep_row,
         .all_logits = true,
@@ -365,7 +363,7 @@ static void a_bad_question_is_an_error_that_says_why(void **state)
                 "empty");
 
     /* The last token of a choice needs no room. */
-    q->pictures = 0;
+    q->pictures.count = 0;
     memset(e->ids[5], 0, sizeof(e->ids[5]));
     for (int c = 0; c < CHOICES; c++)
         e->counts[5][c] = 1;
@@ -376,7 +374,7 @@ static void a_bad_question_is_an_error_that_says_why(void **state)
                 "leaves no room");
 
     medvl_model_load(s.model);
-    norm = medvl_model_param(s.model, "language_model.model.norm.weight")
+    norm = medvl_model_param(s.model, "decoder.norm.weight")
                ->value.data;
     norm[0] = NAN;
     CHECK_OK(medvl_scorer_run(s.scorer, &e->questions[4], 1, &s.err), &s.err);

@@ -158,11 +158,11 @@ static double moved(struct subject *s, struct medvl_param *p, int64_t at,
 static void gradients_are_those_of_finite_differences(void **state)
 {
     static const char *const names[] = {
-        "language_model.model.embed_tokens.weight",
-        "language_model.model.layers.0.self_attn.q_proj.weight",
-        "language_model.model.layers.1.mlp.down_proj.weight",
-        "language_model.model.norm.weight",
-        "language_model.lm_head.weight"};
+        "decoder.embed_tokens.weight",
+        "decoder.layers.0.self_attn.q_proj.weight",
+        "decoder.layers.1.mlp.down_proj.weight",
+        "decoder.norm.weight",
+        "decoder.lm_head.weight"};
     struct subject s;
 
     (void)state;

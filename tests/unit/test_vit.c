@@ -18,13 +18,17 @@ static int64_t run(float *out, struct subject *s, float *rows,
                    int64_t pictures)
 {
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_INFER};
-    const struct medvl_tensor in = medvl_tensor_2d(
-        rows, MEDVL_DTYPE_F32, pictures * PATCHES, ROW);
+    static const struct medvl_grid GRIDS[2] = {{.rows = 4, .columns = 4},
+                                               {.rows = 4, .columns = 4}};
+    const struct medvl_pictures in = {
+        pictures,
+        medvl_tensor_2d(rows, MEDVL_DTYPE_F32, pictures * PATCHES, ROW),
+        GRIDS};
     struct medvl_var *x;
     int64_t count;
 
     medvl_tape_begin(s->tape, &options, NULL);
-    x = medvl_vit_forward(s->tape, s->model, &in, pictures);
+    x = medvl_vit_forward(s->tape, s->model, &in);
     CHECK_OK(medvl_tape_check(s->tape, &s->err), &s->err);
     count = x->value.size[0];
     assert_int_equal(x->value.size[1], C);
@@ -86,10 +90,10 @@ static void no_layers_is_the_normalized_embedding(void **state)
     s.model->config.vision.run_layers = 0;
     run(out, &s, rows, 2);
     w = medvl_model_param(s.model,
-                          "vision_tower.vision_model.pre_layrnorm.weight")
+                          "vision.pre_norm.weight")
             ->value.data;
     b = medvl_model_param(s.model,
-                          "vision_tower.vision_model.pre_layrnorm.bias")
+                          "vision.pre_norm.bias")
             ->value.data;
     for (int c = 0; c < C; c++)
         sum += (double)((out[c] - b[c]) / w[c]);
@@ -100,16 +104,17 @@ static void no_layers_is_the_normalized_embedding(void **state)
 static void rows_of_another_count_are_refused(void **state)
 {
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};
-    const struct medvl_tensor in = medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 17,
-                                                   ROW);
+    const struct medvl_grid grid = {.rows = 4, .columns = 4};
+    const struct medvl_pictures in = {
+        1, medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 17, ROW), &grid};
     struct subject s;
 
     (void)state;
     subject_open(&s, TINY, 0);
     medvl_tape_begin(s.tape, &options, NULL);
-    medvl_vit_forward(s.tape, s.model, &in, 1);
+    medvl_vit_forward(s.tape, s.model, &in);
     CHECK_FAILS(medvl_tape_end(s.tape, &s.err), MEDVL_EARG, &s.err,
-                "17 patch rows for 1 pictures of 16");
+                "17 patch rows for 1 views of 16");
     subject_release(&s);
 }
 

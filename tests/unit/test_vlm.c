@@ -25,6 +25,7 @@ struct sample {
     int64_t count;
     int32_t places[PATCHES];
     float rows[PATCHES * ROW];
+    struct medvl_grid grid;
     struct medvl_inputs inputs;
 };
 
@@ -35,7 +36,7 @@ static void sample_open(struct sample *p, struct subject *s)
     struct medvl_json *root = NULL;
     const struct medvl_json *id;
     int32_t prompt[MOST];
-    int64_t each, count = 0;
+    int64_t count = 0;
 
     memset(p, 0, sizeof(*p));
     CHECK_OK(medvl_safetensors_open(&p->want, TINY "/expected.safetensors",
@@ -56,7 +57,7 @@ static void sample_open(struct sample *p, struct subject *s)
     CHECK_OK(medvl_frontend_rows(p->rows, p->frontend, &picture, &s->err),
              &s->err);
     medvl_picture_release(&picture);
-    each = size.tokens;
+    p->grid = size.grid;
     CHECK_OK(medvl_json_read(&root, TINY "/expected.json", &s->err), &s->err);
     id = medvl_json_first(medvl_json_get(root, "prompt"));
     for (; id; id = medvl_json_next(id)) {
@@ -64,18 +65,20 @@ static void sample_open(struct sample *p, struct subject *s)
         prompt[count++] = (int32_t)medvl_json_number(id, -1);
     }
     medvl_json_free(root);
-    CHECK_OK(medvl_vlm_expand(&p->ids, &p->from, &p->count, prompt,
-                              count, &each, 1,
-                              s->model->config.image_token, &s->err),
+    CHECK_OK(medvl_vlm_expand(&p->ids, &p->from, &p->count,
+                              &s->model->config, prompt, count, &p->grid, 1,
+                              &s->err),
              &s->err);
     assert_int_equal(p->count, p->logits->size[0]);
     for (int64_t i = 0, k = 0; i < p->count; i++)
         if (p->ids[i] < 0)
             p->places[k++] = (int32_t)i;
-    p->inputs.pictures = 1;
-    p->inputs.picture_tokens = each;
+    p->inputs.pictures.count = 1;
+    p->inputs.pictures.grids = &p->grid;
+    p->inputs.picture_tokens = size.tokens;
     p->inputs.picture_token = p->places;
-    p->inputs.rows = medvl_tensor_2d(p->rows, MEDVL_DTYPE_F32, PATCHES, ROW);
+    p->inputs.pictures.rows = medvl_tensor_2d(p->rows, MEDVL_DTYPE_F32,
+                                              PATCHES, ROW);
     p->inputs.tokens.tokens = p->count;
     p->inputs.tokens.ids = p->ids;
 }
@@ -352,16 +355,19 @@ static void gradients_of_all_parts_agree_with_finite_differences(
 static void a_picture_without_a_place_is_refused(void **state)
 {
     const int32_t ids[] = {1, 60, 2, 60};
-    const int64_t tokens[] = {3, 2};
+    const struct medvl_grid grids[] = {{.rows = 3, .columns = 1},
+                                       {.rows = 1, .columns = 2}};
+    const struct medvl_config config = {.vision = {.merge = 1},
+                                        .image_token = 60};
     struct medvl_error err = {0};
     int32_t *out, *from;
     int64_t count;
 
     (void)state;
-    CHECK_FAILS(medvl_vlm_expand(&out, &from, &count, ids, 4, tokens, 1, 60,
-                                 &err),
+    CHECK_FAILS(medvl_vlm_expand(&out, &from, &count, &config, ids, 4, grids,
+                                 1, &err),
                 MEDVL_EFORMAT, &err, "1 pictures, 2 places");
-    CHECK_OK(medvl_vlm_expand(&out, &from, &count, ids, 4, tokens, 2, 60,
+    CHECK_OK(medvl_vlm_expand(&out, &from, &count, &config, ids, 4, grids, 2,
                               &err),
              &err);
     assert_int_equal(count, 7);

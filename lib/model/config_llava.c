@@ -1,0 +1,69 @@
+/*
+ * What LLaVA and LLaVA-NeXT add at the top of config.json: which features
+ * go where.
+ *
+ * Source: LlavaConfig and LlavaNextConfig of transformers 4.57.
+ *
+ * Read next: grid.h.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "lib/model/config_part.h"
+
+/* One layer or a list of them. */
+static void read_features(struct medvl_vision_config *v,
+                          struct medvl_config_reader *r)
+{
+    static const char NAME[] = "vision_feature_layer";
+    const struct medvl_json *list = medvl_config_field(r, NAME);
+    const struct medvl_json *item = medvl_json_first(list);
+
+    if (medvl_json_type(list) != MEDVL_JSON_ARRAY) {
+        medvl_config_add_features(
+            v, r,
+            medvl_config_int(r, NAME, -MEDVL_LAYERS_MAX - 1,
+                             MEDVL_LAYERS_MAX, -2));
+        return;
+    }
+    if (!item)
+        medvl_config_fail(r, MEDVL_EFORMAT, "\"%s\": an empty list", NAME);
+    for (; item && r->rc == MEDVL_OK; item = medvl_json_next(item)) {
+        const double layer = medvl_json_number(item, NAN);
+
+        if (!(fabs(layer) <= MEDVL_LAYERS_MAX && layer == floor(layer)))
+            medvl_config_fail(r, MEDVL_EFORMAT, "\"%s\": want layers",
+                              NAME);
+        else
+            medvl_config_add_features(v, r, (int64_t)layer);
+    }
+}
+
+void medvl_config_read_llava(struct medvl_config *config,
+                             struct medvl_config_reader *r)
+{
+    struct medvl_vision_config *v = &config->vision;
+    const int64_t vocab = config->decoder.vocab_size;
+    const char *which;
+
+    read_features(v, r);
+    which = medvl_config_string(r, "vision_feature_select_strategy",
+                                "default");
+    v->keep_class = strcmp(which, "full") == 0;
+    if (!v->keep_class && strcmp(which, "default") != 0)
+        medvl_config_refuse(r, "vision_feature_select_strategy", which);
+    config->projector_layers = 2;
+    config->projector_act = medvl_config_act(r, "projector_hidden_act",
+                                             MEDVL_ACT_GELU);
+    config->projector_bias = medvl_config_bool(r, "multimodal_projector_bias",
+                                               true);
+    config->image_token = (int32_t)medvl_config_int(
+        r, "image_token_index", 0, vocab - 1,
+        medvl_config_int(r, "image_token_id", 0, vocab - 1, 32000));
+    if (config->image_token >= vocab)
+        medvl_config_fail(r, MEDVL_EFORMAT,
+                          "image_token_index %d is not below the "
+                          "vocabulary's %lld: \"vocab_size\" of "
+                          "text_config counts the placeholder too",
+                          config->image_token, (long long)vocab);
+}

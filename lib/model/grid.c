@@ -1,0 +1,59 @@
+/*
+ * Views, features, tokens and positions of pictures.
+ *
+ * Read next: frontend.h.
+ */
+#include "lib/model/grid.h"
+
+int64_t medvl_grid_views(const struct medvl_grid *grid)
+{
+    return 1 + grid->tiles_down * grid->tiles_across;
+}
+
+int64_t medvl_pictures_views(const struct medvl_pictures *pictures)
+{
+    int64_t views = 0;
+
+    for (int64_t i = 0; i < pictures->count; i++)
+        views += medvl_grid_views(&pictures->grids[i]);
+    return views;
+}
+
+int64_t medvl_grid_features(const struct medvl_config *config,
+                            const struct medvl_grid *grid)
+{
+    const struct medvl_vision_config *v = &config->vision;
+    const int64_t view = grid->rows * grid->columns / (v->merge * v->merge);
+
+    return medvl_grid_views(grid) * (view + v->keep_class);
+}
+
+int64_t medvl_grid_tokens(const struct medvl_config *config,
+                          const struct medvl_grid *grid)
+{
+    return medvl_grid_features(config, grid);
+}
+
+void medvl_grid_places(int32_t *out, const struct medvl_config *config,
+                       const struct medvl_grid *grid)
+{
+    const int64_t count = medvl_grid_tokens(config, grid);
+
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (int32_t)i;
+}
+
+int64_t medvl_grid_positions(int32_t *out,
+                             const struct medvl_config *config,
+                             const int32_t *ids, int64_t count,
+                             const struct medvl_grid *grids, int64_t first)
+{
+    const int64_t axes = medvl_config_axes(config);
+
+    (void)ids;
+    (void)grids;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t a = 0; a < axes; a++)
+            out[i * axes + a] = (int32_t)(first + i);
+    return first + count;
+}

@@ -1,0 +1,57 @@
+/*
+ * Grids: what pictures take of tokens and positions.
+ */
+#include "tests/unit/check.h"
+
+#include "lib/model/grid.h"
+
+static void one_view_takes_its_patches(void **state)
+{
+    struct medvl_config config = {.vision = {.merge = 1}};
+    const struct medvl_grid grid = {.rows = 3, .columns = 2};
+    int32_t places[7];
+
+    (void)state;
+    assert_int_equal(medvl_grid_views(&grid), 1);
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 6);
+    config.vision.keep_class = true;
+    assert_int_equal(medvl_grid_features(&config, &grid), 7);
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 7);
+    medvl_grid_places(places, &config, &grid);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(places[i], i);
+}
+
+static void merged_patches_are_one_token(void **state)
+{
+    const struct medvl_config config = {.vision = {.merge = 2}};
+    const struct medvl_grid grid = {.rows = 6, .columns = 4};
+
+    (void)state;
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 6);
+}
+
+static void positions_of_one_axis_count_on(void **state)
+{
+    const struct medvl_config config = {.vision = {.merge = 1}};
+    const struct medvl_grid grid = {.rows = 2, .columns = 1};
+    const int32_t ids[] = {5, -1, -1, 6};
+    int32_t out[4];
+
+    (void)state;
+    assert_int_equal(medvl_grid_positions(out, &config, ids, 4, &grid, 10),
+                     14);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(out[i], 10 + i);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_view_takes_its_patches),
+        cmocka_unit_test(merged_patches_are_one_token),
+        cmocka_unit_test(positions_of_one_axis_count_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
