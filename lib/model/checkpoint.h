@@ -24,8 +24,13 @@ struct medvl_model {
 /*
  * Open the folder.  Frozen values are mapped; parts in `train` (a union of
  * medvl_part) get their own f32 block to be changed, and one block of
- * gradients.  A parameter that is missing, extra (but for known buffers) or
- * of another shape than the config says is MEDVL_EFORMAT naming it.
+ * gradients.  Parameters that are missing, extra (but for known buffers) or
+ * of another shape than the config says are MEDVL_EFORMAT naming all of them,
+ * of each kind as many as an error holds.
+ *
+ * f32, bf16 and f16 are used where they lie in the map.  Eight-bit weights
+ * become bf16 in memory, with their scales if they have any: fp8.h says what
+ * is rounded.
  *
  * A misaligned tensor is copied.  `config.json` alone decides what there
  * should be; the file is compared with it before memory is taken.  Layers
@@ -64,18 +69,36 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
                                  const struct medvl_param *param);
 
 /*
- * Write model.safetensors and config.json into `folder` (there already),
- * and copy every other file of a model (tokenizer.json, chat template,
- * preprocessor_config.json, ...) from model->folder.
+ * Write weights and config.json into `folder` (there already): as
+ * safetensors.h says one model.safetensors, or several files of at most 5 GB
+ * and their index.  Every other file of a model (tokenizer.json, chat
+ * template, preprocessor_config.json, licences, ...) is copied from
+ * model->folder.
  *
  *   values   count f32 tensors to write in place of the params' (averages),
  *            each converted to the param's type; NULL: the params
  *
  * Each parameter is written in the type that it was read in (a fresh one:
- * the config's).
+ * the config's; an eight-bit one: bf16) and under the name that it was read
+ * under.  Memory is a few megabytes.  MEDVL_EFORMAT when a value is past
+ * what its type holds, naming tensors and how many; the folder is not whole
+ * then, nor after any error.
  */
 int medvl_model_write(const struct medvl_model *model, const char *folder,
                       const struct medvl_tensor *values,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The same with every parameter, and config.json, in F32, BF16 or F16. */
+int medvl_model_write_as(const struct medvl_model *model, const char *folder,
+                         enum medvl_dtype dtype,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * What medvl_model_new and medvl_model_write would write, without the
+ * memory for the model.  The config is taken over.
+ */
+int medvl_model_write_fresh(struct medvl_config *config, uint64_t seed,
+                            const char *folder,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -409,17 +409,6 @@ static int write_companions(const struct fresh *f, struct medvl_error *err)
 
 /* ---- the whole ------------------------------------------------------- */
 
-static int write_model(struct fresh *f, struct medvl_error *err)
-{
-    struct medvl_model *model = NULL;
-    int rc = medvl_model_new(&model, &f->config, f->options->seed, err);
-
-    if (rc == MEDVL_OK)
-        rc = medvl_model_write(model, f->folder, NULL, err);
-    medvl_model_free(model);
-    return rc;
-}
-
 static int check_options(struct fresh *f, struct medvl_error *err)
 {
     const struct medvl_merge_options *o = f->options;
@@ -471,7 +460,7 @@ int medvl_merge_init(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = write_companions(&f, err);
     if (rc == MEDVL_OK)
-        rc = write_model(&f, err);
+        rc = medvl_model_write_fresh(&f.config, options->seed, f.folder, err);
     if (rc == MEDVL_OK)
         rc = medvl_path_publish(f.folder, options->output, err);
     if (rc < 0 && f.folder && medvl_path_remove(f.folder, NULL) < 0)

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/stream.h"
@@ -251,6 +252,21 @@ static int write_index(struct shards *s, struct medvl_error *err)
     return rc;
 }
 
+/* Better before an hour of writing than after it. */
+static int check_room(const char *folder, size_t bytes,
+                      struct medvl_error *err)
+{
+    struct statvfs disk;
+
+    if (statvfs(folder, &disk) != 0)
+        return medvl_fail_output(err, folder);
+    if (bytes / disk.f_frsize < disk.f_bavail)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EOUTPUT,
+                      "no room for %zu bytes of weights, %llu are free", bytes,
+                      (unsigned long long)disk.f_bavail * disk.f_frsize);
+}
+
 /* Count the files, and begin the index with the sizes of the whole. */
 static int plan_shards(struct shards *s,
                        const struct medvl_safetensors_entry *entries,
@@ -270,6 +286,8 @@ static int plan_shards(struct shards *s,
         i += next_shard(s, entries + i, count - i, &bytes);
         s->count++;
     }
+    if (rc == MEDVL_OK)
+        rc = check_room(s->folder, total, err);
     if (s->count == 0)
         s->count = 1;
     s->json.out = &s->index;

@@ -96,7 +96,7 @@ number() {
     [ -z "$(find model -type f)" ]
 }
 
-@test "a hostile config is refused before memory is taken" {
+@test "a hostile config is refused before memory or disk is taken" {
     llava >config.json
     sed -i 's/"num_attention_heads":2/"num_attention_heads":3/' config.json
     run_code 1 init --chat llama3 -o model
@@ -104,7 +104,7 @@ number() {
     echo '{"vocab_size":16777216,"hidden_size":1048576,"head_dim":128}' \
         >config.json
     run_code 1 medvl-merge --init config.json -o model
-    [[ $stderr == *"no memory for"* ]]
+    [[ $stderr == *"no room for"* ]]
     [ ! -e model ]
     [ ! -e model.tmp ]
 }

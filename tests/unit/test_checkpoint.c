@@ -181,20 +181,21 @@ static void the_file_must_be_what_the_config_says(void **state)
     write_to(model, folder);
     rewrite(folder, up, NULL, model->params[0].value);
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
-                "up_proj.weight is missing");
+                "missing (1): model.layers.1.mlp.up_proj.weight");
     write_to(model, folder);
     rewrite(folder, up, up, medvl_tensor_2d(data, MEDVL_DTYPE_F32, 6, 9));
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
-                "has shape (6,9), config.json says (6,8)");
+                "up_proj.weight (6,9), want (6,8)");
     write_to(model, folder);
     rewrite(folder, up, up, medvl_tensor_2d(data, MEDVL_DTYPE_I32, 6, 8));
-    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EUNSUPPORTED,
-                &err, "neither F32");
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "neither F32, BF16, F16 nor F8 (1): model.layers.1.mlp.up");
     write_to(model, folder);
     rewrite(folder, NULL, "model.layers.2.input_layernorm.weight",
             medvl_tensor_1d(data, MEDVL_DTYPE_F32, 8));
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
-                "layers.2.input_layernorm.weight is no parameter");
+                "no parameter of this architecture (1): "
+                "model.layers.2.input_layernorm.weight");
     /* A buffer of older writers is passed over. */
     write_to(model, folder);
     rewrite(folder, NULL, "model.layers.0.self_attn.rotary_emb.inv_freq",
@@ -204,6 +205,173 @@ static void the_file_must_be_what_the_config_says(void **state)
     medvl_model_free(model);
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
+}
+
+static void all_that_does_not_fit_is_in_one_error(void **state)
+{
+    char *folder = check_temp("faults");
+    struct medvl_model *wide = fresh("{" SIZES "}", 1), *m;
+    struct medvl_error err = {0};
+    char *path = NULL;
+    static const char OTHER[] =
+        "{\"model_type\":\"llama\",\"vocab_size\":12,\"hidden_size\":8,"
+        "\"intermediate_size\":6,\"num_hidden_layers\":40,"
+        "\"num_attention_heads\":2,\"tie_word_embeddings\":true,"
+        "\"quantization_config\":{\"quant_method\":\"gptq\"}}";
+
+    (void)state;
+    write_to(wide, folder);
+    CHECK_OK(medvl_path_join(&path, folder, "config.json", &err), &err);
+    CHECK_OK(medvl_file_write(path, OTHER, strlen(OTHER), &err), &err);
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EUNSUPPORTED,
+                &err, "weights quantised as \"gptq\" are not read; missing "
+                      "(342): model.layers.2.input_layernorm.weight, ");
+    assert_non_null(strstr(err.text, " more; no parameter of this "
+                                     "architecture (1): lm_head.weight; of "
+                                     "another shape than config.json says "
+                                     "(1): model.embed_tokens.weight (11,8), "
+                                     "want (12,8)"));
+    medvl_model_free(wide);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(path);
+    medvl_free(folder);
+}
+
+/* The whole file of a folder's weights. */
+static void read_weights(struct medvl_text *out, const char *folder)
+{
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    CHECK_OK(medvl_path_join(&path, folder, "model.safetensors", &err), &err);
+    medvl_text_clear(out);
+    CHECK_OK(medvl_file_read(out, path, 1 << 20, &err), &err);
+    medvl_free(path);
+}
+
+static void a_fresh_model_needs_no_memory_to_be_written(void **state)
+{
+    static const char *const CONFIGS[] = {
+        "{" SIZES ",\"torch_dtype\":\"bfloat16\"}",
+        "{\"model_type\":\"llava\",\"text_config\":{" SIZES "}," TOWER
+        ",\"image_token_index\":3}",
+        "{\"model_type\":\"gpt2\",\"vocab_size\":11,\"n_embd\":8,"
+        "\"n_layer\":2,\"n_head\":2,\"n_positions\":16}",
+    };
+    struct medvl_text whole = {0}, pieces = {0};
+    char *folder = check_temp("pieces");
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct medvl_model *model = fresh(CONFIGS[i], 7);
+        struct medvl_config config;
+        struct medvl_error err = {0};
+
+        write_to(model, folder);
+        read_weights(&whole, folder);
+        CHECK_OK(medvl_config_parse(&config, medvl_span(CONFIGS[i]), &err),
+                 &err);
+        CHECK_OK(medvl_model_write_fresh(&config, 7, folder, &err), &err);
+        read_weights(&pieces, folder);
+        assert_int_equal(whole.size, pieces.size);
+        assert_memory_equal(whole.data, pieces.data, whole.size);
+        medvl_model_free(model);
+    }
+    CHECK_OK(medvl_path_remove(folder, NULL), &(struct medvl_error){0});
+    medvl_text_release(&whole);
+    medvl_text_release(&pieces);
+    medvl_free(folder);
+}
+
+static void another_type_is_written_and_said_in_the_config(void **state)
+{
+    char *folder = check_temp("as"), *other = check_temp("as-other");
+    struct medvl_model *model = fresh(
+        "{\"model_type\":\"llava\",\"dtype\":\"float32\",\"text_config\":{"
+        "\"torch_dtype\":\"float32\"," SIZES "}," TOWER
+        ",\"image_token_index\":3}",
+        1);
+    struct medvl_model *as;
+    struct medvl_error err = {0};
+    float *first = model->params[0].value.data;
+
+    (void)state;
+    write_to(model, folder);
+    CHECK_OK(medvl_folder_make(other, &err), &err);
+    CHECK_OK(medvl_model_write_as(model, other, MEDVL_DTYPE_BF16, &err),
+             &err);
+    CHECK_OK(medvl_model_open(&as, other, 0, &err), &err);
+    assert_int_equal(as->config.dtype, MEDVL_DTYPE_BF16);
+    assert_non_null(strstr(as->config.json.data,
+                           "\"dtype\":\"bfloat16\",\"text_config\":{"
+                           "\"torch_dtype\":\"bfloat16\""));
+    for (int64_t i = 0; i < as->count; i++)
+        assert_int_equal(as->params[i].value.dtype, MEDVL_DTYPE_BF16);
+    assert_int_equal(*(uint16_t *)as->params[0].value.data,
+                     medvl_bf16_from_float(first[0]));
+    medvl_model_free(as);
+
+    /* What f16 cannot hold is an error that says where and how many. */
+    first[0] = 1e6f;
+    first[1] = -70000;
+    first[2] = INFINITY; /* was so before */
+    CHECK_FAILS(medvl_model_write_as(model, other, MEDVL_DTYPE_F16, &err),
+                MEDVL_EFORMAT, &err, "values past what this type holds, in 1 "
+                                     "tensors: ");
+    assert_non_null(strstr(err.text, "(2 of 8)"));
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_path_remove(other, &err), &err);
+    medvl_free(folder);
+    medvl_free(other);
+}
+
+static void eight_bit_weights_are_bf16_with_their_scales(void **state)
+{
+    static uint8_t bits[48];
+    static float scale = 0.75f;
+    const char *up = "model.layers.1.mlp.up_proj.weight";
+    char *folder = check_temp("eight"), *other = check_temp("eight-other");
+    struct medvl_model *model = fresh("{" SIZES "}", 1), *m, *again;
+    struct medvl_param *p;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (int i = 0; i < 48; i++)
+        bits[i] = (uint8_t)(3 * i);
+    for (int train = 0; train <= MEDVL_PART_DECODER;
+         train += MEDVL_PART_DECODER) {
+        write_to(model, folder);
+        rewrite(folder, up, up,
+                medvl_tensor_2d(bits, MEDVL_DTYPE_F8_E4M3, 6, 8));
+        rewrite(folder, NULL, "model.layers.1.mlp.up_proj.weight_scale",
+                medvl_tensor_1d(&scale, MEDVL_DTYPE_F32, 1));
+        CHECK_OK(medvl_model_open(&m, folder, train, &err), &err);
+        p = medvl_model_param(m, "decoder.layers.1.mlp.up_proj.weight");
+        assert_int_equal(p->value.dtype,
+                         train ? MEDVL_DTYPE_F32 : MEDVL_DTYPE_BF16);
+        for (int i = 0; i < 48; i++)
+            if (!isnan(medvl_f8_e4m3_to_float(bits[i])))
+                assert_true(
+                    medvl_float_at(p->value.data, p->value.dtype, i) ==
+                    medvl_bf16_to_float(medvl_bf16_from_float(
+                        medvl_f8_e4m3_to_float(bits[i]) * scale)));
+        /* It is written as what it is now. */
+        CHECK_OK(medvl_folder_make(other, &err), &err);
+        CHECK_OK(medvl_model_write(m, other, NULL, &err), &err);
+        CHECK_OK(medvl_model_open(&again, other, 0, &err), &err);
+        assert_int_equal(
+            medvl_model_param(again, "decoder.layers.1.mlp.up_proj.weight")
+                ->value.dtype,
+            MEDVL_DTYPE_BF16);
+        medvl_model_free(again);
+        medvl_model_free(m);
+    }
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_path_remove(other, &err), &err);
+    medvl_free(folder);
+    medvl_free(other);
 }
 
 static void a_head_beside_tied_embeddings_must_equal_them(void **state)
@@ -225,7 +393,7 @@ static void a_head_beside_tied_embeddings_must_equal_them(void **state)
     ((float *)head.data)[3] += 1;
     rewrite(folder, NULL, "lm_head.weight", head);
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
-                "lm_head.weight is no parameter");
+                "no parameter of this architecture (1): lm_head.weight");
     medvl_model_free(model);
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
@@ -291,6 +459,10 @@ int main(void)
         cmocka_unit_test(values_keep_the_type_they_were_stored_in),
         cmocka_unit_test(averages_can_be_written_in_place_of_the_values),
         cmocka_unit_test(the_file_must_be_what_the_config_says),
+        cmocka_unit_test(all_that_does_not_fit_is_in_one_error),
+        cmocka_unit_test(a_fresh_model_needs_no_memory_to_be_written),
+        cmocka_unit_test(another_type_is_written_and_said_in_the_config),
+        cmocka_unit_test(eight_bit_weights_are_bf16_with_their_scales),
         cmocka_unit_test(a_head_beside_tied_embeddings_must_equal_them),
         cmocka_unit_test(a_fresh_tower_knows_where_its_patches_are),
         cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),

@@ -1,0 +1,264 @@
+/*
+ * Give each tensor of a file to its parameter; what does not fit is listed
+ * whole, so that one look says what is wrong with a folder.
+ *
+ * Read next: checkpoint_fresh.c.
+ */
+#include "lib/model/checkpoint_part.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/json.h"
+#include "lib/base/mem.h"
+
+#define LISTED ((size_t)280) /* bytes of names that an error takes a kind */
+
+/* What can be wrong with a tensor. */
+enum fault {
+    FAULT_MISSING,
+    FAULT_EXTRA,
+    FAULT_SHAPE,
+    FAULT_TYPE,
+    FAULT_TWICE,
+};
+static const char *const FAULTS[] = {
+    [FAULT_MISSING] = "missing",
+    [FAULT_EXTRA] = "no parameter of this architecture",
+    [FAULT_SHAPE] = "of another shape than config.json says",
+    [FAULT_TYPE] = "neither F32, BF16, F16 nor F8",
+    [FAULT_TWICE] = "there under two names",
+};
+#define FAULT_COUNT (sizeof(FAULTS) / sizeof(*FAULTS))
+
+struct matching {
+    struct medvl_model *model;
+    int64_t block[2];      /* of eight-bit scales */
+    const char *quantised; /* quantization_config.quant_method, or NULL */
+    struct medvl_json *json;
+    struct medvl_text names[FAULT_COUNT];
+    int64_t count[FAULT_COUNT], hidden[FAULT_COUNT];
+};
+
+/* ---- faults ---------------------------------------------------------- */
+
+static int add_fault(struct matching *k, enum fault fault, const char *name,
+                     const char *detail, struct medvl_error *err)
+{
+    struct medvl_text *list = &k->names[fault];
+
+    k->count[fault]++;
+    if (list->size && list->size + strlen(name) + strlen(detail) > LISTED) {
+        k->hidden[fault]++;
+        return MEDVL_OK;
+    }
+    return medvl_text_printf(list, err, "%s%.200s%s", list->size ? ", " : "",
+                             name, detail);
+}
+
+static void print_shape(char out[120], const struct medvl_tensor *t)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < t->rank && at < 90; i++)
+        at += (size_t)snprintf(out + at, 120 - at, "%s%lld", i ? "," : "",
+                               (long long)t->size[i]);
+}
+
+static int add_shape_fault(struct matching *k, const char *name,
+                           const struct medvl_tensor *have,
+                           const struct medvl_tensor *want,
+                           struct medvl_error *err)
+{
+    char a[120] = "", b[120] = "", detail[300];
+
+    print_shape(a, have);
+    print_shape(b, want);
+    snprintf(detail, sizeof(detail), " (%s), want (%s)", a, b);
+    return add_fault(k, FAULT_SHAPE, name, detail, err);
+}
+
+/* All faults in one error; MEDVL_OK when there is none. */
+static int report(const struct matching *k, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    int rc = MEDVL_OK;
+    bool any = false;
+
+    for (size_t i = 0; i < FAULT_COUNT && rc == MEDVL_OK; i++) {
+        if (!k->count[i])
+            continue;
+        rc = medvl_text_printf(&text, err, "%s%s (%lld): ", any ? "; " : "",
+                               FAULTS[i], (long long)k->count[i]);
+        if (rc == MEDVL_OK)
+            rc = medvl_text_append(&text, k->names[i].data, k->names[i].size,
+                                   err);
+        if (rc == MEDVL_OK && k->hidden[i])
+            rc = medvl_text_printf(&text, err, " and %lld more",
+                                   (long long)k->hidden[i]);
+        any = true;
+    }
+    if (rc == MEDVL_OK && any && k->quantised)
+        rc = medvl_fail(err, MEDVL_EUNSUPPORTED,
+                        "weights quantised as \"%s\" are not read; %s",
+                        k->quantised, text.data);
+    else if (rc == MEDVL_OK && any)
+        rc = medvl_fail(err, MEDVL_EFORMAT, "%s", text.data);
+    medvl_text_release(&text);
+    return rc;
+}
+
+/* ---- matching -------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t size = strlen(text), tail = strlen(end);
+
+    return size >= tail && strcmp(text + size - tail, end) == 0;
+}
+
+/*
+ * What a file may hold that is no parameter: buffers that older writers
+ * keep, scales of eight-bit weights, and a head beside tied embeddings that
+ * equals them.
+ */
+static bool is_known_extra(const struct medvl_model *m, const char *name,
+                           const char *stored, const struct medvl_tensor *t)
+{
+    const struct medvl_tensor *embed = NULL;
+    const struct medvl_safetensors *file = model_state(m)->file;
+
+    if (ends_with(name, "embeddings.position_ids") ||
+        ends_with(name, "rotary_emb.inv_freq") ||
+        ends_with(name, ".attn.bias") ||
+        ends_with(name, ".attn.masked_bias") ||
+        medvl_fp8_is_scale(file, stored))
+        return true;
+    if (!m->config.decoder.tied || !ends_with(name, "lm_head.weight"))
+        return false;
+    for (int64_t i = 0; i < medvl_safetensors_count(file); i++)
+        if (ends_with(medvl_safetensors_name(file, i),
+                      "embed_tokens.weight") ||
+            ends_with(medvl_safetensors_name(file, i), "wte.weight"))
+            embed = medvl_safetensors_tensor(file, i);
+    return embed && t->dtype == embed->dtype && t->rank == 2 &&
+           embed->rank == 2 && t->size[0] == embed->size[0] &&
+           t->size[1] == embed->size[1] &&
+           memcmp(t->data, embed->data,
+                  medvl_dtype_bytes(t->dtype, t->size[0] * t->size[1])) == 0;
+}
+
+/* A parameter has the name that the file gives it. */
+static int keep_name(struct medvl_model *m, struct medvl_param *param,
+                     const char *name, struct medvl_error *err)
+{
+    struct held *held = &model_state(m)->held[param - m->params];
+
+    if (strcmp(param->name, name) == 0)
+        return MEDVL_OK;
+    held->name = medvl_copy_string(name, strlen(name));
+    if (!held->name)
+        return medvl_no_memory(err);
+    param->name = held->name;
+    return MEDVL_OK;
+}
+
+static bool same_shape(const struct medvl_tensor *a,
+                       const struct medvl_tensor *b)
+{
+    bool same = a->rank == b->rank;
+
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->size[i] == b->size[i];
+    return same;
+}
+
+/* The tensor is the parameter's; an eight-bit one will be bf16. */
+static int take(struct matching *k, struct medvl_param *param,
+                const char *stored, const struct medvl_tensor *t,
+                struct medvl_error *err)
+{
+    struct medvl_model *m = k->model;
+    struct held *held = &model_state(m)->held[param - m->params];
+    int rc = keep_name(m, param, stored, err);
+
+    held->stored = t->dtype;
+    param->value = *t;
+    if (rc < 0 || !medvl_fp8_is(t))
+        return rc;
+    if (model_spec(m, param - m->params)->transposed)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "%s lies transposed, in eight bits", stored);
+    model_state(m)->eight_bit = true;
+    held->stored = param->value.dtype = MEDVL_DTYPE_BF16;
+    return medvl_fp8_find(&held->fp8, model_state(m)->file, stored, k->block,
+                          err);
+}
+
+static int match_tensor(struct matching *k, int64_t i,
+                        struct medvl_error *err)
+{
+    struct medvl_model *m = k->model;
+    const struct medvl_safetensors *file = model_state(m)->file;
+    const struct medvl_tensor *t = medvl_safetensors_tensor(file, i);
+    const char *stored = medvl_safetensors_name(file, i);
+    const struct medvl_param_spec *spec;
+    struct medvl_param *param;
+    char name[MEDVL_PARAM_NAME];
+
+    medvl_params_canonical(name, stored, &m->config);
+    param = model_named(m, name);
+    if (!param && is_known_extra(m, name, stored, t))
+        return MEDVL_OK;
+    if (!param)
+        return add_fault(k, FAULT_EXTRA, stored, "", err);
+    spec = model_spec(m, param - m->params);
+    if (param->value.rank != 0)
+        return add_fault(k, FAULT_TWICE, param->name, "", err);
+    param->value.rank = t->rank; /* it is there, whatever it is */
+    if (!same_shape(t, &spec->shape))
+        return add_shape_fault(k, stored, t, &spec->shape, err);
+    if (!medvl_dtype_is_float(t->dtype))
+        return add_fault(k, FAULT_TYPE, stored, "", err);
+    return take(k, param, stored, t, err);
+}
+
+/* What config.json says of quantised weights. */
+static int read_quantisation(struct matching *k, struct medvl_error *err)
+{
+    const struct medvl_json *q, *block;
+    int rc = medvl_json_parse(&k->json,
+                              medvl_text_span(&k->model->config.json), err);
+
+    k->block[0] = k->block[1] = MEDVL_FP8_BLOCK;
+    if (rc < 0)
+        return rc;
+    q = medvl_json_get(k->json, "quantization_config");
+    k->quantised = medvl_json_string(medvl_json_get(q, "quant_method"));
+    block = medvl_json_get(q, "weight_block_size");
+    for (size_t i = 0; i < 2 && medvl_json_count(block) == 2; i++) {
+        const double size = medvl_json_number(medvl_json_at(block, i), 0);
+
+        k->block[i] = size >= 1 && size <= 1 << 20 ? (int64_t)size : 0;
+    }
+    return MEDVL_OK;
+}
+
+int model_match(struct medvl_model *m, struct medvl_error *err)
+{
+    const int64_t count = medvl_safetensors_count(model_state(m)->file);
+    struct matching k = {.model = m};
+    int rc = read_quantisation(&k, err);
+
+    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++)
+        rc = match_tensor(&k, i, err);
+    for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++)
+        if (m->params[i].value.rank == 0)
+            rc = add_fault(&k, FAULT_MISSING, m->params[i].name, "", err);
+    if (rc == MEDVL_OK)
+        rc = report(&k, err);
+    medvl_json_free(k.json);
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        medvl_text_release(&k.names[i]);
+    return rc;
+}

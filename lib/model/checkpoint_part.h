@@ -1,0 +1,81 @@
+/*
+ * What the files of checkpoint share, and nobody else sees.
+ *
+ * Read next: checkpoint.c.
+ */
+#ifndef MEDVL_MODEL_CHECKPOINT_PART_H
+#define MEDVL_MODEL_CHECKPOINT_PART_H
+
+#include "lib/base/rng.h"
+#include "lib/model/checkpoint.h"
+#include "lib/tensor/fp8.h"
+
+/* What is known of one parameter beside its spec. */
+struct held {
+    char *name;              /* as it was read, when not the spec's */
+    enum medvl_dtype stored; /* type in the file, and when written */
+    struct medvl_fp8 fp8;    /* stored in eight bits: weight not NULL */
+};
+
+/* Open addressing: index + 1 by hash of a text. */
+struct table {
+    uint32_t *slots;
+    size_t size;
+};
+
+struct state {
+    struct medvl_params list;
+    struct held *held; /* (count) */
+    struct table keys, names;
+    struct medvl_safetensors *file;
+    bool eight_bit; /* some weights were, and are bf16 now */
+    void *values, *grads, *copies, *loaded;
+    size_t values_size, grads_size, copies_size, loaded_size;
+};
+
+static inline struct state *model_state(const struct medvl_model *model)
+{
+    return model->state;
+}
+
+static inline const struct medvl_param_spec *
+model_spec(const struct medvl_model *m, int64_t i)
+{
+    return &model_state(m)->list.specs[i];
+}
+
+/* checkpoint.c: a model of this config, its parameters without values. */
+int model_make(struct medvl_model **out, struct medvl_config *config,
+               struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The parameter of this canonical name, or NULL. */
+struct medvl_param *model_named(const struct medvl_model *m,
+                                const char *name);
+
+/* Does the value lie in the mapped file itself? */
+bool model_is_mapped(const struct medvl_model *m, int64_t i);
+
+/* The pages of a map behind these bytes need not stay in memory. */
+void model_drop_pages(const void *data, size_t size);
+
+size_t model_items(const struct medvl_tensor *t);
+size_t model_f32_size(const struct medvl_tensor *t); /* padded */
+
+/* One block of memory; nothing for size 0. */
+int model_block(void **block, size_t *have, size_t size, const char *what,
+                struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* checkpoint_match.c: give each tensor of the file to its parameter. */
+int model_match(struct medvl_model *m,
+                struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* checkpoint_fresh.c: the numbers of a new parameter, in the file's order. */
+struct fresh_numbers {
+    const struct medvl_model *model;
+    uint64_t seed;
+    struct medvl_rng rng;
+};
+void model_fresh(struct fresh_numbers *fresh, int64_t i, int64_t first,
+                 int64_t count, float *out);
+
+#endif

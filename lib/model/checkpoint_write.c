@@ -1,0 +1,358 @@
+/*
+ * A model written as a folder: weights in pieces, config.json, and the files
+ * beside them.
+ *
+ * Read next: frontend.h.
+ */
+#include "lib/model/checkpoint_part.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <string.h>
+
+#include "lib/base/file.h"
+#include "lib/base/json.h"
+#include "lib/base/mem.h"
+
+/* ---- companions ------------------------------------------------------ */
+
+/* What a folder holds beside weights and config.json. */
+static const char *const COMPANIONS[] = {
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "*.tiktoken",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "processor_config.json",
+    "configuration_*.py", /* classes of models outside transformers */
+    "modeling_*.py",
+    "tokenization_*.py",
+    "LICEN[CS]E*",
+    "NOTICE*",
+    "USE_POLICY*",
+};
+
+static bool is_companion(const char *name)
+{
+    for (size_t i = 0; i < sizeof(COMPANIONS) / sizeof(*COMPANIONS); i++)
+        if (fnmatch(COMPANIONS[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+static int copy_file(const char *from, const char *to, const char *name,
+                     struct medvl_error *err)
+{
+    char *source = NULL, *target = NULL;
+    int rc = medvl_path_join(&source, from, name, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_path_join(&target, to, name, err);
+    if (rc == MEDVL_OK && !medvl_folder_exists(source))
+        rc = medvl_file_copy(target, source, err);
+    medvl_free(source);
+    medvl_free(target);
+    return rc;
+}
+
+static int copy_companions(const struct medvl_model *m, const char *folder,
+                           struct medvl_error *err)
+{
+    struct medvl_names names = {0};
+    int rc = MEDVL_OK;
+
+    if (m->folder)
+        rc = medvl_folder_list(&names, m->folder, err);
+    for (size_t i = 0; i < names.count && rc == MEDVL_OK; i++)
+        if (is_companion(names.items[i]))
+            rc = copy_file(m->folder, folder, names.items[i], err);
+    medvl_names_release(&names);
+    return rc;
+}
+
+/* ---- config.json ------------------------------------------------------ */
+
+static const char *dtype_json(enum medvl_dtype dtype)
+{
+    return dtype == MEDVL_DTYPE_BF16  ? "\"bfloat16\""
+           : dtype == MEDVL_DTYPE_F16 ? "\"float16\""
+                                      : "\"float32\"";
+}
+
+/* Set "dtype" and "torch_dtype" where they are; how many there were. */
+static int set_dtype(int *found, struct medvl_json_view *view,
+                     enum medvl_dtype dtype, struct medvl_error *err)
+{
+    static const char *const NAMES[] = {"dtype", "torch_dtype"};
+    int rc = MEDVL_OK;
+
+    *found = 0;
+    for (int i = 0; i < 2 && rc == MEDVL_OK; i++)
+        if (medvl_json_view_get(view, NAMES[i]).data) {
+            rc = medvl_json_view_set(view, NAMES[i],
+                                     medvl_span(dtype_json(dtype)), err);
+            ++*found;
+        }
+    return rc;
+}
+
+/* The same in an object of the config; `text` must outlive the view. */
+static int set_inner(struct medvl_json_view *view, const char *name,
+                     struct medvl_text *text, enum medvl_dtype dtype,
+                     struct medvl_error *err)
+{
+    const struct medvl_span span = medvl_json_view_get(view, name);
+    struct medvl_json_view inner = {0};
+    int found = 0, rc;
+
+    if (!span.data || span.data[0] != '{')
+        return MEDVL_OK;
+    rc = medvl_json_view_object(&inner, span, err);
+    if (rc == MEDVL_OK)
+        rc = set_dtype(&found, &inner, dtype, err);
+    if (rc == MEDVL_OK && found)
+        rc = medvl_json_view_write(text, &inner, err);
+    if (rc == MEDVL_OK && found)
+        rc = medvl_json_view_set(view, name, medvl_text_span(text), err);
+    medvl_json_view_release(&inner);
+    return rc;
+}
+
+/* The config with another type, and of weights that are quantised no more. */
+static int change_config(struct medvl_text *out, const struct medvl_model *m,
+                         enum medvl_dtype dtype, struct medvl_error *err)
+{
+    static const char *const INNER[] = {"text_config", "vision_config"};
+    struct medvl_json_view view = {0};
+    struct medvl_text texts[2] = {{0}};
+    int found = 0;
+    int rc = medvl_json_view_object(&view, medvl_text_span(&m->config.json),
+                                    err);
+
+    if (rc == MEDVL_OK && model_state(m)->eight_bit)
+        medvl_json_view_remove(&view, "quantization_config");
+    if (rc == MEDVL_OK && dtype)
+        rc = set_dtype(&found, &view, dtype, err);
+    if (rc == MEDVL_OK && dtype && !found)
+        rc = medvl_json_view_set(&view, "torch_dtype",
+                                 medvl_span(dtype_json(dtype)), err);
+    for (int i = 0; i < 2 && rc == MEDVL_OK && dtype; i++)
+        rc = set_inner(&view, INNER[i], &texts[i], dtype, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_write(out, &view, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_putc(out, '\n', err);
+    for (int i = 0; i < 2; i++)
+        medvl_text_release(&texts[i]);
+    medvl_json_view_release(&view);
+    return rc;
+}
+
+static int write_config(const struct medvl_model *m, const char *folder,
+                        enum medvl_dtype dtype, struct medvl_error *err)
+{
+    const struct medvl_text *json = &m->config.json;
+    struct medvl_text changed = {0};
+    char *path = NULL;
+    int rc = MEDVL_OK;
+
+    if (dtype || model_state(m)->eight_bit) {
+        rc = change_config(&changed, m, dtype, err);
+        json = &changed;
+    }
+    if (rc == MEDVL_OK)
+        rc = medvl_path_join(&path, folder, "config.json", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_file_write(path, json->data, json->size, err);
+    medvl_text_release(&changed);
+    medvl_free(path);
+    return rc;
+}
+
+/* ---- weights ---------------------------------------------------------- */
+
+struct writing {
+    const struct medvl_model *m;
+    const struct medvl_tensor *values; /* in place of the params', or NULL */
+    struct fresh_numbers *fresh;       /* in place of both, or NULL */
+    struct medvl_safetensors_entry *entries;
+    int64_t *lost; /* values of each that its type cannot hold */
+};
+
+static void store(struct writing *w, int64_t index, int64_t at, float value,
+                  void *out)
+{
+    const enum medvl_dtype dtype = w->entries[index].tensor.dtype;
+    uint16_t half;
+
+    if (dtype == MEDVL_DTYPE_F32) {
+        ((float *)out)[at] = value;
+        return;
+    }
+    half = dtype == MEDVL_DTYPE_BF16 ? medvl_bf16_from_float(value)
+                                     : medvl_f16_from_float(value);
+    if (isfinite(value) &&
+        (half & 0x7fff) == (dtype == MEDVL_DTYPE_BF16 ? 0x7f80 : 0x7c00))
+        w->lost[index]++;
+    ((uint16_t *)out)[at] = half;
+}
+
+/* Fresh numbers, through a small array on their way to another type. */
+static void fill_fresh(struct writing *w, int64_t index, int64_t first,
+                       int64_t count, void *out)
+{
+    float piece[1024];
+
+    for (int64_t at = 0; at < count; at += 1024) {
+        const int64_t n = count - at < 1024 ? count - at : 1024;
+
+        model_fresh(w->fresh, index, first + at, n, piece);
+        for (int64_t k = 0; k < n; k++)
+            store(w, index, at + k, piece[k], out);
+    }
+}
+
+/* The next items of a tensor as it stands in the file. */
+static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
+                      void *out, struct medvl_error *err)
+{
+    struct writing *w = arg;
+    const struct medvl_tensor *v =
+        w->values ? &w->values[index] : &w->m->params[index].value;
+    const int64_t rows = v->size[0], columns = v->size[1];
+    const size_t bytes = medvl_dtype_bytes(v->dtype, count);
+    const char *from = (const char *)v->data +
+                       medvl_dtype_bytes(v->dtype, first);
+
+    (void)err;
+    if (w->fresh) {
+        fill_fresh(w, index, first, count, out);
+        return MEDVL_OK;
+    }
+    if (model_spec(w->m, index)->transposed) {
+        for (int64_t k = 0; k < count; k++)
+            store(w, index, k,
+                  medvl_float_at(v->data, v->dtype,
+                                 (first + k) % rows * columns +
+                                     (first + k) / rows),
+                  out);
+    } else if (v->dtype == w->entries[index].tensor.dtype) {
+        memcpy(out, from, bytes);
+    } else {
+        for (int64_t k = 0; k < count; k++)
+            store(w, index, k, medvl_float_at(from, v->dtype, k), out);
+    }
+    if (!w->values && model_is_mapped(w->m, index))
+        model_drop_pages(from, bytes);
+    return MEDVL_OK;
+}
+
+/* Values that became infinite are an error, with how many of which. */
+static int check_lost(const struct writing *w, struct medvl_error *err)
+{
+    struct medvl_text text = {0};
+    int64_t tensors = 0;
+    int rc = MEDVL_OK;
+
+    for (int64_t i = 0; i < w->m->count && rc == MEDVL_OK; i++) {
+        if (!w->lost[i])
+            continue;
+        tensors++;
+        if (text.size < 700)
+            rc = medvl_text_printf(
+                &text, err, "%s%.200s (%lld of %zu)", text.size ? ", " : "",
+                w->m->params[i].name, (long long)w->lost[i],
+                model_items(&w->m->params[i].value));
+    }
+    if (rc == MEDVL_OK && tensors)
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "values past what this type holds, in %lld tensors: "
+                        "%s",
+                        (long long)tensors, text.data);
+    medvl_text_release(&text);
+    return rc;
+}
+
+static int write_weights(struct writing *w, const char *folder,
+                         enum medvl_dtype dtype, struct medvl_error *err)
+{
+    static const char *const METADATA[] = {"format", "pt", NULL};
+    const struct medvl_model *m = w->m;
+    const size_t count = (size_t)m->count;
+    int rc;
+
+    w->entries = medvl_alloc(count, sizeof(*w->entries));
+    w->lost = medvl_alloc(count, sizeof(*w->lost));
+    rc = w->entries && w->lost ? MEDVL_OK : medvl_no_memory(err);
+    for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++) {
+        w->entries[i].name = m->params[i].name;
+        w->entries[i].tensor = model_spec(m, i)->shape;
+        w->entries[i].tensor.dtype =
+            dtype ? dtype : model_state(m)->held[i].stored;
+    }
+    if (rc == MEDVL_OK)
+        rc = medvl_safetensors_write_folder(folder, w->entries, m->count,
+                                            METADATA, MEDVL_SAFETENSORS_LIMIT,
+                                            fill_items, w, err);
+    if (rc == MEDVL_OK)
+        rc = check_lost(w, err);
+    medvl_free(w->entries);
+    medvl_free(w->lost);
+    return rc;
+}
+
+/* ---- the folder -------------------------------------------------------- */
+
+static int write_folder(struct writing *w, const char *folder,
+                        enum medvl_dtype dtype, struct medvl_error *err)
+{
+    int rc = copy_companions(w->m, folder, err);
+
+    if (rc == MEDVL_OK)
+        rc = write_weights(w, folder, dtype, err);
+    return rc == MEDVL_OK ? write_config(w->m, folder, dtype, err) : rc;
+}
+
+int medvl_model_write(const struct medvl_model *model, const char *folder,
+                      const struct medvl_tensor *values,
+                      struct medvl_error *err)
+{
+    struct writing w = {.m = model, .values = values};
+
+    return write_folder(&w, folder, MEDVL_DTYPE_NONE, err);
+}
+
+int medvl_model_write_as(const struct medvl_model *model, const char *folder,
+                         enum medvl_dtype dtype, struct medvl_error *err)
+{
+    struct writing w = {.m = model};
+
+    return write_folder(&w, folder, dtype, err);
+}
+
+int medvl_model_write_fresh(struct medvl_config *config, uint64_t seed,
+                            const char *folder, struct medvl_error *err)
+{
+    struct medvl_model *m;
+    struct fresh_numbers fresh = {.seed = seed};
+    struct writing w = {.fresh = &fresh};
+    int rc = model_make(&m, config, err);
+
+    if (rc < 0)
+        return rc;
+    w.m = fresh.model = m;
+    for (int64_t i = 0; i < m->count; i++)
+        model_state(m)->held[i].stored = m->config.dtype;
+    rc = write_folder(&w, folder, MEDVL_DTYPE_NONE, err);
+    medvl_model_free(m);
+    return rc;
+}
