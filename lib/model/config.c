@@ -28,6 +28,10 @@ static const struct {
     {"GPT2LMHeadModel", "gpt2", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
     {"LlavaForConditionalGeneration", "llava", MEDVL_FAMILY_LLAVA,
      MEDVL_NAMING_LLAVA},
+    {"Qwen2VLForConditionalGeneration", "qwen2_vl", MEDVL_FAMILY_QWEN2_VL,
+     MEDVL_NAMING_QWEN_VL},
+    {"Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl",
+     MEDVL_FAMILY_QWEN2_5_VL, MEDVL_NAMING_QWEN_VL},
 };
 
 #define MODEL_COUNT (sizeof(MODELS) / sizeof(*MODELS))
@@ -157,6 +161,30 @@ static int read_llava(struct medvl_config *config,
     return top->rc;
 }
 
+/* The text's fields stand at the top, or in an object of their own. */
+static int read_qwen_vl(struct medvl_config *config,
+                        struct medvl_config_reader *top,
+                        struct medvl_config_reader *text)
+{
+    const struct medvl_json *inner = medvl_config_object(top, "text_config",
+                                                         true);
+
+    config->decoder.tied = medvl_config_bool(top, "tie_word_embeddings",
+                                             false);
+    if (top->rc < 0)
+        return top->rc;
+    if (inner) {
+        text->place = "text_config";
+        text->object = inner;
+    }
+    medvl_config_read_decoder(&config->decoder, text, "qwen2_vl");
+    medvl_config_default_ids(config, "qwen2_vl");
+    read_ids(config, text);
+    medvl_config_read_qwen_vl(config, top, text);
+    read_ids(config, top);
+    return text->rc < 0 ? text->rc : top->rc;
+}
+
 static int read_all(struct medvl_config *config,
                     const struct medvl_json *root, struct medvl_error *err)
 {
@@ -164,13 +192,16 @@ static int read_all(struct medvl_config *config,
     struct medvl_config_reader text = top;
     int rc;
 
-    config->image_token = -1;
+    config->image_token = config->video_token = -1;
     read_model(config, &top);
     if (top.rc < 0)
         return top.rc;
-    rc = config->family == MEDVL_FAMILY_TEXT
-             ? read_text(config, &text)
-             : read_llava(config, &top, &text);
+    if (config->family == MEDVL_FAMILY_TEXT)
+        rc = read_text(config, &text);
+    else if (config->naming == MEDVL_NAMING_QWEN_VL)
+        rc = read_qwen_vl(config, &top, &text);
+    else
+        rc = read_llava(config, &top, &text);
     if (rc == MEDVL_OK) {
         read_dtype(config, &top, &text);
         rc = top.rc;

@@ -160,6 +160,7 @@ struct medvl_config {
 
     int32_t image_token; /* of one picture, in tokens; -1 without.  LLaVA's
                             own folders have none: decoder.vocab_size */
+    int32_t video_token; /* refused; -1 without */
     int32_t bos, pad;    /* -1: none */
     int32_t eos[MEDVL_EOS_MAX];
     int eos_count;

@@ -28,6 +28,8 @@ static const struct brand BRANDS[] = {
      MEDVL_ACT_SILU, false, 1, 2, -1},
     {"qwen2", 151936, 4096, 22016, 32, 32, 32, 0, 32768, 1e-6, 1,
      MEDVL_ACT_SILU, false, -1, -1, -1},
+    {"qwen2_vl", 152064, 8192, 29568, 80, 64, 8, 0, 32768, 1e-5, 1,
+     MEDVL_ACT_SILU, false, -1, -1, -1},
     {"qwen3", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 1e-6, 1,
      MEDVL_ACT_SILU, false, -1, -1, -1},
     {"phi", 51200, 2048, 8192, 24, 32, 0, 0, 2048, 1e-5, 0.5,
@@ -104,7 +106,7 @@ static void read_rope(struct medvl_decoder_config *d,
         d->rope_kind = MEDVL_ROPE_LINEAR;
     else if (strcmp(kind, "llama3") == 0)
         read_llama3(d, &scaling);
-    else if (strcmp(kind, "default") != 0)
+    else if (strcmp(kind, "default") != 0 && strcmp(kind, "mrope") != 0)
         medvl_config_refuse(&scaling, "rope_type", kind);
     r->rc = scaling.rc;
 }
@@ -286,7 +288,7 @@ void medvl_config_read_decoder(struct medvl_decoder_config *d,
         d->mlp_bias = medvl_config_bool(r, "mlp_bias", false);
     if (strcmp(type, "mistral") == 0)
         read_window(d, r, 4096, 0);
-    if (strcmp(type, "qwen2") == 0)
+    if (strcmp(type, "qwen2") == 0 || strcmp(type, "qwen2_vl") == 0)
         d->qkv_bias = true;
     if (strcmp(type, "qwen3") == 0)
         d->qk_norm = true;

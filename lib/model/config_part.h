@@ -85,4 +85,9 @@ void medvl_config_add_features(struct medvl_vision_config *v,
 void medvl_config_read_llava(struct medvl_config *config,
                              struct medvl_config_reader *r);
 
+/* Tower and joint of Qwen2-VL and 2.5: config_qwen_vl.c. */
+void medvl_config_read_qwen_vl(struct medvl_config *config,
+                               struct medvl_config_reader *top,
+                               struct medvl_config_reader *text);
+
 #endif

@@ -47,6 +47,14 @@ static double llama3(double w, const struct medvl_decoder_config *c)
     return (1 - ramp) * w / (double)c->rope_factor + ramp * w;
 }
 
+/* Which of a token's numbers turns pair i. */
+static int64_t axis_of(const struct medvl_decoder_config *c, int64_t i)
+{
+    if (c->mrope[0] == 0 || i < c->mrope[0])
+        return 0;
+    return i < c->mrope[0] + c->mrope[1] ? 1 : 2;
+}
+
 /*
  * The tables as transformers computes them: inverse frequencies and angles
  * are rounded to float, cosine and sine are taken of that angle.
@@ -57,6 +65,7 @@ static int fill_angles(struct medvl_decoder_run *run,
 {
     const struct medvl_decoder_config *c = run->config;
     const int64_t half = c->head_size / 2, n = tokens->tokens;
+    const int64_t axes = c->mrope[0] > 0 ? 3 : 1;
     float *cosines, *sines;
 
     run->angles = medvl_alloc((size_t)(2 * n), (size_t)half * sizeof(float));
@@ -73,7 +82,9 @@ static int fill_angles(struct medvl_decoder_run *run,
         if (c->rope_kind == MEDVL_ROPE_LLAMA3)
             w = llama3(w, c);
         for (int64_t t = 0; t < n; t++) {
-            const float angle = (float)tokens->positions[t] * (float)w;
+            const float angle =
+                (float)tokens->positions[t * axes + axis_of(c, i)] *
+                (float)w;
 
             cosines[t * half + i] = cosf(angle);
             sines[t * half + i] = sinf(angle);

@@ -223,6 +223,7 @@ static const struct {
     {"BitImageProcessor", &medvl_frontend_clip, false},
     {"SiglipImageProcessor", &medvl_frontend_clip, true},
     {"LlavaNextImageProcessor", &medvl_frontend_anyres, false},
+    {"Qwen2VLImageProcessor", &medvl_frontend_qwen, false},
 };
 
 static bool is_kind(const char *name, const char *kind)
@@ -238,16 +239,23 @@ static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
 {
     const char *name = medvl_json_string(
         medvl_json_get(root, "image_processor_type"));
+    const bool qwen = f->config->naming == MEDVL_NAMING_QWEN_VL;
 
     if (!name)
         name = medvl_json_string(
             medvl_json_get(root, "feature_extractor_type"));
-    f->kind = name ? NULL : &medvl_frontend_clip;
+    f->kind = name   ? NULL
+              : qwen ? &medvl_frontend_qwen
+                     : &medvl_frontend_clip;
     for (size_t i = 0; name && i < sizeof(KINDS) / sizeof(*KINDS); i++)
         if (is_kind(name, KINDS[i].name)) {
             f->kind = KINDS[i].kind;
             f->siglip = KINDS[i].siglip;
         }
+    if (f->kind && (f->kind == &medvl_frontend_qwen) != qwen)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "image processor \"%s\" is not this model's",
+                          name);
     if (f->kind)
         return MEDVL_OK;
     return medvl_fail(err, MEDVL_EUNSUPPORTED,

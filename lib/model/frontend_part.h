@@ -31,6 +31,7 @@ struct medvl_frontend_kind {
 };
 
 extern const struct medvl_frontend_kind medvl_frontend_clip;
+extern const struct medvl_frontend_kind medvl_frontend_qwen;
 extern const struct medvl_frontend_kind medvl_frontend_anyres;
 
 #define MEDVL_PINPOINTS 1024
@@ -55,6 +56,9 @@ struct medvl_frontend {
     /* anyres: the sizes to choose from, width and height. */
     int64_t pinpoints[MEDVL_PINPOINTS][2];
     int pinpoint_count;
+
+    /* Qwen2-VL: patches a side that are merged, frames, limits on pixels. */
+    int64_t merge, frames, least, most;
 };
 
 /* ---- fields that processors share ------------------------------------ */

@@ -5,6 +5,8 @@
  */
 #include "lib/model/grid.h"
 
+#include <assert.h>
+
 int64_t medvl_grid_views(const struct medvl_grid *grid)
 {
     return 1 + grid->tiles_down * grid->tiles_across;
@@ -43,17 +45,42 @@ void medvl_grid_places(int32_t *out, const struct medvl_config *config,
         out[i] = (int32_t)i;
 }
 
+/* A picture's tokens stand in a plane: one time, rows, columns. */
+static void place_picture(int32_t *out, int64_t count, int64_t columns,
+                          int64_t first)
+{
+    for (int64_t i = 0; i < count; i++) {
+        out[3 * i] = (int32_t)first;
+        out[3 * i + 1] = (int32_t)(first + i / columns);
+        out[3 * i + 2] = (int32_t)(first + i % columns);
+    }
+}
+
 int64_t medvl_grid_positions(int32_t *out,
                              const struct medvl_config *config,
                              const int32_t *ids, int64_t count,
                              const struct medvl_grid *grids, int64_t first)
 {
     const int64_t axes = medvl_config_axes(config);
+    const int64_t merge = config->vision.merge;
+    int64_t next = first;
 
-    (void)ids;
-    (void)grids;
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t a = 0; a < axes; a++)
-            out[i * axes + a] = (int32_t)(first + i);
-    return first + count;
+    for (int64_t i = 0; i < count;) {
+        if (axes == 1 || ids[i] >= 0) {
+            for (int64_t a = 0; a < axes; a++)
+                out[i * axes + a] = (int32_t)next;
+            next++;
+            i++;
+        } else {
+            const int64_t rows = grids->rows / merge;
+            const int64_t columns = grids->columns / merge;
+
+            assert(i + rows * columns <= count);
+            place_picture(out + i * axes, rows * columns, columns, next);
+            next += rows > columns ? rows : columns;
+            i += rows * columns;
+            grids++;
+        }
+    }
+    return next;
 }

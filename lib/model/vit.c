@@ -182,6 +182,8 @@ struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
     struct medvl_var *x;
     struct places p;
 
+    if (v->tower >= MEDVL_TOWER_QWEN2_VL)
+        return medvl_vit_qwen_forward(tape, model, inp);
     if (rows->size[0] != pictures * patches)
         medvl_tape_fail(tape, MEDVL_EARG,
                         "%lld patch rows for %lld views of %lld",

@@ -42,8 +42,14 @@ int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
 
     *out = *from = NULL;
     *count = 0;
-    for (int64_t i = 0; i < id_count; i++)
+    for (int64_t i = 0; i < id_count; i++) {
         places += config->image_token >= 0 && ids[i] == config->image_token;
+        if (config->video_token >= 0 && ids[i] == config->video_token)
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "token %lld is the place of a video; videos "
+                              "are not built in",
+                              (long long)i);
+    }
     if (places != pictures)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "%lld pictures, %lld places for them among the "
