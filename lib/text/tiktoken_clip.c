@@ -86,8 +86,8 @@ static void write_clip_bytes(struct medvl_vocab_writer *writer)
 
 /* One pass over the merges: the tokens that they make, or they. */
 static int write_clip_lines(struct medvl_vocab_writer *writer,
-                            struct medvl_span file,
-                            bool tokens, struct medvl_error *err)
+                            struct medvl_span file, bool tokens,
+                            struct medvl_error *err)
 {
     struct medvl_span line = {0};
     struct medvl_span left, right;

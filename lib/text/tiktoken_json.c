@@ -64,8 +64,7 @@ void medvl_vocab_put_merge(struct medvl_vocab_writer *writer)
 }
 
 void medvl_vocab_put_added(struct medvl_vocab_writer *writer, int32_t id,
-                           const char *content,
-                           bool normalized)
+                           const char *content, bool normalized)
 {
     struct medvl_json_writer *json = &writer->json;
 

@@ -2,7 +2,7 @@
  * A tokenizer.model of strangers: opened, and if it opens, used on a text
  * with every kind of character.  Ids are the model's, ends rise.
  *
- * Read next: fuzz_tiktoken.c.
+ * Read next: driver.c.
  */
 #include <stdlib.h>
 
