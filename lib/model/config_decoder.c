@@ -4,7 +4,7 @@
  * Source: LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config, PhiConfig,
  * Phi3Config and GPT2Config of transformers 4.57.
  *
- * Read next: config_vision.c.
+ * Read next: config_rope.c.
  */
 #include <string.h>
 
@@ -63,54 +63,6 @@ void medvl_config_default_ids(struct medvl_config *config, const char *type)
     config->eos_count = b && b->eos >= 0;
 }
 
-/* ---- rope ------------------------------------------------------------ */
-
-static void read_llama3(struct medvl_decoder_config *d,
-                        struct medvl_config_reader *r)
-{
-    d->rope_kind = MEDVL_ROPE_LLAMA3;
-    d->rope_low = medvl_config_float(r, "low_freq_factor", 1e-3, 1e6, 1);
-    d->rope_high = medvl_config_float(r, "high_freq_factor", 1e-3, 1e6, 4);
-    d->rope_original = medvl_config_float(
-        r, "original_max_position_embeddings", 1, 1e9, 8192);
-    if (d->rope_high <= d->rope_low)
-        medvl_config_fail(r, MEDVL_EFORMAT,
-                          "high_freq_factor is not above low_freq_factor");
-}
-
-/* "rope_scaling", or "rope_parameters" of newer writers. */
-static void read_rope(struct medvl_decoder_config *d,
-                      struct medvl_config_reader *r)
-{
-    struct medvl_config_reader scaling = {.err = r->err};
-    const char *kind;
-
-    d->rope_kind = MEDVL_ROPE_PLAIN;
-    d->rope_factor = d->rope_scale = 1;
-    scaling.place = "rope_parameters";
-    scaling.object = medvl_config_object(r, scaling.place, true);
-    if (!scaling.object) {
-        scaling.place = "rope_scaling";
-        scaling.object = medvl_config_object(r, scaling.place, true);
-    }
-    d->rope_theta = medvl_config_float(r, "rope_theta", 1, 1e12, 10000);
-    if (!scaling.object || r->rc < 0)
-        return;
-    d->rope_theta = medvl_config_float(&scaling, "rope_theta", 1, 1e12,
-                                       (double)d->rope_theta);
-    kind = medvl_config_string(
-        &scaling, "rope_type",
-        medvl_config_string(&scaling, "type", "default"));
-    d->rope_factor = medvl_config_float(&scaling, "factor", 1, 1e6, 1);
-    if (strcmp(kind, "linear") == 0)
-        d->rope_kind = MEDVL_ROPE_LINEAR;
-    else if (strcmp(kind, "llama3") == 0)
-        read_llama3(d, &scaling);
-    else if (strcmp(kind, "default") != 0 && strcmp(kind, "mrope") != 0)
-        medvl_config_refuse(&scaling, "rope_type", kind);
-    r->rc = scaling.rc;
-}
-
 /* ---- sizes ----------------------------------------------------------- */
 
 static void check_heads(struct medvl_decoder_config *d,
@@ -127,24 +79,6 @@ static void check_heads(struct medvl_decoder_config *d,
                           (long long)d->heads, (long long)d->groups);
     if (d->head_size == 0)
         d->head_size = d->hidden / d->heads;
-    if (d->rope_kind != MEDVL_ROPE_NONE && d->head_size % 2 != 0)
-        medvl_config_fail(r, MEDVL_EFORMAT,
-                          "head size %lld is odd, rope turns pairs",
-                          (long long)d->head_size);
-}
-
-static void read_rotary(struct medvl_decoder_config *d,
-                        struct medvl_config_reader *r, double otherwise)
-{
-    const float part = medvl_config_float(r, "partial_rotary_factor", 0, 1,
-                                          otherwise);
-
-    d->rotary = (int64_t)((float)d->head_size * part);
-    if (d->rotary < 2 || d->rotary % 2 || d->rotary > MEDVL_ROTARY_MAX)
-        medvl_config_fail(r, MEDVL_EFORMAT,
-                          "rope turns %lld values of a head: want 2 to %d, "
-                          "an even number",
-                          (long long)d->rotary, MEDVL_ROTARY_MAX);
 }
 
 /* The window in the layers that "layer_types" names, else from the layer
@@ -175,6 +109,10 @@ static void read_window(struct medvl_decoder_config *d,
                          strcmp(name, "sliding_attention") == 0;
         type = medvl_json_next(type);
     }
+    if (type)
+        medvl_config_fail(r, MEDVL_EFORMAT,
+                          "\"layer_types\": more than %lld",
+                          (long long)d->layers);
 }
 
 /* ---- brands ---------------------------------------------------------- */
@@ -202,10 +140,8 @@ static void read_sizes(struct medvl_decoder_config *d,
     d->norm_eps = medvl_config_float(r, "rms_norm_eps", 0, 1, b->norm_eps);
     d->act = medvl_config_act(r, "hidden_act", b->act);
     d->gated = true;
-    read_rope(d, r);
     check_heads(d, r);
-    if (r->rc == MEDVL_OK)
-        read_rotary(d, r, b->rotary);
+    medvl_config_read_rope(d, r, b->type, b->rotary);
 }
 
 static void read_qwen(struct medvl_decoder_config *d,
@@ -257,8 +193,8 @@ static void read_gpt2(struct medvl_decoder_config *d,
     check_heads(d, r);
     if (!medvl_config_bool(r, "scale_attn_weights", true))
         medvl_config_refuse(r, "scale_attn_weights", "false");
-    if (medvl_config_bool(r, "scale_attn_by_inverse_layer_idx", false))
-        medvl_config_refuse(r, "scale_attn_by_inverse_layer_idx", "true");
+    d->scale_by_layer = medvl_config_bool(
+        r, "scale_attn_by_inverse_layer_idx", false);
     if (medvl_config_bool(r, "add_cross_attention", false))
         medvl_config_refuse(r, "add_cross_attention", "true");
 }

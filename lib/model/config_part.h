@@ -70,6 +70,14 @@ void medvl_config_read_decoder(struct medvl_decoder_config *d,
                                struct medvl_config_reader *r,
                                const char *type);
 
+/*
+ * Rope: config_rope.c; after the sizes.  `part` of a head turns where the
+ * file is silent.
+ */
+void medvl_config_read_rope(struct medvl_decoder_config *d,
+                            struct medvl_config_reader *r, const char *type,
+                            double part);
+
 /* The tower's: config_vision.c.  r->object NULL: LLaVA 1.5's. */
 void medvl_config_read_vision(struct medvl_vision_config *v,
                               struct medvl_config_reader *r);

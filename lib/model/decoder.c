@@ -1,7 +1,7 @@
 /*
- * The Llama decoder: per layer, attention and a gated unit, each with a
- * norm before and a sum after.  C channels, H heads over G groups of size
- * D, N tokens.
+ * The decoder: per layer, attention and an MLP, each with a norm before and
+ * a sum after, or both beside each other with one norm and one sum.
+ * C channels, H heads over G groups of size D, N tokens.
  *
  * Read next: vlm.c.
  */
@@ -11,61 +11,58 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/model/rope.h"
 
 struct medvl_decoder_run {
     const struct medvl_decoder_config *config;
     struct medvl_kvcache *cache;
-    struct medvl_attention attention;
     struct medvl_tensor ids, rows; /* rows: where keys are stored */
-    struct medvl_tensor cos, sin;  /* (N, D/2) */
+    struct medvl_tensor positions; /* (N), of the learned ones */
+    struct medvl_tensor cos, sin;  /* (N, R/2) */
 
     /* What the tensors above point to; owned. */
+    struct medvl_attention *attention; /* (layers) */
     int32_t *row_of, *cu_k, *pages;
     float *angles;
 };
 
 /* ---- tables ---------------------------------------------------------- */
 
-#define PI 3.14159265358979323846
-
-/*
- * Llama 3's stretching: wavelengths above original / low are divided by the
- * factor, those below original / high stay, a ramp between.
- */
-static double llama3(double w, const struct medvl_decoder_config *c)
+/* Which of its axes turns each pair (Qwen2-VL: time, row, column). */
+static void fill_axes(uint8_t *axis, const struct medvl_decoder_config *c)
 {
-    const double length = 2 * PI / w;
-    const double original = (double)c->rope_original;
-    const double low = (double)c->rope_low, high = (double)c->rope_high;
-    double ramp;
+    const int64_t first = c->mrope[0], second = first + c->mrope[1];
 
-    if (length < original / high)
-        return w;
-    if (length > original / low)
-        return w / (double)c->rope_factor;
-    ramp = (original / length - low) / (high - low);
-    return (1 - ramp) * w / (double)c->rope_factor + ramp * w;
+    for (int64_t i = 0; i < c->rotary / 2; i++)
+        axis[i] = first == 0 || i < first ? 0 : i < second ? 1
+                                                           : 2;
 }
 
-/* Which of a token's numbers turns pair i. */
-static int64_t axis_of(const struct medvl_decoder_config *c, int64_t i)
+/* Positions that sequence `s` reaches: the largest, and one. */
+static int64_t reach(const struct medvl_sequences *tokens, int64_t s,
+                     int64_t axes)
 {
-    if (c->mrope[0] == 0 || i < c->mrope[0])
-        return 0;
-    return i < c->mrope[0] + c->mrope[1] ? 1 : 2;
+    int64_t most = 0;
+
+    for (int64_t i = tokens->cu[s] * axes; i < tokens->cu[s + 1] * axes; i++)
+        if (most <= tokens->positions[i])
+            most = (int64_t)tokens->positions[i] + 1;
+    return most;
 }
 
 /*
- * The tables as transformers computes them: inverse frequencies and angles
- * are rounded to float, cosine and sine are taken of that angle.
+ * The tables as transformers computes them: angles are rounded to float,
+ * cosine and sine are taken of that angle.
  */
 static int fill_angles(struct medvl_decoder_run *run,
                        const struct medvl_sequences *tokens,
                        struct medvl_error *err)
 {
     const struct medvl_decoder_config *c = run->config;
-    const int64_t half = c->head_size / 2, n = tokens->tokens;
+    const int64_t half = c->rotary / 2, n = tokens->tokens;
     const int64_t axes = c->mrope[0] > 0 ? 3 : 1;
+    float w[MEDVL_ROTARY_MAX / 2];
+    uint8_t axis[MEDVL_ROTARY_MAX / 2];
     float *cosines, *sines;
 
     run->angles = medvl_alloc((size_t)(2 * n), (size_t)half * sizeof(float));
@@ -73,22 +70,17 @@ static int fill_angles(struct medvl_decoder_run *run,
         return medvl_no_memory(err);
     cosines = run->angles;
     sines = run->angles + n * half;
-    for (int64_t i = 0; i < half; i++) {
-        double w = pow((double)c->rope_theta, -(double)(2 * i) /
-                                                  (double)c->head_size);
+    fill_axes(axis, c);
+    for (int64_t s = 0; s < tokens->sequences; s++) {
+        medvl_rope_frequencies(w, c, reach(tokens, s, axes));
+        for (int64_t t = tokens->cu[s]; t < tokens->cu[s + 1]; t++)
+            for (int64_t i = 0; i < half; i++) {
+                const int32_t at = tokens->positions[t * axes + axis[i]];
+                const float angle = (float)at * w[i];
 
-        if (c->rope_kind == MEDVL_ROPE_LINEAR)
-            w /= (double)c->rope_factor;
-        if (c->rope_kind == MEDVL_ROPE_LLAMA3)
-            w = llama3(w, c);
-        for (int64_t t = 0; t < n; t++) {
-            const float angle =
-                (float)tokens->positions[t * axes + axis_of(c, i)] *
-                (float)w;
-
-            cosines[t * half + i] = cosf(angle);
-            sines[t * half + i] = sinf(angle);
-        }
+                cosines[t * half + i] = cosf(angle) * c->rope_scale;
+                sines[t * half + i] = sinf(angle) * c->rope_scale;
+            }
     }
     run->cos = medvl_tensor_2d(cosines, MEDVL_DTYPE_F32, n, half);
     run->sin = medvl_tensor_2d(sines, MEDVL_DTYPE_F32, n, half);
@@ -102,7 +94,7 @@ static int fill_pages(struct medvl_decoder_run *run,
 {
     const int64_t each = medvl_kvcache_pages_each(tokens->cache);
     const int64_t count = tokens->sequences;
-    struct medvl_attention *a = &run->attention;
+    int64_t longest = 0;
 
     run->cu_k = medvl_alloc((size_t)count + 1, sizeof(*run->cu_k));
     run->row_of = medvl_alloc((size_t)tokens->tokens, sizeof(*run->row_of));
@@ -128,13 +120,18 @@ static int fill_pages(struct medvl_decoder_run *run,
         memcpy(run->pages + s * each,
                medvl_kvcache_pages(tokens->cache, slot),
                (size_t)each * sizeof(*run->pages));
-        if (a->max_k < keys)
-            a->max_k = keys;
+        if (longest < keys)
+            longest = keys;
     }
-    a->cu_k = run->cu_k;
-    a->pages = run->pages;
-    a->pages_each = each;
-    a->page = MEDVL_KV_PAGE;
+    for (int64_t i = 0; i < run->config->layers; i++) {
+        struct medvl_attention *a = &run->attention[i];
+
+        a->max_k = longest;
+        a->cu_k = run->cu_k;
+        a->pages = run->pages;
+        a->pages_each = each;
+        a->page = MEDVL_KV_PAGE;
+    }
     run->rows = medvl_tensor_1d(run->row_of, MEDVL_DTYPE_I32, tokens->tokens);
     return MEDVL_OK;
 }
@@ -144,6 +141,8 @@ static int check_tokens(const struct medvl_decoder_config *config,
                         struct medvl_error *err)
 {
     const int64_t axes = config->mrope[0] > 0 ? 3 : 1;
+    const int64_t past = config->learned_positions ? config->max_positions
+                                                   : INT32_MAX;
 
     if (tokens->tokens < 1 || tokens->tokens > INT32_MAX ||
         tokens->sequences < 1 || tokens->cu[0] != 0 ||
@@ -156,9 +155,11 @@ static int check_tokens(const struct medvl_decoder_config *config,
             return medvl_fail(err, MEDVL_EARG, "sequence %lld is empty",
                               (long long)s);
     for (int64_t i = 0; i < tokens->tokens * axes; i++)
-        if (tokens->positions[i] < 0)
-            return medvl_fail(err, MEDVL_EARG, "position %d",
-                              tokens->positions[i]);
+        if (tokens->positions[i] < 0 || tokens->positions[i] >= past)
+            return medvl_fail(err, MEDVL_EARG,
+                              "position %d: the model has %lld",
+                              tokens->positions[i],
+                              (long long)config->max_positions);
     for (int64_t i = 0; i < tokens->tokens; i++)
         if (tokens->ids[i] < -1 || tokens->ids[i] >= config->vocab_size)
             return medvl_fail(err, MEDVL_EARG,
@@ -169,21 +170,38 @@ static int check_tokens(const struct medvl_decoder_config *config,
     return MEDVL_OK;
 }
 
-static void fill_attention(struct medvl_attention *a,
-                           const struct medvl_decoder_config *config,
-                           const struct medvl_sequences *tokens)
+/* The same for all layers, but for windows and GPT-2's falling scale. */
+static int fill_attention(struct medvl_decoder_run *run,
+                          const struct medvl_sequences *tokens,
+                          struct medvl_error *err)
 {
-    a->heads = config->heads;
-    a->groups = config->groups;
-    a->head_size = config->head_size;
-    a->sequences = tokens->sequences;
-    a->cu_q = a->cu_k = tokens->cu;
-    a->scale = 1 / sqrtf((float)config->head_size);
-    a->causal = true;
+    const struct medvl_decoder_config *c = run->config;
+    struct medvl_attention all = {
+        .heads = c->heads,
+        .groups = c->groups,
+        .head_size = c->head_size,
+        .sequences = tokens->sequences,
+        .cu_q = tokens->cu,
+        .cu_k = tokens->cu,
+        .scale = 1 / sqrtf((float)c->head_size),
+        .causal = true,
+    };
+
+    run->attention = medvl_alloc((size_t)c->layers,
+                                 sizeof(*run->attention));
+    if (!run->attention)
+        return medvl_no_memory(err);
     for (int64_t s = 0; s < tokens->sequences; s++)
-        if (a->max_q < tokens->cu[s + 1] - tokens->cu[s])
-            a->max_q = tokens->cu[s + 1] - tokens->cu[s];
-    a->max_k = a->max_q;
+        if (all.max_q < tokens->cu[s + 1] - tokens->cu[s])
+            all.max_q = tokens->cu[s + 1] - tokens->cu[s];
+    all.max_k = all.max_q;
+    for (int64_t i = 0; i < c->layers; i++) {
+        run->attention[i] = all;
+        run->attention[i].window = c->windowed[i] ? c->window : 0;
+        if (c->scale_by_layer)
+            run->attention[i].scale /= (float)(i + 1);
+    }
+    return MEDVL_OK;
 }
 
 int medvl_decoder_run_open(struct medvl_decoder_run **out,
@@ -204,8 +222,11 @@ int medvl_decoder_run_open(struct medvl_decoder_run **out,
     run->cache = tokens->cache;
     run->ids = medvl_tensor_1d((void *)(uintptr_t)tokens->ids,
                                MEDVL_DTYPE_I32, tokens->tokens);
-    fill_attention(&run->attention, config, tokens);
-    rc = fill_angles(run, tokens, err);
+    run->positions = medvl_tensor_1d((void *)(uintptr_t)tokens->positions,
+                                     MEDVL_DTYPE_I32, tokens->tokens);
+    rc = fill_attention(run, tokens, err);
+    if (rc == MEDVL_OK && config->rope_kind != MEDVL_ROPE_NONE)
+        rc = fill_angles(run, tokens, err);
     if (rc == MEDVL_OK && tokens->cache)
         rc = fill_pages(run, tokens, err);
     if (rc < 0) {
@@ -220,6 +241,7 @@ void medvl_decoder_run_free(struct medvl_decoder_run *run)
 {
     if (!run)
         return;
+    medvl_free(run->attention);
     medvl_free(run->row_of);
     medvl_free(run->cu_k);
     medvl_free(run->pages);
@@ -229,74 +251,148 @@ void medvl_decoder_run_free(struct medvl_decoder_run *run)
 
 /* ---- forward --------------------------------------------------------- */
 
-static struct medvl_param *layer_param(const struct medvl_model *model,
-                                       int64_t layer, const char *name,
-                                       const char *kind)
+/* One layer of a run. */
+struct layer {
+    struct medvl_tape *tape;
+    const struct medvl_model *model;
+    const struct medvl_decoder_config *config;
+    const struct medvl_decoder_run *run;
+    int64_t index;
+};
+
+static struct medvl_param *param(const struct layer *l, const char *name,
+                                 const char *kind)
 {
-    return medvl_model_param(model, "decoder.layers.%lld.%s.%s",
-                             (long long)layer, name, kind);
+    return medvl_model_param(l->model, "decoder.layers.%lld.%s.%s",
+                             (long long)l->index, name, kind);
 }
 
-static struct medvl_var *linear(struct medvl_tape *tape,
-                                const struct medvl_model *model,
-                                int64_t layer, const char *name, bool bias,
-                                struct medvl_var *inp)
+static struct medvl_var *linear(const struct layer *l, const char *name,
+                                bool bias, struct medvl_var *inp)
 {
-    return medvl_tape_linear(
-        tape, inp, layer_param(model, layer, name, "weight"),
-        bias ? layer_param(model, layer, name, "bias") : NULL);
+    return medvl_tape_linear(l->tape, inp, param(l, name, "weight"),
+                             bias ? param(l, name, "bias") : NULL);
 }
 
-static struct medvl_var *norm(struct medvl_tape *tape,
-                              const struct medvl_model *model, int64_t layer,
-                              const char *name, struct medvl_var *inp)
+static struct medvl_var *norm_with(struct medvl_tape *tape,
+                                   const struct medvl_decoder_config *c,
+                                   struct medvl_param *weight,
+                                   struct medvl_param *bias,
+                                   struct medvl_var *inp)
 {
-    return medvl_tape_rmsnorm(tape, inp,
-                              layer_param(model, layer, name, "weight"),
-                              model->config.decoder.norm_eps);
+    if (c->norm == MEDVL_NORM_RMS)
+        return medvl_tape_rmsnorm(tape, inp, weight, c->norm_eps);
+    return medvl_tape_layernorm(tape, inp, weight, bias, c->norm_eps);
 }
 
-/* (N,C) -> (N,C): q (N,H*D), k and v (N,G*D), or all that is in pages. */
-static struct medvl_var *attend(struct medvl_tape *tape,
-                                const struct medvl_model *model,
-                                const struct medvl_decoder_run *run,
-                                int64_t layer, struct medvl_var *inp)
+static struct medvl_var *norm(const struct layer *l, const char *name,
+                              struct medvl_var *inp)
 {
-    const struct medvl_decoder_config *c = &model->config.decoder;
-    const bool bias = c->qkv_bias;
+    const bool bias = l->config->norm == MEDVL_NORM_LAYER;
+
+    return norm_with(l->tape, l->config, param(l, name, "weight"),
+                     bias ? param(l, name, "bias") : NULL, inp);
+}
+
+/* (N,C) -> q (N,H*D), k and v (N,G*D). */
+static void project(const struct layer *l, struct medvl_var *inp,
+                    struct medvl_var **q, struct medvl_var **k,
+                    struct medvl_var **v)
+{
+    const struct medvl_decoder_config *c = l->config;
+    const int64_t wide = c->heads * c->head_size;
+    const int64_t narrow = c->groups * c->head_size;
+
+    if (c->fused_qkv) {
+        inp = linear(l, "self_attn.qkv_proj", c->qkv_bias, inp);
+        *q = medvl_tape_columns(l->tape, inp, 0, wide);
+        *k = medvl_tape_columns(l->tape, inp, wide, narrow);
+        *v = medvl_tape_columns(l->tape, inp, wide + narrow, narrow);
+        return;
+    }
+    *q = linear(l, "self_attn.q_proj", c->qkv_bias, inp);
+    *k = linear(l, "self_attn.k_proj", c->qkv_bias, inp);
+    *v = linear(l, "self_attn.v_proj", c->qkv_bias, inp);
+}
+
+/* What gives q or k its place: a norm of each head, a turn. */
+static struct medvl_var *place(const struct layer *l, const char *norm_name,
+                               struct medvl_var *inp)
+{
+    const struct medvl_decoder_config *c = l->config;
+
+    if (c->qk_norm)
+        inp = medvl_tape_rmsnorm_heads(l->tape, inp,
+                                       param(l, norm_name, "weight"),
+                                       c->head_size, c->norm_eps);
+    if (c->rope_kind == MEDVL_ROPE_NONE)
+        return inp;
+    return medvl_tape_rope(l->tape, inp, &l->run->cos, &l->run->sin,
+                           c->head_size);
+}
+
+/* (N,C) -> (N,C); with a cache, over all that is in its pages. */
+static struct medvl_var *attend(const struct layer *l, struct medvl_var *inp)
+{
+    const struct medvl_decoder_run *run = l->run;
     struct medvl_var *q, *k, *v;
 
-    q = linear(tape, model, layer, "self_attn.q_proj", bias, inp);
-    k = linear(tape, model, layer, "self_attn.k_proj", bias, inp);
-    v = linear(tape, model, layer, "self_attn.v_proj", bias, inp);
-    q = medvl_tape_rope(tape, q, &run->cos, &run->sin, c->head_size);
-    k = medvl_tape_rope(tape, k, &run->cos, &run->sin, c->head_size);
+    project(l, inp, &q, &k, &v);
+    q = place(l, "self_attn.q_norm", q);
+    k = place(l, "self_attn.k_norm", k);
     if (run->cache) {
         const struct medvl_tensor keys =
-            medvl_kvcache_keys(run->cache, layer);
+            medvl_kvcache_keys(run->cache, l->index);
         const struct medvl_tensor values =
-            medvl_kvcache_values(run->cache, layer);
+            medvl_kvcache_values(run->cache, l->index);
 
-        medvl_tape_store_rows(tape, &keys, k, &run->rows);
-        medvl_tape_store_rows(tape, &values, v, &run->rows);
-        k = medvl_tape_input(tape, &keys, false);
-        v = medvl_tape_input(tape, &values, false);
+        medvl_tape_store_rows(l->tape, &keys, k, &run->rows);
+        medvl_tape_store_rows(l->tape, &values, v, &run->rows);
+        k = medvl_tape_input(l->tape, &keys, false);
+        v = medvl_tape_input(l->tape, &values, false);
     }
-    inp = medvl_tape_attention(tape, q, k, v, &run->attention);
-    return linear(tape, model, layer, "self_attn.o_proj", c->out_bias, inp);
+    inp = medvl_tape_attention(l->tape, q, k, v, &run->attention[l->index]);
+    inp = linear(l, "self_attn.o_proj", l->config->out_bias, inp);
+    return medvl_tape_dropout(l->tape, inp);
 }
 
-static struct medvl_var *gated(struct medvl_tape *tape,
-                               const struct medvl_model *model,
-                               int64_t layer, struct medvl_var *inp)
+static struct medvl_var *mlp(const struct layer *l, struct medvl_var *inp)
 {
-    const struct medvl_decoder_config *c = &model->config.decoder;
+    const struct medvl_decoder_config *c = l->config;
+    const bool bias = c->mlp_bias;
+    const char *last = c->gated ? "mlp.down_proj" : "mlp.fc2";
     struct medvl_var *gate, *up;
 
-    gate = linear(tape, model, layer, "mlp.gate_proj", c->mlp_bias, inp);
-    up = linear(tape, model, layer, "mlp.up_proj", c->mlp_bias, inp);
-    inp = medvl_tape_glu(tape, gate, up, c->act);
-    return linear(tape, model, layer, "mlp.down_proj", c->mlp_bias, inp);
+    if (!c->gated) {
+        inp = linear(l, "mlp.fc1", bias, inp);
+        inp = medvl_tape_act(l->tape, inp, c->act);
+    } else if (c->fused_gate_up) {
+        inp = linear(l, "mlp.gate_up_proj", bias, inp);
+        gate = medvl_tape_columns(l->tape, inp, 0, c->intermediate);
+        up = medvl_tape_columns(l->tape, inp, c->intermediate,
+                                c->intermediate);
+        inp = medvl_tape_glu(l->tape, gate, up, c->act);
+    } else {
+        gate = linear(l, "mlp.gate_proj", bias, inp);
+        up = linear(l, "mlp.up_proj", bias, inp);
+        inp = medvl_tape_glu(l->tape, gate, up, c->act);
+    }
+    return medvl_tape_dropout(l->tape, linear(l, last, bias, inp));
+}
+
+static struct medvl_var *run_layer(const struct layer *l,
+                                   struct medvl_var *hidden)
+{
+    struct medvl_var *x = norm(l, "input_layernorm", hidden);
+    struct medvl_var *y = attend(l, x);
+
+    if (!l->config->parallel) {
+        hidden = medvl_tape_add(l->tape, hidden, y);
+        x = norm(l, "post_attention_layernorm", hidden);
+        return medvl_tape_add(l->tape, hidden, mlp(l, x));
+    }
+    y = medvl_tape_add(l->tape, y, mlp(l, x));
+    return medvl_tape_add(l->tape, y, hidden);
 }
 
 struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
@@ -310,31 +406,40 @@ struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
                                   &run->ids);
 }
 
+/* Add the row of each token's position. */
+static struct medvl_var *add_positions(struct medvl_tape *tape,
+                                       const struct medvl_model *model,
+                                       const struct medvl_decoder_run *run,
+                                       struct medvl_var *hidden)
+{
+    struct medvl_param *table = medvl_model_param(
+        model, "decoder.embed_positions.weight");
+    struct medvl_var *rows = medvl_tape_gather_rows(
+        tape, medvl_tape_param(tape, table), &run->positions);
+
+    return medvl_tape_add(tape, hidden, rows);
+}
+
 struct medvl_var *medvl_decoder_forward(struct medvl_tape *tape,
                                         const struct medvl_model *model,
                                         const struct medvl_decoder_run *run,
                                         struct medvl_var *hidden)
 {
     const struct medvl_decoder_config *c = &model->config.decoder;
-    struct medvl_param *last;
-    struct medvl_var *x, *before;
+    struct layer l = {tape, model, c, run, 0};
+    struct medvl_var *before;
 
-    for (int64_t i = 0; i < c->layers; i++) {
+    if (c->learned_positions)
+        hidden = add_positions(tape, model, run, hidden);
+    for (; l.index < c->layers; l.index++) {
         before = hidden;
-        medvl_tape_enter(tape, "layers.%lld", (long long)i);
-        x = norm(tape, model, i, "input_layernorm", hidden);
-        x = attend(tape, model, run, i, x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
-        x = norm(tape, model, i, "post_attention_layernorm", hidden);
-        x = gated(tape, model, i, x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
+        medvl_tape_enter(tape, "layers.%lld", (long long)l.index);
+        hidden = run_layer(&l, hidden);
         medvl_tape_leave(tape, &hidden, 1);
         medvl_tape_drop(tape, before);
     }
-    last = medvl_model_param(model, "decoder.norm.weight");
-    return medvl_tape_rmsnorm(tape, hidden, last, c->norm_eps);
+    return norm_with(tape, c, medvl_model_param(model, "decoder.norm.weight"),
+                     medvl_model_param(model, "decoder.norm.bias"), hidden);
 }
 
 struct medvl_param *medvl_decoder_head(const struct medvl_model *model)
@@ -342,4 +447,9 @@ struct medvl_param *medvl_decoder_head(const struct medvl_model *model)
     return medvl_model_param(model, model->config.decoder.tied
                                         ? "decoder.embed_tokens.weight"
                                         : "decoder.lm_head.weight");
+}
+
+struct medvl_param *medvl_decoder_head_bias(const struct medvl_model *model)
+{
+    return medvl_model_param(model, "decoder.lm_head.bias");
 }

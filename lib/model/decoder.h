@@ -1,7 +1,9 @@
 /*
- * The Llama decoder.
+ * The decoder of every brand: config.h has the fields in which they differ.
  *
- * Source: Touvron et al. 2023; structure as transformers' LlamaModel.
+ * Source: Touvron et al. 2023 (Llama), Jiang et al. 2023 (Mistral), Yang et
+ * al. 2024 (Qwen2), Abdin et al. 2024 (Phi-3), Radford et al. 2019 (GPT-2);
+ * structure as the models of transformers 4.57.
  *
  * Read next: vlm.h.
  */
@@ -51,5 +53,8 @@ struct medvl_var *medvl_decoder_forward(struct medvl_tape *tape,
 
 /* The output head: lm_head.weight, or the embeddings when tied. */
 struct medvl_param *medvl_decoder_head(const struct medvl_model *model);
+
+/* What is added to it; NULL: nothing. */
+struct medvl_param *medvl_decoder_head_bias(const struct medvl_model *model);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/model/pass.h"
+#include "lib/model/rope.h"
 
 struct slot {
     bool busy;
@@ -50,8 +51,9 @@ int medvl_generator_open(struct medvl_generator **out,
     g->model = model;
     g->vocab = model->config.decoder.vocab_size;
     g->slot_count = options->slots ? options->slots : 16;
-    g->longest = options->longest ? options->longest
-                                  : model->config.decoder.max_positions;
+    g->longest = options->longest
+                     ? options->longest
+                     : medvl_rope_longest(&model->config.decoder);
     g->slots = medvl_alloc((size_t)g->slot_count, sizeof(*g->slots));
     g->logits = medvl_alloc((size_t)g->vocab, sizeof(*g->logits));
     g->scratch = medvl_alloc(medvl_sample_scratch(g->vocab), 1);
@@ -199,20 +201,59 @@ static int take_row(void *arg, void *owner, const float *logits,
 
 /* ---- many at once ---------------------------------------------------- */
 
-/* Put the token of each running slot into the pass. */
+static int64_t length_of(const struct slot *s)
+{
+    return s->prompt->count + s->out->count;
+}
+
+/* Run the slot's whole text anew: its keys have been turned otherwise than
+ * a text of this length wants (rope.h). */
+static int add_anew(struct medvl_generator *g, int64_t number,
+                    struct medvl_error *err)
+{
+    struct slot *s = &g->slots[number];
+    const struct medvl_prompt *p = s->prompt;
+    int32_t *ids = medvl_alloc((size_t)length_of(s), sizeof(*ids));
+    const struct medvl_piece piece = {.slot = number,
+                                      .ids = ids,
+                                      .count = length_of(s),
+                                      .pictures = p->pictures,
+                                      .wanted = 1,
+                                      .owner = s};
+    int rc;
+
+    if (!ids)
+        return medvl_no_memory(err);
+    memcpy(ids, p->ids, (size_t)p->count * sizeof(*ids));
+    memcpy(ids + p->count, s->out->tokens,
+           (size_t)s->out->count * sizeof(*ids));
+    medvl_kvcache_clear(medvl_pass_cache(g->pass), number);
+    rc = medvl_pass_add(g->pass, &piece, err);
+    medvl_free(ids);
+    return rc;
+}
+
+/* Put the token of each running slot into the pass.  Texts that run anew
+ * wait for the next pass when they are too many for one. */
 static int add_tokens(struct medvl_generator *g, struct medvl_error *err)
 {
+    int64_t anew = 0;
     int rc = MEDVL_OK;
 
     for (int64_t i = 0; i < g->slot_count && rc == MEDVL_OK; i++) {
-        const struct medvl_piece piece = {.slot = i,
-                                          .ids = &g->slots[i].last,
-                                          .count = 1,
-                                          .wanted = 1,
-                                          .owner = &g->slots[i]};
+        struct slot *s = &g->slots[i];
+        const struct medvl_piece piece = {
+            .slot = i, .ids = &s->last, .count = 1, .wanted = 1, .owner = s};
 
-        if (g->slots[i].busy)
+        if (!s->busy)
+            continue;
+        if (!medvl_rope_restarts(&g->model->config.decoder, length_of(s) - 1,
+                                 length_of(s))) {
             rc = medvl_pass_add(g->pass, &piece, err);
+        } else if (!anew || anew + length_of(s) <= MEDVL_PASS_TOKENS) {
+            anew += length_of(s);
+            rc = add_anew(g, i, err);
+        }
     }
     return rc;
 }

@@ -236,7 +236,7 @@ static int read_logits(struct medvl_pass *p, struct medvl_var *hidden,
         medvl_tape_enter(p->tape, "logits");
         logits = medvl_tape_linear(
             p->tape, medvl_tape_gather_rows(p->tape, hidden, &index),
-            medvl_decoder_head(p->model), NULL);
+            medvl_decoder_head(p->model), medvl_decoder_head_bias(p->model));
         rc = medvl_tape_check(p->tape, err);
         for (int64_t i = 0; i < n && rc == MEDVL_OK; i++)
             rc = row(arg, p->owners[first + i],

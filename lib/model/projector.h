@@ -5,7 +5,7 @@
  * Source: Liu et al. 2023, "Improved Baselines with Visual Instruction
  * Tuning".
  *
- * Read next: kvcache.h.
+ * Read next: rope.h.
  */
 #ifndef MEDVL_MODEL_PROJECTOR_H
 #define MEDVL_MODEL_PROJECTOR_H

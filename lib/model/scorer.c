@@ -9,6 +9,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/model/pass.h"
+#include "lib/model/rope.h"
 #include "lib/model/sampler.h"
 
 /*
@@ -44,7 +45,7 @@ int medvl_scorer_open(struct medvl_scorer **out,
     if (!s)
         return medvl_no_memory(err);
     s->prompts = prompts ? prompts : 16;
-    s->positions = model->config.decoder.max_positions;
+    s->positions = medvl_rope_longest(&model->config.decoder);
     s->vocab = model->config.decoder.vocab_size;
     s->places = medvl_alloc((size_t)(s->prompts + CHOICE_SLOTS),
                             sizeof(*s->places));

@@ -13,6 +13,7 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/model/frontend.h"
+#include "lib/model/rope.h"
 #include "lib/tensor/safetensors.h"
 #include "lib/text/tokenizer.h"
 #include "lib/train/loader.h"
@@ -197,7 +198,7 @@ static int packed_open(struct packed *p,
         rc = medvl_tokenizer_open(&p->tok, options->model, err);
     if (rc < 0)
         return rc;
-    loader.data.limit = p->config.decoder.max_positions;
+    loader.data.limit = medvl_rope_longest(&p->config.decoder);
     loader.data.config = &p->config;
     return medvl_loader_open(&p->loader, &loader, p->frontend, NULL, err);
 }

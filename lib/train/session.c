@@ -10,6 +10,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/model/rope.h"
 #include "lib/train/schedule.h"
 
 /* Records that an error names. */
@@ -68,7 +69,7 @@ static int open_loader(struct medvl_loader **out,
                  .root = o->root,
                  .dense = is_dense(s),
                  .limit = o->max_tokens,
-                 .positions = config->decoder.max_positions,
+                 .positions = medvl_rope_longest(&config->decoder),
                  .config = config,
                  .balance = eval ? NULL : o->balance},
         .seed = (uint64_t)o->seed,

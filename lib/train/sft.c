@@ -104,7 +104,8 @@ int medvl_sft_run(struct medvl_sft_result *sum, struct medvl_tape *tape,
     hidden = medvl_vlm_forward(tape, model, &micro->batch, run);
     logp = medvl_tape_head_logprob(tape, NULL,
                                    smoothing > 0 ? &mean_logp : NULL, hidden,
-                                   medvl_decoder_head(model), NULL, &target);
+                                   medvl_decoder_head(model),
+                                   medvl_decoder_head_bias(model), &target);
     rc = medvl_tape_check(tape, err);
     if (rc < 0)
         goto done;
@@ -141,7 +142,8 @@ static int check_rows(uint8_t *wrong, struct medvl_tape *tape,
     medvl_tape_enter(tape, "answers");
     logits = medvl_tape_linear(tape,
                                medvl_tape_gather_rows(tape, hidden, &index),
-                               medvl_decoder_head(model), NULL);
+                               medvl_decoder_head(model),
+                               medvl_decoder_head_bias(model));
     rc = medvl_tape_check(tape, err);
     for (int64_t i = 0; rc == MEDVL_OK && i < count; i++) {
         const float *row = (const float *)logits->value.data + i * vocab;
@@ -217,7 +219,8 @@ int medvl_sft_evaluate(struct medvl_sft_result *sum, struct medvl_tape *tape,
         return rc;
     hidden = medvl_vlm_forward(tape, model, &micro->batch, run);
     logp = medvl_tape_head_logprob(tape, NULL, NULL, hidden,
-                                   medvl_decoder_head(model), NULL, &target);
+                                   medvl_decoder_head(model),
+                                   medvl_decoder_head_bias(model), &target);
     rc = medvl_tape_check(tape, err);
     if (rc == MEDVL_OK) {
         const double loss = token_losses(micro, logp->value.data, NULL, 0);

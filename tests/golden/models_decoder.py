@@ -159,6 +159,7 @@ MODELS = {
     # Prompts before the longer factors begin, and after.
     "phi3_longrope": (longrope, 20),
     "phi3_longrope_long": (longrope, 40),
+    # Its other ways to attend leave out the scaling by layer.
     "gpt2": (
         lambda: GPT2LMHeadModel(
             GPT2Config(
@@ -171,6 +172,7 @@ MODELS = {
                 scale_attn_by_inverse_layer_idx=True,
                 bos_token_id=1,
                 eos_token_id=2,
+                attn_implementation="eager",
             )
         ),
         20,

@@ -79,7 +79,8 @@ static inline void subject_logits(float *out, struct subject *s,
              &s->err);
     medvl_tape_begin(s->tape, &options, NULL);
     x = medvl_vlm_forward(s->tape, s->model, inputs, run);
-    x = medvl_tape_linear(s->tape, x, medvl_decoder_head(s->model), NULL);
+    x = medvl_tape_linear(s->tape, x, medvl_decoder_head(s->model),
+                          medvl_decoder_head_bias(s->model));
     CHECK_OK(medvl_tape_check(s->tape, &s->err), &s->err);
     memcpy(out, x->value.data, (size_t)(count * vocab) * sizeof(*out));
     CHECK_OK(medvl_tape_end(s->tape, &s->err), &s->err);

@@ -442,7 +442,8 @@ static void learn(struct sample *p)
     medvl_tape_begin(s->tape, &options, NULL);
     x = medvl_vlm_forward(s->tape, s->model, &l.inputs, run);
     x = medvl_tape_head_logprob(s->tape, NULL, NULL, x,
-                                medvl_decoder_head(s->model), NULL, &targets);
+                                medvl_decoder_head(s->model),
+                                medvl_decoder_head_bias(s->model), &targets);
     medvl_tape_seed(s->tape, x, &weights);
     medvl_tape_backward(s->tape);
     CHECK_OK(medvl_tape_end(s->tape, &s->err), &s->err);
