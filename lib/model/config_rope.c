@@ -126,9 +126,6 @@ static void read_scaling(struct medvl_decoder_config *d,
     const char *kind = kind_of(r, type);
 
     d->rope_factor = medvl_config_float(r, "factor", 1e-3, 1e6, 1);
-    if (!medvl_config_field(r, "factor") && strcmp(kind, "default") != 0 &&
-        strcmp(kind, "longrope") != 0)
-        medvl_config_fail(r, MEDVL_EFORMAT, "\"factor\": missing");
     if (strcmp(kind, "linear") == 0)
         d->rope_kind = MEDVL_ROPE_LINEAR;
     else if (strcmp(kind, "dynamic") == 0)
@@ -141,6 +138,10 @@ static void read_scaling(struct medvl_decoder_config *d,
         read_longrope(d, r, top);
     else if (strcmp(kind, "default") != 0)
         medvl_config_refuse(r, "rope_type", kind);
+    if (d->rope_kind != MEDVL_ROPE_PLAIN &&
+        d->rope_kind != MEDVL_ROPE_LONGROPE &&
+        !medvl_config_field(r, "factor"))
+        medvl_config_fail(r, MEDVL_EFORMAT, "\"factor\": missing");
 }
 
 static void read_rotary(struct medvl_decoder_config *d,
