@@ -1,7 +1,8 @@
 /*
  * medvl-merge - checkpoints to a checkpoint; a fresh model.
  *
- * See man/medvl-merge.1.  All the work is in lib/run/merge.c.
+ * See man/medvl-merge.1.  All the work is in lib/run/merge.c and
+ * merge_convert.c.
  */
 #include "cmd/cli.h"
 #include "lib/run/merge.h"
@@ -9,8 +10,12 @@
 static struct medvl_merge_options opt;
 
 static const struct cli_option OPTIONS[] = {
-    CLI_NEED(0, "init", &opt.init, "FILE",
+    CLI_PATH('m', "model", &opt.model, "FOLDER",
+             "write this model in the type --dtype"),
+    CLI_PATH(0, "init", &opt.init, "FILE",
              "make a fresh model of this config.json"),
+    CLI_CHOICE(0, "dtype", &opt.dtype, "bf16|f16|f32",
+               "type of the weights [--init: the config's]"),
     CLI_PATH(0, "tokenizer", &opt.tokenizer, "FILE",
              "tokenizer.json of the model"),
     CLI_CHOICE(0, "chat", &opt.chat, "llama3|chatml|vicuna",
@@ -25,7 +30,7 @@ int main(int argc, char **argv)
 {
     struct cli cli = {
         .name = "medvl-merge",
-        .about = "Make a model folder with fresh weights.",
+        .about = "Make a model folder: in another type, or fresh.",
         .options = OPTIONS,
         .has = CLI_HAS_SEED,
     };
@@ -34,11 +39,21 @@ int main(int argc, char **argv)
     cli_parse(&cli, argc, argv);
     if (cli.argc > 0)
         cli_misuse(&cli, "%s: there is nothing to merge", cli.argv[0]);
+    if (!opt.model == !opt.init)
+        cli_misuse(&cli, "give -m FOLDER or --init FILE");
+    if (opt.model && !opt.dtype)
+        cli_misuse(&cli, "-m goes with --dtype bf16|f16|f32");
+    if (opt.model && (opt.tokenizer || opt.chat || opt.preprocessor))
+        cli_misuse(&cli, "--tokenizer, --chat and --preprocessor go with "
+                         "--init; -m keeps what its folder has");
     if (opt.tokenizer && !opt.chat)
         cli_misuse(&cli, "--tokenizer goes with --chat llama3|chatml|vicuna");
     if (opt.chat && !opt.tokenizer)
         cli_misuse(&cli, "--chat goes with --tokenizer FILE (medvl-tokenize "
                          "--train makes one)");
     opt.seed = (uint64_t)cli.seed;
-    return cli_finish(&cli, medvl_merge_init(&opt, &err), &err);
+    return cli_finish(&cli,
+                      opt.model ? medvl_merge_convert(&opt, &err)
+                                : medvl_merge_init(&opt, &err),
+                      &err);
 }

@@ -2,9 +2,9 @@
  * A fresh model folder: tokenizer, config, companions, weights, in the
  * order in which each needs the one before.
  *
- * Read next: view.c.
+ * Read next: merge_convert.c.
  */
-#include "lib/run/merge.h"
+#include "lib/run/merge_part.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@
 /* What is known while the folder is made. */
 struct fresh {
     const struct medvl_merge_options *options;
-    char *folder; /* output + ".tmp" */
+    struct medvl_text folder; /* output + ".tmp" */
     const struct medvl_chat_layout *layout;
     struct medvl_tokenizer *tokenizer;
     struct medvl_json_view view, text; /* config, and its text_config */
@@ -33,7 +33,7 @@ struct fresh {
 static int path_in(char **out, const struct fresh *f, const char *name,
                    struct medvl_error *err)
 {
-    return medvl_path_join(out, f->folder, name, err);
+    return medvl_path_join(out, f->folder.data, name, err);
 }
 
 static int make_tokenizer(struct fresh *f, struct medvl_error *err)
@@ -212,6 +212,29 @@ static int check_alone(const struct fresh *f, struct medvl_error *err)
                       name);
 }
 
+/* The type that was asked for, else what the config says, else float32. */
+static int set_dtype(struct fresh *f, struct medvl_error *err)
+{
+    const char *name = medvl_json_view_get(&f->view, "dtype").data
+                           ? "dtype"
+                           : "torch_dtype";
+    enum medvl_dtype dtype;
+    int rc;
+
+    if (!f->options->dtype)
+        return fill(&f->view, name, "\"float32\"", err);
+    rc = merge_dtype(&dtype, f->options->dtype, err);
+    if (rc < 0)
+        return rc;
+    return medvl_json_view_set(&f->view, name,
+                               medvl_span(dtype == MEDVL_DTYPE_BF16
+                                              ? "\"bfloat16\""
+                                          : dtype == MEDVL_DTYPE_F16
+                                              ? "\"float16\""
+                                              : "\"float32\""),
+                               err);
+}
+
 /* Complete the config and parse it as a reader of the folder will. */
 static int make_config(struct fresh *f, struct medvl_error *err)
 {
@@ -219,8 +242,8 @@ static int make_config(struct fresh *f, struct medvl_error *err)
     struct medvl_json_view *v = &f->view;
     int rc = f->llava ? set_joint(f, err) : set_ids(f, v, err);
 
-    if (rc == MEDVL_OK && !medvl_json_view_get(v, "dtype").data)
-        rc = fill(v, "torch_dtype", "\"float32\"", err);
+    if (rc == MEDVL_OK)
+        rc = set_dtype(f, err);
     if (rc == MEDVL_OK)
         rc = check_alone(f, err);
     if (rc == MEDVL_OK)
@@ -416,31 +439,12 @@ static int check_options(struct fresh *f, struct medvl_error *err)
     if (!o->tokenizer != !o->chat)
         return medvl_fail(err, MEDVL_EARG,
                           "a tokenizer and a chat layout go together");
-    if (medvl_file_exists(o->output) || medvl_folder_exists(o->output))
-        return medvl_fail(err, MEDVL_EARG,
-                          "%s: there already; remove it, or name another "
-                          "folder",
-                          o->output);
     if (!o->chat)
         return MEDVL_OK;
     f->layout = medvl_chat_layout(o->chat);
     if (!f->layout)
         return medvl_fail(err, MEDVL_EARG, "no chat layout \"%s\"", o->chat);
     return MEDVL_OK;
-}
-
-static int make_folder(struct fresh *f, struct medvl_error *err)
-{
-    struct medvl_text text = {0};
-    int rc = medvl_text_printf(&text, err, "%s.tmp", f->options->output);
-
-    if (rc < 0) {
-        medvl_text_release(&text);
-        return rc;
-    }
-    f->folder = text.data;
-    rc = medvl_path_remove(f->folder, err);
-    return rc == MEDVL_OK ? medvl_folder_make(f->folder, err) : rc;
 }
 
 int medvl_merge_init(const struct medvl_merge_options *options,
@@ -452,7 +456,7 @@ int medvl_merge_init(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = read_config(&f, err);
     if (rc == MEDVL_OK)
-        rc = make_folder(&f, err);
+        rc = merge_begin(&f.folder, options->output, err);
     if (rc == MEDVL_OK)
         rc = make_tokenizer(&f, err);
     if (rc == MEDVL_OK)
@@ -460,17 +464,14 @@ int medvl_merge_init(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = write_companions(&f, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_write_fresh(&f.config, options->seed, f.folder, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_path_publish(f.folder, options->output, err);
-    if (rc < 0 && f.folder && medvl_path_remove(f.folder, NULL) < 0)
-        medvl_context(err, "%s is left behind", f.folder);
+        rc = medvl_model_write_fresh(&f.config, options->seed, f.folder.data,
+                                     err);
+    rc = merge_end(&f.folder, options->output, rc, err);
     medvl_tokenizer_free(f.tokenizer);
     medvl_json_view_release(&f.view);
     medvl_json_view_release(&f.text);
     medvl_text_release(&f.config_text);
     medvl_text_release(&f.text_text);
     medvl_config_release(&f.config);
-    medvl_free(f.folder);
     return rc;
 }

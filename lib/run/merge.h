@@ -1,6 +1,6 @@
 /*
  * medvl-merge: checkpoints to a checkpoint.  Here: a fresh model from a
- * config and a tokenizer.
+ * config and a tokenizer, and a model in another type of weights.
  *
  * Read next: view.h.
  */
@@ -16,6 +16,8 @@ struct medvl_merge_options {
     const char *tokenizer;    /* tokenizer.json; with chat.  NULL: none */
     const char *chat;         /* llama3, chatml or vicuna */
     const char *preprocessor; /* preprocessor_config.json; NULL: CLIP's */
+    const char *model;        /* convert: the folder to read */
+    const char *dtype;        /* bf16, f16 or f32; NULL: the config's */
     const char *output;       /* the folder to make */
     uint64_t seed;
 };
@@ -34,5 +36,15 @@ struct medvl_merge_options {
  */
 int medvl_merge_init(const struct medvl_merge_options *options,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Write the model folder `model` as `output`, its weights in the type
+ * `dtype`: whole or not at all, in a few megabytes of memory (and that of
+ * eight-bit weights as bf16).  Companions are copied, config.json says the
+ * new type, README.md what was done.  A value that the type cannot hold is
+ * MEDVL_EFORMAT, and nothing is made.
+ */
+int medvl_merge_convert(const struct medvl_merge_options *options,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -156,3 +156,106 @@ EOF
     [[ $stderr == *mine.json* ]]
     [ ! -e other ]
 }
+
+# The dtypes of a folder's tensors.
+types() {
+    medvl-inspect --tensors "$1" | jq -r .dtype | sort -u | paste -sd ' '
+}
+
+@test "a folder in another type: weights, config and the page say so" {
+    llava >config.json
+    init --chat llama3 --seed 1 -o model
+    printf '%s\n' '---' 'license: mit' '---' 'A page.' >model/README.md
+    echo terms >model/LICENSE
+    run_ok medvl-merge --dtype bf16 -m model -o half
+    [ -z "$output" ]
+    [ ! -e half.tmp ]
+    [ "$(types half)" = BF16 ]
+    grep -q '"torch_dtype":"bfloat16"' half/config.json
+    diff <(cat model/README.md; printf '%s\n' '' '## Converted' '' \
+        "medvl-merge of medvl $(medvl --version | cut -d' ' -f3) wrote the \
+weights, which were F32, as BF16.") half/README.md
+    for file in LICENSE tokenizer.json chat_template.jinja \
+        preprocessor_config.json processor_config.json \
+        tokenizer_config.json generation_config.json; do
+        cmp model/$file half/$file
+    done
+
+    # What bf16 holds comes back the same, and so does a type that stays.
+    medvl-merge --dtype f32 -m half -o wide
+    medvl-merge --dtype bf16 -m wide -o again
+    cmp half/model.safetensors again/model.safetensors
+    medvl-merge --dtype f32 -m model -o same
+    cmp model/model.safetensors same/model.safetensors
+    run_ok medvl-merge --dtype f16 -m model -o small
+    [ "$(types small)" = F16 ]
+}
+
+@test "--init --dtype is the type of the folder" {
+    llava >config.json
+    init --chat llama3 --dtype bf16 --seed 1 -o fresh
+    init --chat llama3 --seed 1 -o model
+    medvl-merge --dtype bf16 -m model -o half
+    cmp fresh/model.safetensors half/model.safetensors
+    cmp fresh/config.json half/config.json
+}
+
+@test "what cannot be converted is refused and nothing is made" {
+    llava >config.json
+    init --chat llama3 -o model
+    run_code 2 medvl-merge -m model -o out
+    [[ $stderr == *"-m goes with --dtype"* ]]
+    run_code 2 medvl-merge --dtype f16 -o out
+    [[ $stderr == *"give -m FOLDER or --init FILE"* ]]
+    run_code 2 medvl-merge --dtype f16 -m model --init config.json -o out
+    run_code 2 medvl-merge --dtype f16 -m model --chat llama3 -o out
+    run_code 2 medvl-merge --dtype int8 -m model -o out
+    run_code 1 medvl-merge --dtype f16 -m model -o model
+    [[ $stderr == *"model: there already"* ]]
+    run_code 1 medvl-merge --dtype f16 -m none -o out
+    [[ $stderr == *"none/config.json: No such file"* ]]
+    head -c 3000 model/model.safetensors >cut
+    mv cut model/model.safetensors
+    run_code 1 medvl-merge --dtype f16 -m model -o out
+    [[ $stderr == *"model/model.safetensors: "* ]]
+    rm model/model.safetensors
+    touch model/pytorch_model.bin
+    run_code 1 medvl-merge --dtype f16 -m model -o out
+    [[ $stderr == *"model/pytorch_model.bin: PyTorch's pickles"*"python3 -c"* ]]
+    [ ! -e out ]
+    [ ! -e out.tmp ]
+}
+
+@test "a conversion that is killed leaves nothing, and can be done again" {
+    cat >config.json <<'EOF'
+{"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
+ "num_hidden_layers":2,"num_attention_heads":2}
+EOF
+    medvl-merge --init config.json -o model
+    medvl-merge --dtype bf16 -m model -o whole
+    for pause in 0.005 0.02 0.06 0.1; do
+        medvl-merge --dtype bf16 -m model -o out &
+        pid=$!
+        sleep $pause
+        kill -9 $pid 2>/dev/null || true
+        wait $pid || true
+        [ ! -e out ] || diff -r whole out
+        rm -rf out
+    done
+    run_ok medvl-merge --dtype bf16 -m model -o out/
+    diff -r whole out
+    [ ! -e out.tmp ]
+}
+
+@test "a full disk fails the conversion" {
+    cat >config.json <<'EOF'
+{"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
+ "num_hidden_layers":2,"num_attention_heads":2}
+EOF
+    medvl-merge --init config.json -o model
+    run_code 1 bash -c 'trap "" XFSZ; ulimit -f 1000
+        exec medvl-merge --dtype bf16 -m model -o out'
+    [[ $stderr == *"File too large"* ]]
+    [ ! -e out ]
+    [ ! -e out.tmp ]
+}
