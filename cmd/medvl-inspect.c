@@ -2,7 +2,7 @@
  * medvl-inspect - what files and models hold and what is wrong with records.
  *
  * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c,
- * lib/stage/check.c and lib/run/view.c.
+ * lib/stage/check.c, lib/run/view.c and view_model.c.
  */
 #include "cmd/cli.h"
 #include "lib/base/file.h"
@@ -12,7 +12,7 @@
 #include "lib/stage/inspect.h"
 
 static struct medvl_view_batches packed;
-static bool values, check;
+static bool tensors, values, check;
 static int64_t problems;
 static struct medvl_check_options checked = {.problems = &problems};
 static const struct cli_option OPTIONS[] = {
@@ -20,6 +20,7 @@ static const struct cli_option OPTIONS[] = {
              "operands are records: print what is wrong with them"),
     CLI_PATH(0, "root", &checked.root, "folder",
              "with --check: paths in records are below it"),
+    CLI_FLAG(0, "tensors", &tensors, "a model folder: a line a tensor"),
     CLI_FLAG(0, "values", &values, "tensors: least, largest and mean value"),
     CLI_INT(0, "batch", &packed.batches, 1, 1e9,
             "the first N batches that training would see, as text"),
@@ -35,10 +36,17 @@ static bool is_file(const char *path)
     return medvl_file_exists(path) && !medvl_folder_exists(path);
 }
 
-static int tensors(const char *path, medvl_inspect_put *put, void *arg,
-                   struct medvl_error *err)
+static int print_tensors(const char *path, medvl_inspect_put *put, void *arg,
+                         struct medvl_error *err)
 {
     return medvl_view_tensors(path, values, put, arg, err);
+}
+
+/* A file of tensors; a folder when its tensors are asked for. */
+static bool wants_tensors(const char *path)
+{
+    return medvl_view_is_tensors(path) &&
+           (tensors || values || !medvl_folder_exists(path));
 }
 
 /* What can be looked into; the first whose test holds prints the operand. */
@@ -48,7 +56,8 @@ static const struct kind {
                  struct medvl_error *err);
 } KINDS[] = {
     {medvl_inspect_is_shards, medvl_inspect_shards},
-    {medvl_view_is_tensors, tensors},
+    {wants_tensors, print_tensors},
+    {medvl_view_is_model, medvl_view_model},
     {medvl_view_is_tokenizer, medvl_view_tokenizer},
     {medvl_inspect_is_dicom, medvl_inspect_dicom},
     {is_file, medvl_inspect_picture},
@@ -75,7 +84,7 @@ static int print(struct medvl_writer *out, const char *path,
 
 static void check_use(struct cli *cli)
 {
-    if (check ? packed.batches || values : checked.root != NULL)
+    if (check ? packed.batches || values || tensors : checked.root != NULL)
         cli_misuse(cli, "--check goes with --root alone");
     if (!cli->argc && !check)
         cli_misuse(cli, "what to look into?");

@@ -377,6 +377,34 @@ int medvl_model_open(struct medvl_model **out, const char *folder,
     return MEDVL_OK;
 }
 
+int medvl_model_look(struct medvl_model **out, const char *folder,
+                     struct medvl_error *err)
+{
+    struct medvl_config config;
+    struct medvl_model *m = NULL;
+    const bool weights = medvl_safetensors_in(folder);
+    int rc = medvl_config_read(&config, folder, err);
+
+    *out = NULL;
+    if (rc == MEDVL_OK)
+        rc = model_make(&m, &config, err);
+    if (rc == MEDVL_OK && weights)
+        rc = read_folder(m, folder, err);
+    if (rc < 0) {
+        medvl_model_free(m);
+        return rc;
+    }
+    for (int64_t i = 0; i < m->count; i++) {
+        struct medvl_tensor *value = &m->params[i].value;
+
+        value->dtype = weights ? value->dtype : m->config.dtype;
+        flatten(value, model_spec(m, i));
+        value->data = NULL;
+    }
+    *out = m;
+    return MEDVL_OK;
+}
+
 void medvl_model_free(struct medvl_model *model)
 {
     struct state *s;

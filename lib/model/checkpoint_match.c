@@ -12,7 +12,7 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 
-#define LISTED ((size_t)280) /* bytes of names that an error takes a kind */
+#define LISTED ((size_t)780) /* bytes of names that an error takes */
 
 /* What can be wrong with a tensor. */
 enum fault {
@@ -37,23 +37,21 @@ struct matching {
     const char *quantised; /* quantization_config.quant_method, or NULL */
     struct medvl_json *json;
     struct medvl_text names[FAULT_COUNT];
-    int64_t count[FAULT_COUNT], hidden[FAULT_COUNT];
+    int64_t count[FAULT_COUNT];
 };
 
 /* ---- faults ---------------------------------------------------------- */
 
+/* Names are kept a line each, as many as one error may hold. */
 static int add_fault(struct matching *k, enum fault fault, const char *name,
                      const char *detail, struct medvl_error *err)
 {
     struct medvl_text *list = &k->names[fault];
 
     k->count[fault]++;
-    if (list->size && list->size + strlen(name) + strlen(detail) > LISTED) {
-        k->hidden[fault]++;
+    if (list->size > LISTED)
         return MEDVL_OK;
-    }
-    return medvl_text_printf(list, err, "%s%.200s%s", list->size ? ", " : "",
-                             name, detail);
+    return medvl_text_printf(list, err, "%.200s%s\n", name, detail);
 }
 
 static void print_shape(char out[120], const struct medvl_tensor *t)
@@ -78,31 +76,51 @@ static int add_shape_fault(struct matching *k, const char *name,
     return add_fault(k, FAULT_SHAPE, name, detail, err);
 }
 
+/* One kind's names, up to `limit` bytes, and how many are left. */
+static int list_fault(struct medvl_text *text, const struct matching *k,
+                      size_t fault, size_t limit, struct medvl_error *err)
+{
+    const char *at = k->names[fault].data, *end;
+    int64_t left = k->count[fault];
+    int rc = medvl_text_printf(text, err, "%s (%lld):", FAULTS[fault],
+                               (long long)left);
+
+    for (size_t used = 0; rc == MEDVL_OK && *at; at = end + 1, left--) {
+        end = strchr(at, '\n');
+        used += (size_t)(end - at);
+        if (used > limit && left < k->count[fault])
+            break;
+        rc = medvl_text_printf(text, err, "%s%.*s",
+                               left < k->count[fault] ? ", " : " ",
+                               (int)(end - at), at);
+    }
+    if (rc == MEDVL_OK && left)
+        rc = medvl_text_printf(text, err, " and %lld more", (long long)left);
+    return rc;
+}
+
 /* All faults in one error; MEDVL_OK when there is none. */
 static int report(const struct matching *k, struct medvl_error *err)
 {
     struct medvl_text text = {0};
+    size_t kinds = 0;
     int rc = MEDVL_OK;
-    bool any = false;
 
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        kinds += k->count[i] > 0;
     for (size_t i = 0; i < FAULT_COUNT && rc == MEDVL_OK; i++) {
         if (!k->count[i])
             continue;
-        rc = medvl_text_printf(&text, err, "%s%s (%lld): ", any ? "; " : "",
-                               FAULTS[i], (long long)k->count[i]);
+        if (text.size)
+            rc = medvl_text_puts(&text, "; ", err);
         if (rc == MEDVL_OK)
-            rc = medvl_text_append(&text, k->names[i].data, k->names[i].size,
-                                   err);
-        if (rc == MEDVL_OK && k->hidden[i])
-            rc = medvl_text_printf(&text, err, " and %lld more",
-                                   (long long)k->hidden[i]);
-        any = true;
+            rc = list_fault(&text, k, i, LISTED / kinds, err);
     }
-    if (rc == MEDVL_OK && any && k->quantised)
+    if (rc == MEDVL_OK && kinds && k->quantised)
         rc = medvl_fail(err, MEDVL_EUNSUPPORTED,
                         "weights quantised as \"%s\" are not read; %s",
                         k->quantised, text.data);
-    else if (rc == MEDVL_OK && any)
+    else if (rc == MEDVL_OK && kinds)
         rc = medvl_fail(err, MEDVL_EFORMAT, "%s", text.data);
     medvl_text_release(&text);
     return rc;

@@ -1,7 +1,7 @@
 /*
  * Checkpoints, tokenizers and packed batches to JSON Lines: see view.h.
  *
- * Read next: ../../man/medvl-inspect.1.
+ * Read next: view_model.c.
  */
 #include "lib/run/view.h"
 

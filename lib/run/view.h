@@ -10,7 +10,18 @@
 
 #include "lib/stage/inspect.h"
 
-/* Is it a .safetensors file, or a folder with a model in it? */
+/* Is it a folder with a config.json, or with weights? */
+bool medvl_view_is_model(const char *path);
+
+/*
+ * One line about a model folder, its weights checked against config.json
+ * but not read: what it is, parameters by part, sizes, tokens of pictures,
+ * and memory.  Without weights, what they would be.
+ */
+int medvl_view_model(const char *path, medvl_inspect_put *put, void *arg,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* Is it a .safetensors file, or a folder with weights in it? */
 bool medvl_view_is_tensors(const char *path);
 
 /*

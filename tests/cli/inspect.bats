@@ -63,7 +63,7 @@ make_model() {
 
 @test "a model is its tensors, with values where wanted" {
     make_model
-    run_ok medvl-inspect model
+    run_ok medvl-inspect --tensors model
     [ "${#lines[@]}" -eq 12 ]
     [ "${lines[0]}" = '{"name":"lm_head.weight","dtype":"F32",'\
 '"shape":[274,8],"bytes":8768}' ]
@@ -74,6 +74,73 @@ make_model() {
     head -c 900 model/model.safetensors >cut.safetensors
     run_code 1 medvl-inspect cut.safetensors
     [[ $stderr == *cut.safetensors* ]]
+}
+
+@test "a model folder is one line: what it is, and what it takes" {
+    make_model
+    run_ok medvl-inspect model
+    [ "${#lines[@]}" -eq 1 ]
+    # 2 x 274 x 8, a layer of 4 x 64 + 3 x 128 + 16, a norm of 8.
+    jq -e '.path == "model" and .family == "text" and
+        .architecture == "LlamaForCausalLM" and
+        .parameters == {decoder: 5048, total: 5048} and
+        .decoder.layers == 1 and .decoder.hidden == 8 and
+        .decoder.vocabulary == 274 and .decoder.tied == false and
+        (has("vision") or has("picture_tokens") | not) and
+        .memory_to_run.weights == 20192 and
+        .memory_to_run.keys_values_per_1000_tokens == 64000 and
+        .memory_to_run.activations > 32000 and
+        .memory_to_train.total == 80768 and
+        .tokenizer == "BPE" and .chat_template and .weights and
+        .dtype == {F32: 5048} and .files == 1 and .bytes > 20192' \
+        <<<"$output"
+    medvl-merge --dtype bf16 -m model -o half
+    medvl-inspect half |
+        jq -e '.dtype == {BF16: 5048} and .memory_to_run.weights == 10096'
+
+    # Without weights: what they would be.
+    rm half/model.safetensors
+    medvl-inspect half |
+        jq -e '.weights == false and (has("files") | not) and
+            .dtype == {BF16: 5048} and .parameters.total == 5048'
+    run_code 1 medvl-inspect --tensors none
+}
+
+@test "a model with pictures says what they take" {
+    echo '{"text_config":{"hidden_size":8,"intermediate_size":16,
+        "num_hidden_layers":2,"num_attention_heads":2},
+        "vision_config":{"hidden_size":12,"intermediate_size":16,
+        "num_hidden_layers":3,"num_attention_heads":2,"image_size":32,
+        "patch_size":8}}' >c.json
+    printf '{"text":"no effusion is seen"}\n' |
+        medvl-tokenize --train 270 -o tokenizer.json
+    medvl-merge --init c.json --tokenizer tokenizer.json --chat llama3 -o vlm
+    run_ok medvl-inspect vlm
+    jq -e '.family == "llava" and .vision.tower == "clip" and
+        .vision.layers == 3 and .vision.layers_run == 2 and
+        .vision.image_size == 32 and .picture_tokens["1024x768"] == 16 and
+        (.parameters | .total == .vision + .projector + .decoder and
+            .projector == 176)' <<<"$output"
+}
+
+@test "a model that is not what its config says is an error that lists all" {
+    make_model
+    sed -i 's/"num_hidden_layers":1/"num_hidden_layers":2/' \
+        model/config.json
+    run_code 1 medvl-inspect model
+    [[ $stderr == "medvl-inspect: model: missing (9): "* ]]
+    [[ $stderr == *model.layers.1.mlp.down_proj.weight ]]
+    sed -i 's/"num_hidden_layers":2/"num_hidden_layers":1/;
+        s/"intermediate_size":16/"intermediate_size":17/' model/config.json
+    run_code 1 medvl-inspect model
+    [[ $stderr == *"says (3): model.layers.0.mlp.down_proj.weight (8,16), \
+want (8,17), "* ]]
+    sed -i 's/17/16/' model/config.json
+    mv model/model.safetensors model/model-00001-of-00002.safetensors
+    run_code 1 medvl-inspect --tensors model
+    [[ $stderr == *"no folder of shards or of a model"* ]]
+    run_code 1 medvl-train -m model --data x -o run
+    [[ $stderr == *"index.json, which says what is in each, is not there"* ]]
 }
 
 @test "values that are not finite are counted" {
