@@ -45,8 +45,8 @@ static int print_tensors(const char *path, medvl_inspect_put *put, void *arg,
 /* A file of tensors; a folder when its tensors are asked for. */
 static bool wants_tensors(const char *path)
 {
-    return medvl_view_is_tensors(path) &&
-           (tensors || values || !medvl_folder_exists(path));
+    return medvl_folder_exists(path) ? tensors || values
+                                     : medvl_view_is_tensors(path);
 }
 
 /* What can be looked into; the first whose test holds prints the operand. */

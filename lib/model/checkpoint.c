@@ -382,14 +382,18 @@ int medvl_model_look(struct medvl_model **out, const char *folder,
 {
     struct medvl_config config;
     struct medvl_model *m = NULL;
-    const bool weights = medvl_safetensors_in(folder);
+    bool weights = true;
     int rc = medvl_config_read(&config, folder, err);
 
     *out = NULL;
     if (rc == MEDVL_OK)
         rc = model_make(&m, &config, err);
-    if (rc == MEDVL_OK && weights)
+    if (rc == MEDVL_OK)
         rc = read_folder(m, folder, err);
+    if (rc == MEDVL_EIO && !medvl_safetensors_in(folder)) {
+        weights = false;
+        rc = MEDVL_OK;
+    }
     if (rc < 0) {
         medvl_model_free(m);
         return rc;

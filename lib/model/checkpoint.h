@@ -56,7 +56,7 @@ int medvl_model_new(struct medvl_model **out, struct medvl_config *config,
  * Look at a folder: parameters with the types that they have in memory and
  * their shapes, without data: for a PLAN tape, and for counting.  Weights
  * are compared with the config as medvl_model_open does, and not read; a
- * folder that has none gives what its config asks for.
+ * folder that has none, in no format, gives what its config asks for.
  */
 int medvl_model_look(struct medvl_model **out, const char *folder,
                      struct medvl_error *err) MEDVL_MUST_CHECK;

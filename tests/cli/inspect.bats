@@ -137,8 +137,10 @@ make_model() {
 want (8,17), "* ]]
     sed -i 's/17/16/' model/config.json
     mv model/model.safetensors model/model-00001-of-00002.safetensors
-    run_code 1 medvl-inspect --tensors model
-    [[ $stderr == *"no folder of shards or of a model"* ]]
+    for view in '' --tensors; do
+        run_code 1 medvl-inspect ${view:+"$view"} model
+        [[ $stderr == *"index.json, which says what is in each, is not "* ]]
+    done
     run_code 1 medvl-train -m model --data x -o run
     [[ $stderr == *"index.json, which says what is in each, is not there"* ]]
 }
