@@ -408,6 +408,21 @@ int medvl_bpe_add_merge(struct medvl_bpe *bpe, struct medvl_span left,
     return medvl_bpe_add_ranked(bpe, bpe->merges, left, right, err);
 }
 
+int medvl_bpe_add_pair(struct medvl_bpe *bpe, int32_t left, int32_t right,
+                       int32_t made, struct medvl_error *err)
+{
+    if (bpe->merges == UINT32_MAX - 1)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "too many merges");
+    return add_pair(bpe, pair_key(left, right),
+                    (uint64_t)bpe->merges++ << 32 | (uint32_t)made, err);
+}
+
+uint64_t medvl_bpe_join(const struct medvl_bpe *bpe, int32_t left,
+                        int32_t right)
+{
+    return find_pair(bpe, left, right);
+}
+
 /* ---- merging ------------------------------------------------------------ */
 
 #define SHORT_PIECE 48

@@ -80,6 +80,18 @@ int medvl_bpe_add_ranked(struct medvl_bpe *bpe, uint32_t rank,
                          struct medvl_span left, struct medvl_span right,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * The same with the token that is made named, which has other bytes than
+ * the two (charbpe.h); medvl_bpe_join finds it, medvl_bpe_encode does not.
+ */
+int medvl_bpe_add_pair(struct medvl_bpe *bpe, int32_t left, int32_t right,
+                       int32_t made,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* What two tokens join to: rank << 32 | id; UINT64_MAX: they do not. */
+uint64_t medvl_bpe_join(const struct medvl_bpe *bpe, int32_t left,
+                        int32_t right);
+
 /* Largest id plus one; a token's bytes ({NULL, 0}: none); its id or -1. */
 int32_t medvl_bpe_size(const struct medvl_bpe *bpe);
 struct medvl_span medvl_bpe_bytes(const struct medvl_bpe *bpe, int32_t id);

@@ -7,19 +7,16 @@
  *
  * Read next: bpe.c.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-
 #include "lib/text/pretokenize.h"
 
-#include <pcre2.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/text/regex.h"
 #include "lib/text/unicode.h"
 
-#define STEPS     16
-#define JIT_STACK (8 << 20)
+#define STEPS 16
 
 /* ---- the known patterns ---------------------------------------------- */
 
@@ -50,10 +47,6 @@ static const struct known {
     {"llama3", KIND_LLAMA3,
      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}"
      "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"},
-    {"llama3", KIND_LLAMA3,
-     "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+"
-     "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]"
-     "|\\s+(?!\\S)|\\s"},
 };
 #define KNOWN_COUNT (sizeof(KNOWN) / sizeof(KNOWN[0]))
 
@@ -281,7 +274,7 @@ static int fill(enum kind kind, const unsigned char *p, size_t at, size_t n,
 struct medvl_pretokenizer {
     struct step {
         enum kind kind;
-        pcre2_code *code; /* of KIND_REGEX */
+        struct medvl_regex *regex; /* of KIND_REGEX */
     } steps[STEPS];
     int count;
 };
@@ -300,57 +293,8 @@ void medvl_pretokenizer_free(struct medvl_pretokenizer *pre)
     if (!pre)
         return;
     for (int i = 0; i < pre->count; i++)
-        pcre2_code_free(pre->steps[i].code);
+        medvl_regex_free(pre->steps[i].regex);
     medvl_free(pre);
-}
-
-/* What Oniguruma, for which these files are written, reads otherwise. */
-static int check_dialect(struct medvl_span regex, struct medvl_error *err)
-{
-    for (size_t i = 0; i + 1 < regex.size; i++) {
-        const char a = regex.data[i];
-        const char b = regex.data[i + 1];
-
-        if ((a == '&' && b == '&') ||
-            (a == '\\' && (b == 'h' || b == 'H')))
-            return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                              "regular expression with \"%c%c\"", a, b);
-        if (a == '\\')
-            i++;
-    }
-    return MEDVL_OK;
-}
-
-static int compile(pcre2_code **out, struct medvl_span regex,
-                   struct medvl_error *err)
-{
-    int number = 0;
-    PCRE2_SIZE at = 0;
-    PCRE2_UCHAR text[200];
-    uint32_t empty = 0;
-    int rc = check_dialect(regex, err);
-
-    if (rc < 0)
-        return rc;
-    *out = pcre2_compile((PCRE2_SPTR)regex.data, regex.size,
-                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-                         &number, &at, NULL);
-    if (!*out) {
-        pcre2_get_error_message(number, text, sizeof(text));
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "regular expression, byte %zu: %s", at + 1,
-                          (const char *)text);
-    }
-    (void)pcre2_pattern_info(*out, PCRE2_INFO_MATCHEMPTY, &empty);
-    if (empty) {
-        pcre2_code_free(*out);
-        *out = NULL;
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "regular expression that matches nothing at all");
-    }
-    /* Without machine code it is slower and no different. */
-    (void)pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE);
-    return MEDVL_OK;
 }
 
 int medvl_pretokenizer_add_regex(struct medvl_pretokenizer *pre,
@@ -368,10 +312,16 @@ int medvl_pretokenizer_add_regex(struct medvl_pretokenizer *pre,
             step->kind = KNOWN[i].kind;
     }
     if (step->kind == KIND_REGEX) {
-        const int rc = compile(&step->code, regex, err);
+        const int rc = medvl_regex_new(&step->regex, regex, err);
 
         if (rc < 0)
             return rc;
+        if (medvl_regex_may_be_empty(step->regex)) {
+            medvl_regex_free(step->regex);
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "regular expression that matches nothing at "
+                              "all");
+        }
     }
     pre->count++;
     return MEDVL_OK;
@@ -394,19 +344,15 @@ struct place {
 struct medvl_splitter {
     const struct medvl_pretokenizer *pre;
     struct medvl_span text;
-    struct place places[STEPS + 1]; /* the last: what is given out */
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-    pcre2_jit_stack *stack;
+    struct place places[STEPS + 1];      /* the last: what is given out */
+    struct medvl_regex_scratch *scratch; /* where a regex is */
 };
 
 void medvl_splitter_free(struct medvl_splitter *splitter)
 {
     if (!splitter)
         return;
-    pcre2_match_data_free(splitter->data);
-    pcre2_match_context_free(splitter->context);
-    pcre2_jit_stack_free(splitter->stack);
+    medvl_regex_scratch_free(splitter->scratch);
     medvl_free(splitter);
 }
 
@@ -424,14 +370,12 @@ int medvl_splitter_new(struct medvl_splitter **out,
     for (int i = 0; i < pre->count; i++)
         regex = regex || pre->steps[i].kind == KIND_REGEX;
     if (regex) {
-        s->data = pcre2_match_data_create(1, NULL);
-        s->context = pcre2_match_context_create(NULL);
-        s->stack = pcre2_jit_stack_create(64 << 10, JIT_STACK, NULL);
-        if (!s->data || !s->context || !s->stack) {
+        const int rc = medvl_regex_scratch_new(&s->scratch, err);
+
+        if (rc < 0) {
             medvl_splitter_free(s);
-            return medvl_no_memory(err);
+            return rc;
         }
-        pcre2_jit_stack_assign(s->context, NULL, s->stack);
     }
     *out = s;
     return MEDVL_OK;
@@ -449,30 +393,21 @@ void medvl_splitter_begin(struct medvl_splitter *splitter,
 static int find(struct medvl_splitter *s, const struct step *step,
                 struct place *place, struct medvl_error *err)
 {
-    const PCRE2_SPTR subject =
-        (PCRE2_SPTR)s->text.data + place->start;
-    const size_t *span;
-    const int rc = pcre2_match(step->code, subject,
-                               place->end - place->start,
-                               place->search - place->start,
-                               PCRE2_NO_UTF_CHECK,
-                               s->data, s->context);
+    struct medvl_matches m = {
+        .text = {s->text.data + place->start, place->end - place->start},
+        .search = place->search - place->start,
+    };
+    const int rc = medvl_regex_next(step->regex, s->scratch, &m, err);
 
-    if (rc == PCRE2_ERROR_NOMATCH) {
+    if (rc < 0)
+        return medvl_context(err, "pre-tokenizer");
+    if (rc == 0) {
         place->match = place->match_end = place->end;
         place->search = place->end;
         return MEDVL_OK;
     }
-    if (rc < 0) {
-        PCRE2_UCHAR text[200];
-
-        pcre2_get_error_message(rc, text, sizeof(text));
-        return medvl_fail(err, MEDVL_EFORMAT, "pre-tokenizer: %s",
-                          (const char *)text);
-    }
-    span = pcre2_get_ovector_pointer(s->data);
-    place->match = place->start + span[0];
-    place->match_end = place->start + span[1];
+    place->match = place->start + m.start;
+    place->match_end = place->start + m.end;
     place->search = place->match_end;
     return MEDVL_OK;
 }

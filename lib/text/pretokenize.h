@@ -1,10 +1,9 @@
 /*
  * Pre-tokenization: text to the pieces within which bytes are merged.  The
  * patterns of GPT-2, Llama 3 (cl100k) and Qwen 2 are written by hand; any
- * other runs through PCRE2, compiled to machine code, with the Unicode
- * tables of PCRE2 (10.42 has Unicode 14, and takes U+180E for white space).
+ * other is a regular expression (regex.h).
  *
- * Read next: bpe.h.
+ * Read next: cutter.h.
  */
 #ifndef MEDVL_TEXT_PRETOKENIZE_H
 #define MEDVL_TEXT_PRETOKENIZE_H
@@ -28,8 +27,8 @@ void medvl_pretokenizer_free(struct medvl_pretokenizer *pre);
  * Cut out the matches of a regular expression; what lies between two
  * matches is a piece of its own (tokenizer.json: Split, Isolated).
  *
- * MEDVL_EFORMAT: not a regular expression.  MEDVL_EUNSUPPORTED: it uses
- * what PCRE2 reads otherwise than Oniguruma ("&&", "\h").
+ * MEDVL_EFORMAT: not a regular expression.  MEDVL_EUNSUPPORTED: one that
+ * regex.h does not take, or that may match nothing at all.
  */
 int medvl_pretokenizer_add_regex(struct medvl_pretokenizer *pre,
                                  struct medvl_span regex,

@@ -127,24 +127,6 @@ int medvl_tokenizer_decode(const struct medvl_tokenizer *tok,
                            size_t count, unsigned flags,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/*
- * The same, id by id, for text that is shown while it is made: the bytes of
- * a character that is not whole are held back.  The end gives out U+FFFD
- * for what is still held.  Valid when zeroed.
- */
-struct medvl_decode_stream {
-    unsigned char held[4];
-    int held_count;
-};
-int medvl_tokenizer_decode_next(const struct medvl_tokenizer *tok,
-                                struct medvl_decode_stream *stream,
-                                struct medvl_text *out, int32_t id,
-                                unsigned flags,
-                                struct medvl_error *err) MEDVL_MUST_CHECK;
-int medvl_tokenizer_decode_end(struct medvl_decode_stream *stream,
-                               struct medvl_text *out,
-                               struct medvl_error *err) MEDVL_MUST_CHECK;
-
 /* ---- making a tokenizer.json ------------------------------------------ */
 
 /* A token to add. */

@@ -1,21 +1,73 @@
 /*
- * What the three files of the tokenizer share: tokenizer.c encodes and
- * decodes, tokenizer_read.c opens, tokenizer_write.c extends and trains.
+ * What the files of the tokenizer share: tokenizer.c encodes and decodes,
+ * tokenizer_model.c has the one model of many kinds, tokenizer_added.c the
+ * added tokens, tokenizer_read.c and tokenizer_vocab.c read tokenizer.json,
+ * tokenizer_open.c finds files, tokenizer_write.c extends and trains.
  * Internal to them.
  */
 #ifndef MEDVL_TEXT_TOKENIZER_PARTS_H
 #define MEDVL_TEXT_TOKENIZER_PARTS_H
 
+#include "lib/text/charbpe.h"
+#include "lib/text/cutter.h"
+#include "lib/text/decode.h"
 #include "lib/text/pretokenize.h"
+#include "lib/text/sentencepiece.h"
 #include "lib/text/tokenizer.h"
+#include "lib/text/unigram.h"
+#include "lib/text/wordpiece.h"
 
 /* Bytes in an added token at most: bounds the search for one. */
 #define ADDED_BYTES 4096
+
+/* ---- the model ---------------------------------------------------------- */
+
+/* One of these is there. */
+struct model {
+    struct medvl_bpe *bpe; /* byte-level: tokens are bytes */
+    struct medvl_charbpe *charbpe;
+    struct medvl_unigram *unigram;
+    struct medvl_wordpiece *wordpiece; /* WordLevel too */
+    struct medvl_sentencepiece *sentencepiece;
+};
+
+void medvl_model_release(struct model *model);
+
+/* As in bpe.h: bytes of a byte-level token, spellings of all others. */
+int32_t medvl_model_size(const struct model *model);
+struct medvl_span medvl_model_bytes(const struct model *model, int32_t id);
+int32_t medvl_model_id(const struct model *model, struct medvl_span bytes);
+
+/* The token that the file spells so, or -1. */
+int32_t medvl_model_spelled(const struct model *model,
+                            struct medvl_span spelling);
+
+/* One worker's words and scratch. */
+struct model_cache {
+    struct medvl_bpe_cache *bpe;
+    struct medvl_charbpe_cache *charbpe;
+    struct medvl_unigram_cache *unigram;
+    struct medvl_sentencepiece_encoder *sentencepiece;
+};
+
+int medvl_model_cache_init(struct model_cache *cache,
+                           const struct model *model,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_model_cache_release(struct model_cache *cache);
+
+/* Arguments as of medvl_bpe_encode; not of a sentencepiece model. */
+int medvl_model_encode(const struct model *model, struct model_cache *cache,
+                       struct medvl_tokens *out, struct medvl_span data,
+                       size_t start, const size_t *ends, size_t count,
+                       size_t base, struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* ---- added tokens ------------------------------------------------------- */
 
 struct added {
     struct medvl_span content; /* in the tokenizer's memory */
     struct medvl_span match;   /* what is looked for: normalised or not */
     int32_t id;
+    size_t order; /* of equal ones the first is found */
     bool special, lstrip, rstrip, single_word, normalized;
 };
 
@@ -27,7 +79,33 @@ struct matcher {
     const struct added **sorted;
     size_t count;
     bool first[256]; /* bytes that one begins with */
-    int only;        /* the one such byte, or -1 */
+    int only;        /* the one such byte, or below 0 */
+};
+
+/* The run that holds a rising offset. */
+struct run_cursor {
+    size_t at, start;
+};
+
+/* Which bytes came from the record. */
+struct runs {
+    const struct medvl_run *items; /* NULL: none did */
+    size_t count;
+    struct run_cursor cursors[2];
+};
+
+/* A part of the text in which added tokens are looked for. */
+struct part {
+    const struct medvl_rewrite *rewrite;
+    size_t base; /* of what was rewritten, in all */
+    int level;   /* which matcher */
+};
+
+/* Where it stands with the white space that it takes.  Valid when zeroed. */
+struct match {
+    const struct added *added;
+    size_t start, end;
+    size_t next; /* where the search goes on: within that space */
 };
 
 struct ids {
@@ -36,37 +114,65 @@ struct ids {
 };
 
 struct medvl_tokenizer {
-    struct medvl_bpe *bpe;
-    struct medvl_pretokenizer *pre;
-    bool nfc;
+    struct model model;
+    struct medvl_normalizer *normalizer;
+    struct medvl_pretokenizer *pre; /* of byte-level BPE, else NULL */
+    bool prefix_space;              /* before it */
+    struct medvl_cutter *cutter;    /* of the other models */
+    struct medvl_decoder_steps *decoder;
     struct added *added; /* sorted by id */
-    size_t added_count;
+    size_t added_count, added_capacity;
     struct matcher matchers[2];
     int32_t size;
     int32_t begin, end, pad;
     struct ids before, after; /* what SPECIAL puts around */
+    bool prefix_once;         /* SentencePiece: not behind added tokens */
 };
 
 /* The added token with this id, or NULL. */
 const struct added *medvl_tokenizer_added(const struct medvl_tokenizer *tok,
                                           int32_t id);
 
-/* Bytes as tokenizer.json spells them: each one a visible character. */
-uint32_t medvl_byte_rune(unsigned char byte);
+/*
+ * Take over a new added token, whose contents are copied; one that is there
+ * already is left as it is.  Then, behind the last: sort and match.
+ */
+int medvl_added_add(struct medvl_tokenizer *tok, const struct added *added,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_added_finish(struct medvl_tokenizer *tok,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_added_release(struct medvl_tokenizer *tok);
+
+/*
+ * The first added token in the part's text behind `match`, which is then
+ * that; false when there is none.
+ */
+bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
+                      const struct part *part, struct match *match);
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* "model" of a tokenizer.json, and "pre_tokenizer" with it. */
+int medvl_tokenizer_read_model(struct medvl_tokenizer *tok,
+                               const struct medvl_json_view *root,
+                               struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* A part of the file as a tree, *out NULL when it is not there. */
+int medvl_tokenizer_part(struct medvl_json **out,
+                         const struct medvl_json_view *view,
+                         const char *name, size_t most,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+#define PART_BYTES ((size_t)4 << 20) /* of such a part at most */
+
+/* The whole of a tokenizer.json. */
+int medvl_tokenizer_read(struct medvl_tokenizer **out, struct medvl_span json,
+                         bool *has_template,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * Is each byte spelled as itself?  Only then does Hugging Face, which looks
- * an added token up as it stands, find it in the vocabulary.
+ * an added token up as it stands, find it in a byte-level vocabulary.
  */
 bool medvl_is_spelled_alike(struct medvl_span bytes);
-
-/* A place in JSON that has been checked; used for the two large lists. */
-struct medvl_cursor {
-    const char *at, *end;
-};
-bool medvl_cursor_take(struct medvl_cursor *cursor, char byte);
-bool medvl_cursor_string(struct medvl_cursor *cursor,
-                         struct medvl_span *quoted);
-struct medvl_span medvl_cursor_scalar(struct medvl_cursor *cursor);
 
 #endif

@@ -90,7 +90,7 @@ static int add_entries(struct extension *e,
                     strcmp(tokens[k].content, tokens[i].content) == 0;
         if (twice || added)
             continue;
-        if (id < 0 || !medvl_is_spelled_alike(content))
+        if (medvl_model_spelled(&e->tok->model, content) < 0)
             id = next++;
         if (id >= MEDVL_BPE_IDS)
             return medvl_fail(err, MEDVL_EARG, "no id is left");

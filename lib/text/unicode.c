@@ -11,6 +11,7 @@
 #include <utf8proc.h>
 
 #include "lib/base/mem.h"
+#include "lib/text/unicode_sets.h"
 
 static const unsigned CLASSES[] = {
     [UTF8PROC_CATEGORY_LU] = MEDVL_RUNE_LETTER | MEDVL_RUNE_UPPER,
@@ -73,27 +74,185 @@ size_t medvl_unicode_grapheme(struct medvl_span text)
     return at;
 }
 
+/* ---- sets as Hugging Face has them -------------------------------------- */
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static bool in_ranges(const struct rune_range *ranges, size_t count,
+                      uint32_t rune)
+{
+    size_t low = 0;
+    size_t high = count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (ranges[middle].last < rune)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && ranges[low].first <= rune;
+}
+
+static bool is_ascii_sign(uint32_t rune)
+{
+    return (rune >= '!' && rune <= '/') || (rune >= ':' && rune <= '@') ||
+           (rune >= '[' && rune <= '`') || (rune >= '{' && rune <= '~');
+}
+
+/* By the tables of utf8proc. */
+static bool is_today(enum medvl_rune_set set, uint32_t rune)
+{
+    const utf8proc_category_t category = utf8proc_category(
+        (utf8proc_int32_t)rune);
+
+    switch (set) {
+    case MEDVL_SET_WORD:
+        return medvl_unicode_class(rune) & MEDVL_RUNE_WORD;
+    case MEDVL_SET_NUMERIC:
+        return medvl_unicode_class(rune) & MEDVL_RUNE_NUMBER;
+    case MEDVL_SET_PUNCTUATION:
+        return is_ascii_sign(rune) ||
+               (category >= UTF8PROC_CATEGORY_PC &&
+                category <= UTF8PROC_CATEGORY_PO);
+    case MEDVL_SET_CONTROL:
+        return (category == UTF8PROC_CATEGORY_CC && rune != '\t' &&
+                rune != '\n' && rune != '\r') ||
+               category == UTF8PROC_CATEGORY_CF ||
+               category == UTF8PROC_CATEGORY_CO;
+    case MEDVL_SET_NONSPACING:
+        return category == UTF8PROC_CATEGORY_MN;
+    case MEDVL_SET_MARK:
+        return medvl_unicode_class(rune) & MEDVL_RUNE_MARK;
+    }
+    return false;
+}
+
+bool medvl_unicode_is(enum medvl_rune_set set, uint32_t rune)
+{
+    static const struct {
+        const struct rune_range *ranges;
+        size_t count;
+    } OTHER[] = {
+        [MEDVL_SET_WORD] = {WORD, COUNT(WORD)},
+        [MEDVL_SET_NUMERIC] = {NUMERIC, COUNT(NUMERIC)},
+        [MEDVL_SET_PUNCTUATION] = {PUNCTUATION, COUNT(PUNCTUATION)},
+        [MEDVL_SET_CONTROL] = {CONTROL, COUNT(CONTROL)},
+        [MEDVL_SET_NONSPACING] = {NONSPACING, COUNT(NONSPACING)},
+        [MEDVL_SET_MARK] = {MARK, COUNT(MARK)},
+    };
+
+    if (rune > 0x10FFFF)
+        return false;
+    if (rune < 0x300)
+        return is_today(set, rune);
+    return is_today(set, rune) !=
+           in_ranges(OTHER[set].ranges, OTHER[set].count, rune);
+}
+
+bool medvl_unicode_is_space(uint32_t rune)
+{
+    return medvl_unicode_class(rune) & MEDVL_RUNE_SPACE;
+}
+
+int medvl_unicode_lower_case(uint32_t out[2], uint32_t rune)
+{
+    if (rune == 0x130) { /* the dot of a capital I stays, as a mark */
+        out[0] = 'i';
+        out[1] = 0x307;
+        return 2;
+    }
+    out[0] = medvl_unicode_lower(rune);
+    for (size_t i = 0; i < COUNT(LOWER) && LOWER[i].first <= rune; i++) {
+        if (rune <= LOWER[i].last)
+            out[0] = (uint32_t)((int32_t)rune + LOWER[i].delta);
+    }
+    return 1;
+}
+
+int medvl_unicode_script(uint32_t rune)
+{
+    size_t low = 0;
+    size_t high = COUNT(SCRIPTS);
+
+    /* The last run that begins at or before the character. */
+    while (low + 1 < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (SCRIPTS[middle].first <= rune)
+            low = middle;
+        else
+            high = middle;
+    }
+    return SCRIPTS[low].script;
+}
+
+/* ---- normal forms ------------------------------------------------------- */
+
+/* A character that had no decomposition and no class in Unicode 9. */
+static bool is_fixed(uint32_t rune)
+{
+    return rune >= 0x7FD && in_ranges(FIXED, COUNT(FIXED), rune);
+}
+
 /* One segment as characters: decomposed, ordered, composed. */
 struct segment {
+    enum medvl_form form;
     utf8proc_int32_t *runes;
     utf8proc_int32_t *sorted;
     size_t count;
     size_t capacity, sorted_capacity;
 };
 
+static bool is_composed(enum medvl_form form)
+{
+    return form == MEDVL_FORM_C || form == MEDVL_FORM_KC;
+}
+
+static bool is_compatible(enum medvl_form form)
+{
+    return form == MEDVL_FORM_KC || form == MEDVL_FORM_KD;
+}
+
 static int combining_class(utf8proc_int32_t rune)
 {
+    if (is_fixed((uint32_t)rune))
+        return 0;
     return utf8proc_get_property(rune)->combining_class;
+}
+
+/* The characters that one becomes, at most 18: how many, or below 0. */
+static int decompose(utf8proc_int32_t out[32], enum medvl_form form,
+                     uint32_t rune)
+{
+    int boundary = UTF8PROC_BOUNDCLASS_START;
+
+    if (is_fixed(rune)) {
+        out[0] = (utf8proc_int32_t)rune;
+        return 1;
+    }
+    return (int)utf8proc_decompose_char(
+        (utf8proc_int32_t)rune, out, 32,
+        UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
+            (is_compatible(form) ? UTF8PROC_COMPAT : 0),
+        &boundary);
 }
 
 /*
  * May `rune` combine with a character before it, or change places with it?
  * Marks, and the vowels and final consonants of Hangul, may.
  */
-static bool joins_back(uint32_t rune)
+static bool joins_back(enum medvl_form form, uint32_t rune)
 {
-    if (rune < 0x300)
+    utf8proc_int32_t runes[32];
+
+    if (rune < 0x300 || is_fixed(rune))
         return false;
+    /* Half-width marks, vowels and finals become such. */
+    if (is_compatible(form) && rune >= 0x3130 &&
+        decompose(runes, form, rune) > 0)
+        rune = (uint32_t)runes[0];
     if (rune >= 0x1160 && rune <= 0x11FF)
         return true;
     return (medvl_unicode_class(rune) & MEDVL_RUNE_MARK) ||
@@ -106,8 +265,6 @@ static int segment_decompose(struct segment *seg, struct medvl_span text,
     seg->count = 0;
     for (size_t at = 0; at < text.size;) {
         uint32_t rune = 0;
-        int boundary = UTF8PROC_BOUNDCLASS_START;
-        /* At most 18 characters come of one. */
         const int room = 32;
         const int size = medvl_utf8_decode(&rune, text.data + at,
                                            text.size - at);
@@ -120,10 +277,7 @@ static int segment_decompose(struct segment *seg, struct medvl_span text,
                         sizeof(*seg->runes), err);
         if (rc < 0)
             return rc;
-        rc = (int)utf8proc_decompose_char((utf8proc_int32_t)rune,
-                                          seg->runes + seg->count, room,
-                                          UTF8PROC_STABLE | UTF8PROC_COMPOSE,
-                                          &boundary);
+        rc = decompose(seg->runes + seg->count, seg->form, rune);
         if (rc < 0 || rc > room)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "U+%04X cannot be normalised", rune);
@@ -208,9 +362,10 @@ static int segment_normalise(struct segment *seg, struct medvl_text *out,
         rc = segment_order(seg, err);
     if (rc < 0)
         return rc;
-    count = utf8proc_normalize_utf32(seg->runes,
-                                     (utf8proc_ssize_t)seg->count,
-                                     UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    count = (utf8proc_ssize_t)seg->count;
+    if (is_composed(seg->form))
+        count = utf8proc_normalize_utf32(seg->runes, count,
+                                         UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (count < 0)
         return medvl_fail(err, MEDVL_EFORMAT, "text cannot be normalised");
     for (utf8proc_ssize_t i = 0; i < count; i++) {
@@ -225,28 +380,32 @@ static int segment_normalise(struct segment *seg, struct medvl_text *out,
 }
 
 /*
- * From `at`, skip characters below U+0300 (first byte below 0xCC): they are
- * in normal form whatever stands before them.  Returns where a character
- * from U+0300 up stands, or the end.
+ * From `at`, skip characters that are in normal form whatever stands before
+ * them: in form C those below U+0300 (first byte below 0xCC), else ASCII.
+ * Returns where another one stands, or the end.
  */
-static size_t skip_low(struct medvl_span text, size_t at)
+static size_t skip_low(enum medvl_form form, struct medvl_span text,
+                       size_t at)
 {
     const unsigned char *p = (const unsigned char *)text.data;
+    const unsigned char high = form == MEDVL_FORM_C ? 0xCC : 0x80;
+    const uint64_t second = form == MEDVL_FORM_C ? 1 : 0;
 
     for (; at + 8 <= text.size; at += 8) {
         uint64_t w;
 
         memcpy(&w, p + at, 8);
-        if (w & (w << 1) & UINT64_C(0x8080808080808080))
+        if (w & (w << second) & UINT64_C(0x8080808080808080))
             break;
     }
-    while (at < text.size && p[at] < 0xCC)
+    while (at < text.size && p[at] < high)
         at++;
     return at;
 }
 
 /* End of the segment that begins at `at`. */
-static size_t segment_end(struct medvl_span text, size_t at)
+static size_t segment_end(enum medvl_form form, struct medvl_span text,
+                          size_t at)
 {
     uint32_t rune;
     int size = medvl_utf8_decode(&rune, text.data + at, text.size - at);
@@ -256,7 +415,7 @@ static size_t segment_end(struct medvl_span text, size_t at)
         if (at >= text.size || (unsigned char)text.data[at] < 0xCC)
             return at;
         size = medvl_utf8_decode(&rune, text.data + at, text.size - at);
-    } while (size > 0 && joins_back(rune));
+    } while (size > 0 && joins_back(form, rune));
     return at;
 }
 
@@ -269,7 +428,7 @@ static int note_change(struct medvl_nfc_changes *changes,
 
     if (changes->count == MEDVL_NFC_CHANGES)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "more than %d places are not in normal form C",
+                          "more than %d places are not in normal form",
                           MEDVL_NFC_CHANGES);
     rc = medvl_grow(&changes->items, &changes->capacity, changes->count + 1,
                     sizeof(change), err);
@@ -287,7 +446,7 @@ static int normalise(struct medvl_text *out, struct medvl_text *piece,
     size_t start = 0;
 
     while (start < text.size) {
-        const size_t high = skip_low(text, start);
+        const size_t high = skip_low(seg->form, text, start);
         size_t end;
         int rc;
 
@@ -299,10 +458,10 @@ static int normalise(struct medvl_text *out, struct medvl_text *piece,
             while (start > 0 && (text.data[start] & 0xC0) == 0x80)
                 start--;
         }
-        end = segment_end(text, start);
+        end = segment_end(seg->form, text, start);
         if (end <= high) { /* nothing joined it: begin at the high one */
             start = high;
-            end = segment_end(text, start);
+            end = segment_end(seg->form, text, start);
         }
         medvl_text_clear(piece);
         const struct medvl_span in = {text.data + start, end - start};
@@ -337,13 +496,21 @@ int medvl_unicode_nfc(struct medvl_text *out,
                       struct medvl_nfc_changes *changes,
                       struct medvl_span text, struct medvl_error *err)
 {
-    struct segment seg = {0};
+    return medvl_unicode_normalize(out, changes, MEDVL_FORM_C, text, err);
+}
+
+int medvl_unicode_normalize(struct medvl_text *out,
+                            struct medvl_nfc_changes *changes,
+                            enum medvl_form form, struct medvl_span text,
+                            struct medvl_error *err)
+{
+    struct segment seg = {.form = form};
     struct medvl_text piece = {0};
     int rc = MEDVL_OK;
 
     changes->count = 0;
-    if (skip_low(text, 0) < text.size) {
-        if (text.size > UINT32_MAX / 4) /* it gets no 4 times as long */
+    if (skip_low(form, text, 0) < text.size) {
+        if (text.size > UINT32_MAX / 16) /* 3 bytes become 33 at most */
             return medvl_fail(err, MEDVL_EUNSUPPORTED,
                               "a text of %zu bytes", text.size);
         medvl_text_clear(out);

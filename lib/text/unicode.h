@@ -1,8 +1,8 @@
 /*
- * Unicode: what class a character is of, and normal form C (utf8proc
+ * Unicode: what class a character is of, and the normal forms (utf8proc
  * inside: 2.8 has Unicode 15).
  *
- * Read next: side.h.
+ * Read next: unicode_sets.h, then side.h.
  */
 #ifndef MEDVL_TEXT_UNICODE_H
 #define MEDVL_TEXT_UNICODE_H
@@ -42,6 +42,32 @@ size_t medvl_unicode_grapheme(struct medvl_span text);
      MEDVL_RUNE_JOIN)
 
 /*
+ * Is a character of a set as Hugging Face's tokenizers 0.22 has it?  Its
+ * parts hold tables of Unicode 8 to 16; unicode_sets.h has the differences.
+ */
+enum medvl_rune_set {
+    MEDVL_SET_WORD,        /* \w */
+    MEDVL_SET_NUMERIC,     /* N */
+    MEDVL_SET_PUNCTUATION, /* P, and ASCII signs */
+    MEDVL_SET_CONTROL,     /* Cc, Cf, Co but tab and line ends */
+    MEDVL_SET_NONSPACING,  /* Mn */
+    MEDVL_SET_MARK,        /* M */
+};
+bool medvl_unicode_is(enum medvl_rune_set set, uint32_t rune);
+
+/* White space (the property White_Space). */
+bool medvl_unicode_is_space(uint32_t rune);
+
+/* Lower case of one character as one or two, and how many. */
+int medvl_unicode_lower_case(uint32_t out[2], uint32_t rune);
+
+/*
+ * A number for the character's script; 0: it goes with any.  Hiragana,
+ * Katakana and Han are one.
+ */
+int medvl_unicode_script(uint32_t rune);
+
+/*
  * Bytes that normalisation replaced: `from` in the text that went in, `to`
  * in what came out.  Between replacements bytes are the same.
  */
@@ -62,13 +88,25 @@ struct medvl_nfc_changes {
 };
 
 /*
- * Normal form C of `text` (UTF-8).  When nothing changes, changes->count is
- * 0 and `out` is not touched; else the whole result is put into `out`,
- * which is cleared first.  Linear time, however many marks are stacked.
+ * A normal form of `text` (UTF-8), as Hugging Face's tokenizers has it:
+ * characters newer than Unicode 9 stay as they are.  When nothing changes,
+ * changes->count is 0 and `out` is not touched; else the whole result is put
+ * into `out`, which is cleared first.  Linear time, however many marks are
+ * stacked.
  *
  * MEDVL_EUNSUPPORTED: more than MEDVL_NFC_CHANGES or MEDVL_NFC_SEGMENT, or
- * a text of 1 GiB.
+ * a text of 256 MiB.
  */
+enum medvl_form {
+    MEDVL_FORM_C,
+    MEDVL_FORM_D,
+    MEDVL_FORM_KC,
+    MEDVL_FORM_KD,
+};
+int medvl_unicode_normalize(struct medvl_text *out,
+                            struct medvl_nfc_changes *changes,
+                            enum medvl_form form, struct medvl_span text,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
 int medvl_unicode_nfc(struct medvl_text *out,
                       struct medvl_nfc_changes *changes,
                       struct medvl_span text,

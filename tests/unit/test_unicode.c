@@ -42,14 +42,26 @@ static void append(struct medvl_text *text, uint32_t rune)
                      MEDVL_OK);
 }
 
+/* The hash of a form, by its name there. */
+static uint64_t golden_of(const char *what, int form)
+{
+    static const char *const FORMS[] = {"C", "D", "KC", "KD"};
+    char name[40];
+
+    snprintf(name, sizeof(name), "%s%s", what, FORMS[form]);
+    return golden(name);
+}
+
 /* Normal form of what is in `in`, hashed on. */
-static uint64_t normal_hash(const struct medvl_text *in, uint64_t h)
+static uint64_t normal_hash(int form, const struct medvl_text *in,
+                            uint64_t h)
 {
     static struct medvl_nfc_changes changes;
     static struct medvl_text out;
     struct medvl_error err = {0};
 
-    CHECK_OK(medvl_unicode_nfc(&out, &changes, medvl_text_span(in), &err),
+    CHECK_OK(medvl_unicode_normalize(&out, &changes, (enum medvl_form)form,
+                                     medvl_text_span(in), &err),
              &err);
     h = changes.count > 0 ? fnv(out.data, out.size, h)
                           : fnv(in->data, in->size, h);
@@ -80,46 +92,81 @@ static void every_character_has_the_classes_of_its_category(void **state)
     assert_int_equal(medvl_unicode_class(0x110000), 0);
 }
 
-static void every_character_normalises_as_python_says(void **state)
+static void every_character_normalises_as_in_hugging_face(void **state)
 {
-    struct medvl_text in = {0};
-    struct medvl_text all = {0};
-    uint64_t h = FNV_START;
+    (void)state;
+    for (int form = 0; form < 4; form++) {
+        struct medvl_text in = {0};
+        struct medvl_text all = {0};
+        uint64_t h = FNV_START;
+
+        for (uint32_t rune = 0; rune < 0x110000; rune++) {
+            if (is_surrogate(rune))
+                continue;
+            medvl_text_clear(&in);
+            append(&in, rune);
+            append(&all, rune);
+            h = normal_hash(form, &in, h);
+        }
+        assert_true(h == golden_of("alone", form));
+        assert_true(normal_hash(form, &all, FNV_START) ==
+                    golden_of("together", form));
+        medvl_text_release(&in);
+        medvl_text_release(&all);
+    }
+}
+
+static void characters_between_marks_do_too(void **state)
+{
+    (void)state;
+    for (int form = 0; form < 4; form++) {
+        struct medvl_text in = {0};
+        uint64_t h = FNV_START;
+
+        for (uint32_t rune = 0; rune < 0xB000; rune++) {
+            if (rune >= 0x3100 && rune < 0xA800)
+                continue;
+            medvl_text_clear(&in);
+            append(&in, 'e');
+            append(&in, 0x323);
+            append(&in, rune);
+            append(&in, 0x301);
+            append(&in, 0x316);
+            h = normal_hash(form, &in, h);
+        }
+        assert_true(h == golden_of("marked", form));
+        medvl_text_release(&in);
+    }
+}
+
+static void sets_and_lower_case_are_those_of_hugging_face(void **state)
+{
+    struct medvl_text text = {0};
+    uint64_t sets = FNV_START;
+    uint64_t lower = FNV_START;
 
     (void)state;
     for (uint32_t rune = 0; rune < 0x110000; rune++) {
+        unsigned char bits = 0;
+        uint32_t to[2];
+        int count;
+
         if (is_surrogate(rune))
             continue;
-        medvl_text_clear(&in);
-        append(&in, rune);
-        append(&all, rune);
-        h = normal_hash(&in, h);
+        for (int i = 0; i < 6; i++) {
+            if (medvl_unicode_is((enum medvl_rune_set)i, rune))
+                bits |= (unsigned char)(1 << i);
+        }
+        sets = fnv(&bits, 1, sets);
+        count = medvl_unicode_lower_case(to, rune);
+        medvl_text_clear(&text);
+        for (int i = 0; i < count; i++)
+            append(&text, to[i]);
+        lower = fnv(text.data, text.size, lower);
     }
-    assert_true(h == golden("alone"));
-    assert_true(normal_hash(&all, FNV_START) == golden("together"));
-    medvl_text_release(&in);
-    medvl_text_release(&all);
-}
-
-static void characters_between_marks_normalise_as_python_says(void **state)
-{
-    struct medvl_text in = {0};
-    uint64_t h = FNV_START;
-
-    (void)state;
-    for (uint32_t rune = 0; rune < 0xB000; rune++) {
-        if (rune >= 0x3100 && rune < 0xA800)
-            continue;
-        medvl_text_clear(&in);
-        append(&in, 'e');
-        append(&in, 0x323);
-        append(&in, rune);
-        append(&in, 0x301);
-        append(&in, 0x316);
-        h = normal_hash(&in, h);
-    }
-    assert_true(h == golden("marked"));
-    medvl_text_release(&in);
+    assert_true(sets == golden("sets"));
+    assert_true(lower == golden("lower"));
+    medvl_text_release(&text);
 }
 
 static void text_in_normal_form_is_not_copied(void **state)
@@ -260,8 +307,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character_has_the_classes_of_its_category),
-        cmocka_unit_test(every_character_normalises_as_python_says),
-        cmocka_unit_test(characters_between_marks_normalise_as_python_says),
+        cmocka_unit_test(every_character_normalises_as_in_hugging_face),
+        cmocka_unit_test(characters_between_marks_do_too),
+        cmocka_unit_test(sets_and_lower_case_are_those_of_hugging_face),
         cmocka_unit_test(text_in_normal_form_is_not_copied),
         cmocka_unit_test(what_is_past_the_limits_is_refused),
         cmocka_unit_test(changes_say_where_bytes_were_replaced),
