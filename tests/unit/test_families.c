@@ -212,6 +212,32 @@ static void check_pixels(const struct sample *p, int64_t picture,
         }
 }
 
+/* One row of numbers for each axis. */
+static void check_positions(const struct sample *p)
+{
+    const struct medvl_config *config = &p->s.model->config;
+    const struct medvl_json *rows = medvl_json_get(p->json, "positions");
+    const int64_t axes = medvl_config_axes(config);
+    const int64_t count = p->expanded.count;
+    int32_t *got = calloc((size_t)(count * axes), sizeof(*got));
+
+    assert_non_null(got);
+    assert_int_equal(medvl_json_count(rows), axes);
+    medvl_grid_positions(got, config, p->expanded.data, count, p->grids, 0);
+    for (int64_t a = 0; a < axes; a++) {
+        struct ids want = read_ids(medvl_json_at(rows, (size_t)a));
+
+        assert_int_equal(want.count, count);
+        for (int64_t i = 0; i < count; i++)
+            if (got[i * axes + a] != want.data[i])
+                fail_msg("%s: position %d of token %d is %d, not %d",
+                         p->folder, (int)a, (int)i,
+                         (int)got[i * axes + a], (int)want.data[i]);
+        free(want.data);
+    }
+    free(got);
+}
+
 static void pictures_and_ids(void **state)
 {
     struct sample p;
@@ -229,6 +255,7 @@ static void pictures_and_ids(void **state)
              &p.s.err);
     assert_int_equal(count, p.expanded.count);
     assert_memory_equal(ids, p.expanded.data, (size_t)count * sizeof(*ids));
+    check_positions(&p);
     medvl_free(ids);
     medvl_free(from);
     sample_release(&p);
@@ -550,7 +577,7 @@ static const struct {
     const char *name;
     void (*run)(void **state);
 } CASES[] = {
-    {"pictures and ids", pictures_and_ids},
+    {"pictures, ids and positions", pictures_and_ids},
     {"logits", logits},
     {"logits of a copy in bf16", logits_of_a_copy_in_bf16},
     {"greedy ids", greedy_ids},

@@ -45,12 +45,30 @@ static void positions_of_one_axis_count_on(void **state)
         assert_int_equal(out[i], 10 + i);
 }
 
+/* Text counts on behind the larger side of a picture. */
+static void pictures_stand_in_a_plane_of_three_axes(void **state)
+{
+    const struct medvl_config config = {.vision = {.merge = 2},
+                                        .decoder = {.mrope = {1, 1, 1}}};
+    const struct medvl_grid grids[] = {{.rows = 4, .columns = 6},
+                                       {.rows = 4, .columns = 2}};
+    const int32_t ids[] = {5, -1, -1, -1, -1, -1, -1, -1, -1, 6};
+    const int32_t want[10][3] = {{7, 7, 7}, {8, 8, 8}, {8, 8, 9}, {8, 8, 10}, {8, 9, 8}, {8, 9, 9}, {8, 9, 10}, {11, 11, 11}, {11, 12, 11}, {13, 13, 13}};
+    int32_t out[10][3];
+
+    (void)state;
+    assert_int_equal(
+        medvl_grid_positions(out[0], &config, ids, 10, grids, 7), 14);
+    assert_memory_equal(out, want, sizeof(want));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_view_takes_its_patches),
         cmocka_unit_test(merged_patches_are_one_token),
         cmocka_unit_test(positions_of_one_axis_count_on),
+        cmocka_unit_test(pictures_stand_in_a_plane_of_three_axes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
