@@ -53,7 +53,18 @@ static void pictures_stand_in_a_plane_of_three_axes(void **state)
     const struct medvl_grid grids[] = {{.rows = 4, .columns = 6},
                                        {.rows = 4, .columns = 2}};
     const int32_t ids[] = {5, -1, -1, -1, -1, -1, -1, -1, -1, 6};
-    const int32_t want[10][3] = {{7, 7, 7}, {8, 8, 8}, {8, 8, 9}, {8, 8, 10}, {8, 9, 8}, {8, 9, 9}, {8, 9, 10}, {11, 11, 11}, {11, 12, 11}, {13, 13, 13}};
+    const int32_t want[10][3] = {
+        {7, 7, 7},
+        {8, 8, 8},
+        {8, 8, 9},
+        {8, 8, 10},
+        {8, 9, 8},
+        {8, 9, 9},
+        {8, 9, 10},
+        {11, 11, 11},
+        {11, 12, 11},
+        {13, 13, 13},
+    };
     int32_t out[10][3];
 
     (void)state;
