@@ -706,6 +706,16 @@ struct medvl_var *medvl_tape_reshape(struct medvl_tape *tape,
     return emit(tape, &r);
 }
 
+struct medvl_var *medvl_tape_join(struct medvl_tape *tape,
+                                  struct medvl_var *a, struct medvl_var *b)
+{
+    struct medvl_tape_record r = {.op = &medvl_tape_op_join};
+
+    r.in[0] = node_of(a);
+    r.in[1] = node_of(b);
+    return emit(tape, &r);
+}
+
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
                                     struct medvl_var *inp,
                                     struct medvl_param *w,

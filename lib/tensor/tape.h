@@ -148,6 +148,10 @@ struct medvl_var *medvl_tape_reshape(struct medvl_tape *tape,
                                      struct medvl_var *var, int64_t rows,
                                      int64_t columns);
 
+/* (N,A) and (N,B) side by side: (N,A+B), a copy. */
+struct medvl_var *medvl_tape_join(struct medvl_tape *tape,
+                                  struct medvl_var *a, struct medvl_var *b);
+
 /* bias may be NULL. */
 struct medvl_var *medvl_tape_linear(struct medvl_tape *tape,
                                     struct medvl_var *inp,

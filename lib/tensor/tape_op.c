@@ -172,6 +172,65 @@ const struct medvl_tape_op medvl_tape_op_reshape = {
     .view = true,
 };
 
+/* ---- join: in a, b --------------------------------------------------- */
+
+static int join_shape(struct medvl_tensor *o,
+                      const struct medvl_tape_record *r,
+                      struct medvl_error *err)
+{
+    const struct medvl_tensor *a = in(r, 0), *b = in(r, 1);
+    int rc = check_rows(a, "first input", -1, err);
+
+    if (rc == MEDVL_OK)
+        rc = check_rows(b, "second input", -1, err);
+    if (rc == MEDVL_OK && a->size[0] != b->size[0])
+        rc = medvl_fail(err, MEDVL_EARG, "rows of %lld and %lld",
+                        (long long)a->size[0], (long long)b->size[0]);
+    o[0] = f32_rows(a->size[0], a->size[1] + b->size[1]);
+    return rc;
+}
+
+/* The columns of `whole` that input i became. */
+static struct medvl_tensor part_of(const struct medvl_tape_record *r,
+                                   const struct medvl_tensor *whole, int i)
+{
+    struct medvl_tensor part = *whole;
+
+    part.size[1] = in(r, i)->size[1];
+    if (i == 1)
+        part.data = (float *)part.data + in(r, 0)->size[1];
+    return part;
+}
+
+static void join_forward(struct medvl_device *dev,
+                         const struct medvl_tape_record *r)
+{
+    for (int i = 0; i < 2; i++) {
+        struct medvl_tensor part = part_of(r, out(r, 0), i);
+
+        dev->ops->convert(dev, &part, in(r, i));
+    }
+}
+
+static void join_backward(struct medvl_device *dev,
+                          const struct medvl_tape_record *r,
+                          struct medvl_tensor *const *d)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct medvl_tensor part = part_of(r, dout(r, 0), i);
+
+        if (d[i])
+            dev->ops->add_forward(dev, d[i], d[i], &part);
+    }
+}
+
+const struct medvl_tape_op medvl_tape_op_join = {
+    .name = "join",
+    .shape = join_shape,
+    .forward = join_forward,
+    .backward = join_backward,
+};
+
 /* ---- linear: in inp, w, bias ----------------------------------------- */
 
 static int linear_shape(struct medvl_tensor *o,

@@ -117,6 +117,7 @@ struct medvl_tape_op {
 
 extern const struct medvl_tape_op medvl_tape_op_columns;
 extern const struct medvl_tape_op medvl_tape_op_reshape;
+extern const struct medvl_tape_op medvl_tape_op_join;
 extern const struct medvl_tape_op medvl_tape_op_linear;
 extern const struct medvl_tape_op medvl_tape_op_rmsnorm;
 extern const struct medvl_tape_op medvl_tape_op_layernorm;

@@ -41,6 +41,13 @@ static void reshape_of_columns(struct medvl_tape *t, struct medvl_var *x)
     medvl_tape_reshape(t, medvl_tape_columns(t, x, 2, 4), 8, 2);
 }
 
+static void join_rows(struct medvl_tape *t, struct medvl_var *x)
+{
+    const struct medvl_tensor other = f32(5, 2);
+
+    medvl_tape_join(t, x, medvl_tape_input(t, &other, false));
+}
+
 static void linear_width(struct medvl_tape *t, struct medvl_var *x)
 {
     struct medvl_param w = param(f32(3, 7));
@@ -250,6 +257,7 @@ static void each_op_refuses_what_does_not_fit(void **state)
         {columns_past_the_end, "columns: 3 columns from 4 on of 6"},
         {reshape_items, "reshape: (4,6) does not become (5,5)"},
         {reshape_of_columns, "reshape: rows of 4 are 6 apart"},
+        {join_rows, "join: rows of 4 and 5"},
         {linear_width, "linear p: input has 6 channels, want 7"},
         {linear_bias, "linear p: bias has rank 1 and size 4, want 1 and 3"},
         {linear_type, "linear p: weight is U8"},

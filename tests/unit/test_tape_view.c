@@ -134,6 +134,10 @@ static void layer(struct net *net, bool fused, int i, struct medvl_var **x,
         medvl_tape_rope(t, q[1], &net->cos, &net->sin, D), q[2],
         &net->attention);
     y = medvl_tape_add(t, q[0], y);
+    /* Apart and together again is no change. */
+    if (fused)
+        y = medvl_tape_join(t, medvl_tape_columns(t, y, 0, 5),
+                            medvl_tape_columns(t, y, 5, C - 5));
     project(net, fused, i, 1, 2, y, gate);
     y = medvl_tape_glu(t, gate[0], gate[1], MEDVL_ACT_SILU);
     y = medvl_tape_reshape(t, y, N * H, D);
