@@ -118,10 +118,16 @@ struct medvl_vision_config {
     enum medvl_norm norm;
     float norm_eps;
     enum medvl_act act;
-    bool class_token, patch_bias, pre_norm, layer_scale;
-    bool gated;       /* act(gate) * up */
-    bool fused_gated; /* gate and up rows in one matrix (DINOv2) */
-    bool interpolate; /* positions to the picture's grid, bicubic */
+    bool class_token, patch_bias, pre_norm, layer_scale, qkv_bias;
+    bool last_norm;    /* of the last layer's features too (SigLIP) */
+    bool gated;        /* act(gate) * up */
+    bool fused_gated;  /* gate and up rows in one matrix (DINOv2) */
+    bool interpolate;  /* positions to the picture's grid, bicubic ... */
+    bool antialias;    /* ... as wide as the table is coarsened */
+    int64_t registers; /* learned rows behind the class token (DINOv2) */
+
+    /* In the file, no part of the features. */
+    bool mask_token, pooling_head;
 
     int64_t temporal;             /* pictures in a patch (Qwen: 2), else 1 */
     int64_t merge;                /* side of what becomes one token, else 1 */

@@ -39,19 +39,32 @@ static void read_features(struct medvl_vision_config *v,
     }
 }
 
+/* A tower without a class token has none to leave out. */
+static bool reads_class(struct medvl_config_reader *r,
+                        const struct medvl_vision_config *v)
+{
+    static const char NAME[] = "vision_feature_select_strategy";
+    const char *which = medvl_config_string(r, NAME, "default");
+    const bool full = strcmp(which, "full") == 0;
+
+    if (!full && strcmp(which, "default") != 0)
+        medvl_config_refuse(r, NAME, which);
+    if (!full && !v->class_token)
+        medvl_config_fail(r, MEDVL_EUNSUPPORTED,
+                          "\"%s\": \"default\" leaves out the first patch "
+                          "of a tower without class token; use \"full\"",
+                          NAME);
+    return full && v->class_token;
+}
+
 void medvl_config_read_llava(struct medvl_config *config,
                              struct medvl_config_reader *r)
 {
     struct medvl_vision_config *v = &config->vision;
     const int64_t vocab = config->decoder.vocab_size;
-    const char *which;
 
     read_features(v, r);
-    which = medvl_config_string(r, "vision_feature_select_strategy",
-                                "default");
-    v->keep_class = strcmp(which, "full") == 0;
-    if (!v->keep_class && strcmp(which, "default") != 0)
-        medvl_config_refuse(r, "vision_feature_select_strategy", which);
+    v->keep_class = reads_class(r, v);
     config->projector_layers = 2;
     config->projector_act = medvl_config_act(r, "projector_hidden_act",
                                              MEDVL_ACT_GELU);

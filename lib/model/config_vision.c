@@ -24,6 +24,7 @@ static const struct kind KINDS[] = {
     {"siglip_vision_model", MEDVL_TOWER_SIGLIP, 16, 1e-6,
      MEDVL_ACT_GELU_TANH},
     {"dinov2", MEDVL_TOWER_DINOV2, 14, 1e-6, MEDVL_ACT_GELU},
+    {"dinov2_with_registers", MEDVL_TOWER_DINOV2, 16, 1e-6, MEDVL_ACT_GELU},
 };
 
 static void check_sizes(struct medvl_vision_config *v,
@@ -31,10 +32,10 @@ static void check_sizes(struct medvl_vision_config *v,
 {
     if (r->rc < 0)
         return;
-    if (v->image_size % v->patch_size != 0)
+    /* What is left over at the edge is not read. */
+    if (v->image_size < v->patch_size)
         medvl_config_fail(r, MEDVL_EFORMAT,
-                          "image_size %lld does not divide by patch_size "
-                          "%lld",
+                          "image_size %lld is below patch_size %lld",
                           (long long)v->image_size,
                           (long long)v->patch_size);
     else if (v->hidden % v->heads != 0)
@@ -45,7 +46,7 @@ static void check_sizes(struct medvl_vision_config *v,
 
 /* SwiGLU's width is two thirds, up to a multiple of eight. */
 static void read_dinov2(struct medvl_vision_config *v,
-                        struct medvl_config_reader *r)
+                        struct medvl_config_reader *r, bool registers)
 {
     const int64_t ratio = medvl_config_int(r, "mlp_ratio", 1, 64, 4);
 
@@ -57,8 +58,11 @@ static void read_dinov2(struct medvl_vision_config *v,
         v->intermediate = (v->intermediate * 2 / 3 + 7) / 8 * 8;
         v->act = MEDVL_ACT_SILU;
     }
-    if (!medvl_config_bool(r, "qkv_bias", true))
-        medvl_config_refuse(r, "qkv_bias", "false");
+    v->qkv_bias = medvl_config_bool(r, "qkv_bias", true);
+    v->mask_token = registers || medvl_config_bool(r, "use_mask_token", true);
+    v->antialias = registers;
+    if (registers)
+        v->registers = medvl_config_int(r, "num_register_tokens", 0, 1024, 4);
 }
 
 static const struct kind *find_kind(struct medvl_config_reader *r)
@@ -100,9 +104,13 @@ void medvl_config_read_vision(struct medvl_vision_config *v,
     v->class_token = k->tower != MEDVL_TOWER_SIGLIP;
     v->patch_bias = k->tower != MEDVL_TOWER_CLIP;
     v->pre_norm = k->tower == MEDVL_TOWER_CLIP;
+    v->last_norm = k->tower == MEDVL_TOWER_SIGLIP;
+    v->qkv_bias = true;
+    v->pooling_head = k->tower == MEDVL_TOWER_SIGLIP &&
+                      medvl_config_bool(r, "vision_use_head", true);
     medvl_config_int(r, "num_channels", 3, 3, 3);
     if (k->tower == MEDVL_TOWER_DINOV2)
-        read_dinov2(v, r);
+        read_dinov2(v, r, strcmp(k->type, "dinov2") != 0);
     check_sizes(v, r);
 }
 

@@ -143,22 +143,22 @@ static void fill_line(float *out, const float *value, const uint8_t *data,
 
 void medvl_frontend_fill(float *out, const struct medvl_frontend *f,
                          const struct medvl_picture *in, int64_t x0,
-                         int64_t y0)
+                         int64_t y0, int64_t rows, int64_t columns)
 {
-    const int64_t grid = f->side / f->patch, p = f->patch;
+    const int64_t p = f->patch;
     const size_t row = medvl_picture_row(in);
     const uint8_t *data = in->data;
 
-    for (int64_t i = 0; i < grid * grid; i++)
+    for (int64_t i = 0; i < rows * columns; i++)
         for (int c = 0; c < 3; c++)
             for (int64_t y = 0; y < p; y++, out += p) {
-                const int64_t line = y0 + i / grid * p + y;
+                const int64_t line = y0 + i / columns * p + y;
                 const bool inside = line >= 0 && line < in->height;
                 const int at = in->channels == 3 ? c : 0;
 
                 fill_line(out, f->value[c],
                           inside ? data + (size_t)line * row + at : NULL,
-                          in->channels, x0 + i % grid * p,
+                          in->channels, x0 + i % columns * p,
                           inside ? in->width : 0, p);
             }
 }

@@ -254,7 +254,7 @@ static int get_rows(float *out, const struct medvl_frontend *frontend,
         rc = medvl_frontend_resized(&room, &now, picture, side, side,
                                     frontend->filter, err);
     if (rc == MEDVL_OK)
-        medvl_frontend_fill(out, frontend, now, 0, 0);
+        medvl_frontend_fill(out, frontend, now, 0, 0, grid, grid);
     medvl_picture_release(&room);
     if (rc == MEDVL_OK)
         rc = medvl_frontend_resized(&room, &now, picture, g.width, g.height,
@@ -262,7 +262,7 @@ static int get_rows(float *out, const struct medvl_frontend *frontend,
     for (int64_t i = 0; rc == MEDVL_OK && i < g.across * g.down; i++)
         medvl_frontend_fill(out + (1 + i) * view, frontend, now,
                             i % g.across * side - g.left,
-                            i / g.across * side - g.top);
+                            i / g.across * side - g.top, grid, grid);
     medvl_picture_release(&room);
     return rc;
 }

@@ -10,10 +10,12 @@
  */
 #include "lib/model/frontend_part.h"
 
-static int check_crop(const struct medvl_frontend *f, int64_t width,
-                      int64_t height, struct medvl_error *err)
+static int set_crop(struct medvl_frontend *f, int64_t width, int64_t height,
+                    struct medvl_error *err)
 {
-    if (!f->crop || (width == f->side && height == f->side))
+    f->crop_width = width;
+    f->crop_height = height;
+    if (!f->crop || f->any || (width == f->side && height == f->side))
         return MEDVL_OK;
     return medvl_fail(err, MEDVL_EFORMAT,
                       "\"crop_size\" is %lldx%lld, the tower takes "
@@ -28,6 +30,7 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
     int64_t side, width, height;
     int rc;
 
+    f->any = f->config->vision.interpolate;
     f->resize = medvl_frontend_bool(root, "do_resize", true);
     f->crop = !f->siglip && medvl_frontend_bool(root, "do_center_crop", true);
     f->pad = f->pad || medvl_frontend_bool(root, "do_pad", false);
@@ -41,8 +44,8 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
         f->shortest = 0;
     }
     if (rc == MEDVL_OK)
-        rc = side > 0 ? check_crop(f, side, side, err)
-                      : check_crop(f, width, height, err);
+        rc = side > 0 ? set_crop(f, side, side, err)
+                      : set_crop(f, width, height, err);
     if (rc == MEDVL_OK)
         rc = medvl_frontend_filter(f, root, err);
     return rc < 0 ? rc : medvl_frontend_values(f, root, err);
@@ -52,11 +55,12 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
 
 /*
  * The picture at (left, top) of a canvas, the canvas resized, and where the
- * tower's square begins in that: before 0 where it is larger.
+ * what the tower gets begins in that: before 0 where it is larger.
  */
 struct geometry {
     int64_t canvas_width, canvas_height, left, top;
     int64_t width, height, x, y;
+    int64_t rows, columns; /* of patches */
 };
 
 /* Halves rounded down, also below 0. */
@@ -69,7 +73,8 @@ static int check_geometry(const struct geometry *g,
                           const struct medvl_frontend *f, int64_t width,
                           int64_t height, struct medvl_error *err)
 {
-    if (!f->crop && (g->width != f->side || g->height != f->side))
+    if (!f->crop && !f->any &&
+        (g->width != f->side || g->height != f->side))
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "a picture of %lldx%lld becomes %lldx%lld, the "
                           "tower takes %lldx%lld",
@@ -78,7 +83,8 @@ static int check_geometry(const struct geometry *g,
                           (long long)f->side, (long long)f->side);
     if (g->width < 1 || g->height < 1 || g->width > MEDVL_PICTURE_SIDE ||
         g->height > MEDVL_PICTURE_SIDE ||
-        g->canvas_width * g->canvas_height > MEDVL_PICTURE_PIXELS)
+        g->canvas_width * g->canvas_height > MEDVL_PICTURE_PIXELS ||
+        g->rows < 1 || g->columns < 1)
         return medvl_fail(err, MEDVL_EARG,
                           "a picture of %lldx%lld is too thin",
                           (long long)width, (long long)height);
@@ -108,8 +114,10 @@ static int find_geometry(struct geometry *g, const struct medvl_frontend *f,
         g->width = f->shortest * cw / ch;
         g->height = f->shortest;
     }
-    g->x = half(g->width - f->side);
-    g->y = half(g->height - f->side);
+    g->x = f->crop ? half(g->width - f->crop_width) : 0;
+    g->y = f->crop ? half(g->height - f->crop_height) : 0;
+    g->columns = (f->crop ? f->crop_width : g->width) / f->patch;
+    g->rows = (f->crop ? f->crop_height : g->height) / f->patch;
     return check_geometry(g, f, width, height, err);
 }
 
@@ -118,33 +126,35 @@ static int get_size(struct medvl_frontend_size *out,
                     int64_t width, int64_t height,
                     struct medvl_error *err)
 {
-    const int64_t grid = frontend->side / frontend->patch;
     struct geometry g;
     int rc = find_geometry(&g, frontend, width, height, err);
 
-    out->patches = grid * grid;
+    if (rc < 0)
+        return rc;
+    out->patches = g.rows * g.columns;
     out->row = 3 * frontend->patch * frontend->patch;
     out->grid = (struct medvl_grid){.width = width,
                                     .height = height,
-                                    .rows = grid,
-                                    .columns = grid};
-    return rc;
+                                    .rows = g.rows,
+                                    .columns = g.columns};
+    return MEDVL_OK;
 }
 
 static int get_centres(float *out, const struct medvl_frontend *frontend,
                        int64_t width, int64_t height,
                        struct medvl_error *err)
 {
-    const int64_t grid = frontend->side / frontend->patch;
     const double middle = (double)frontend->patch / 2;
     struct geometry g;
     int rc = find_geometry(&g, frontend, width, height, err);
 
     if (rc < 0)
         return rc;
-    for (int64_t i = 0; i < grid * grid; i++) {
-        const double x = (double)(i % grid * frontend->patch + g.x) + middle;
-        const double y = (double)(i / grid * frontend->patch + g.y) + middle;
+    for (int64_t i = 0; i < g.rows * g.columns; i++) {
+        const int64_t left = i % g.columns * frontend->patch;
+        const int64_t top = i / g.columns * frontend->patch;
+        const double x = (double)(left + g.x) + middle;
+        const double y = (double)(top + g.y) + middle;
 
         out[2 * i] = (float)(x * (double)g.canvas_width / (double)g.width -
                              (double)g.left);
@@ -176,7 +186,8 @@ static int get_rows(float *out, const struct medvl_frontend *frontend,
         rc = medvl_frontend_resized(&room, &now, now, g.width, g.height,
                                     frontend->filter, err);
     if (rc == MEDVL_OK)
-        medvl_frontend_fill(out, frontend, now, g.x, g.y);
+        medvl_frontend_fill(out, frontend, now, g.x, g.y, g.rows,
+                            g.columns);
     medvl_picture_release(&canvas);
     medvl_picture_release(&room);
     return rc;

@@ -49,7 +49,9 @@ struct medvl_frontend {
     bool siglip; /* the defaults are SigLIP's, which cuts nothing */
     bool pad;    /* to a square first */
     uint8_t color[3];
+    bool any; /* the tower takes every size */
     bool resize, crop;
+    int64_t crop_width, crop_height;
     int64_t shortest;      /* of the resized picture; 0: ... */
     int64_t width, height; /* ... or exactly this */
 
@@ -84,12 +86,12 @@ int medvl_frontend_values(struct medvl_frontend *frontend,
 /* ---- what processors share ------------------------------------------- */
 
 /*
- * The tower's square with its corner at (x, y) of the picture: patches in
+ * Rows and columns of patches, their corner at (x, y) of the picture: in
  * raster order, each (channel, y, x).  Outside of the picture is black.
  */
 void medvl_frontend_fill(float *out, const struct medvl_frontend *frontend,
                          const struct medvl_picture *picture, int64_t x,
-                         int64_t y);
+                         int64_t y, int64_t rows, int64_t columns);
 
 /*
  * The picture as width x height: itself where it has that size, else made

@@ -27,7 +27,7 @@ int64_t medvl_grid_features(const struct medvl_config *config,
     const struct medvl_vision_config *v = &config->vision;
     const int64_t view = grid->rows * grid->columns / (v->merge * v->merge);
 
-    return medvl_grid_views(grid) * (view + v->keep_class);
+    return medvl_grid_views(grid) * (v->registers + view + v->keep_class);
 }
 
 int64_t medvl_grid_tokens(const struct medvl_config *config,

@@ -8,6 +8,7 @@
  *     self_attn.{q_proj,k_proj,v_proj,qkv_proj,o_proj,q_norm,k_norm},
  *     mlp.{gate_proj,up_proj,gate_up_proj,down_proj,fc1,fc2}
  *   vision.class_embedding, vision.position_embedding (no ".weight"),
+ *   vision.register_tokens (the same),
  *   vision.patch_embedding, vision.pre_norm, vision.post_norm, and in each
  *   layer vision.layers.N.:
  *     norm1, norm2, self_attn.{q_proj,k_proj,v_proj,qkv_proj,o_proj},

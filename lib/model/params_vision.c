@@ -84,19 +84,23 @@ static void list_embeddings(struct medvl_lister *l,
     const int64_t places = side * side + v->class_token;
     const int64_t one[3] = {1, 1, v->hidden};
     const int64_t table[3] = {1, places, v->hidden};
+    const int64_t marks[3] = {1, v->registers, v->hidden};
 
     if (v->class_token)
         medvl_list_shape(l, "class_embedding", w->class_embedding,
                          MEDVL_INIT_NORMAL, dino ? 3 : 1,
                          dino ? one : one + 2, 1);
-    if (dino) {
-        l->unused = true;
+    l->unused = true;
+    if (v->mask_token)
         medvl_list_shape(l, "mask_token", "embeddings.mask_token",
                          MEDVL_INIT_ZERO, 2, one + 1, 1);
-        l->unused = false;
+    l->unused = false;
+    if (v->registers > 0)
+        medvl_list_shape(l, "register_tokens", "embeddings.register_tokens",
+                         MEDVL_INIT_ZERO, 3, marks, v->registers);
+    if (dino)
         medvl_list_shape(l, "position_embedding", w->position,
                          MEDVL_INIT_PLACES, 3, table, places);
-    }
     list_patches(l, v, w);
     if (w->position && !dino)
         medvl_list_shape(l, "position_embedding", w->position,
@@ -140,9 +144,12 @@ static void list_layer(struct medvl_lister *l,
         medvl_list_linear(l, "self_attn.qkv_proj", w->qkv, 3 * c, c, true,
                           false);
     } else {
-        medvl_list_linear(l, "self_attn.q_proj", w->q, c, c, true, false);
-        medvl_list_linear(l, "self_attn.k_proj", w->k, c, c, true, false);
-        medvl_list_linear(l, "self_attn.v_proj", w->v, c, c, true, false);
+        medvl_list_linear(l, "self_attn.q_proj", w->q, c, c, v->qkv_bias,
+                          false);
+        medvl_list_linear(l, "self_attn.k_proj", w->k, c, c, v->qkv_bias,
+                          false);
+        medvl_list_linear(l, "self_attn.v_proj", w->v, c, c, v->qkv_bias,
+                          false);
     }
     medvl_list_linear(l, "self_attn.o_proj", w->o, c, c, true, false);
     if (v->layer_scale)
@@ -153,6 +160,32 @@ static void list_layer(struct medvl_lister *l,
     if (v->layer_scale)
         medvl_list_vector(l, "scale2", "layer_scale2.lambda1",
                           MEDVL_INIT_ONE, c);
+}
+
+/* SigLIP's attention pooling, which no feature comes from. */
+static void list_head(struct medvl_lister *l,
+                      const struct medvl_vision_config *v)
+{
+    const int64_t c = v->hidden, probe[3] = {1, 1, c};
+
+    medvl_list_shape(l, "head.probe", "head.probe", MEDVL_INIT_NORMAL, 3,
+                     probe, 1);
+    medvl_list_matrix(l, "head.attention.in_proj_weight",
+                      "head.attention.in_proj_weight", 3 * c, c);
+    medvl_list_vector(l, "head.attention.in_proj_bias",
+                      "head.attention.in_proj_bias", MEDVL_INIT_ZERO, 3 * c);
+    medvl_list_linear(l, "head.attention.out_proj", "head.attention.out_proj",
+                      c, c, true, false);
+    medvl_list_norm(l, "head.layernorm", "head.layernorm", c, v->norm);
+    medvl_list_linear(l, "head.mlp.fc1", "head.mlp.fc1", v->intermediate, c,
+                      true, false);
+    medvl_list_linear(l, "head.mlp.fc2", "head.mlp.fc2", c, v->intermediate,
+                      true, false);
+}
+
+static bool uses_last_norm(const struct medvl_vision_config *v)
+{
+    return v->last_norm && v->run_layers == v->layers;
 }
 
 void medvl_list_vision(struct medvl_lister *l,
@@ -170,9 +203,12 @@ void medvl_list_vision(struct medvl_lister *l,
                       (int)i);
         list_layer(l, v, w);
     }
-    l->unused = true;
+    l->unused = !uses_last_norm(v);
     medvl_list_at(l, "vision.", "%s%s", root, w->inner);
     if (w->post_norm)
         medvl_list_norm(l, "post_norm", w->post_norm, v->hidden, v->norm);
+    l->unused = true;
+    if (v->pooling_head)
+        list_head(l, v);
     l->unused = false;
 }

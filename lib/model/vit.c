@@ -1,62 +1,45 @@
 /*
- * The CLIP vision tower: patches and a class token, positions added, a
- * norm, then layers of full attention within each picture.  I pictures of P
- * patches, C channels.
+ * Vision towers of one shape: patches, perhaps behind a class token and
+ * registers, positions added, then layers of full attention within each
+ * view.  N rows of all views together, C channels.
  *
- * Read next: projector.c.
+ * Read next: vit_positions.c.
  */
 #include "lib/model/vit.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "lib/base/mem.h"
+#include "lib/model/vit_part.h"
+
+/* ---- where everything stands ----------------------------------------- */
 
 /*
  * Index arrays of one forward run.  They live as long as the tape's run, so
  * the tape owns them: they are made on it (medvl_tape_memory).
  */
 struct places {
-    int32_t *classes;   /* (I) all 0: the class token's row, each picture */
-    int32_t *class_at;  /* (I) row of each picture's class token */
-    int32_t *patch_at;  /* (I*P) row of each patch */
-    int32_t *positions; /* (I*(P+1)) */
-    int32_t *cu;        /* (I+1) */
+    int64_t views, rows, patches; /* of all views: V, N, P */
+    int64_t front;                /* rows of a view before its patches */
+    int32_t *zeros;               /* (V) the class token's row, each view */
+    int32_t *class_at;            /* (V) where it goes */
+    int32_t *marks;               /* (V*R) rows of the registers */
+    int32_t *mark_at;             /* (V*R) where they go */
+    int32_t *patch_at;            /* (P) where the patches go */
+    int32_t *kept;                /* (N-V) all but the class tokens */
+    int32_t *cu;                  /* (V+1) where views begin */
+
+    /* Row i's position: the sum of `taps` rows of the table; without
+     * weights there is one. */
+    int64_t taps;
+    int32_t *position; /* (N, taps) */
+    float *weight;     /* (N, taps) or NULL */
     struct medvl_attention *attention;
 };
 
-static bool make_places(struct places *p, struct medvl_tape *tape,
-                        const struct medvl_vision_config *v, int64_t pictures,
-                        int64_t patches)
+static int32_t *ints(struct medvl_tape *tape, int64_t count)
 {
-    const int64_t each = patches + 1;
-    const size_t rows = (size_t)(pictures * each);
-    int32_t *all = medvl_tape_memory(
-        tape, (2 * rows + 2 * (size_t)pictures + 1) * sizeof(int32_t));
-
-    p->attention = medvl_tape_memory(tape, sizeof(*p->attention));
-    if (!all || !p->attention)
-        return false;
-    p->classes = all;
-    p->class_at = p->classes + pictures;
-    p->patch_at = p->class_at + pictures;
-    p->positions = p->patch_at + pictures * patches;
-    p->cu = p->positions + pictures * each;
-    for (int64_t i = 0; i < pictures; i++) {
-        p->class_at[i] = (int32_t)(i * each);
-        p->cu[i + 1] = (int32_t)((i + 1) * each);
-        for (int64_t j = 0; j < each; j++)
-            p->positions[i * each + j] = (int32_t)j;
-        for (int64_t j = 0; j < patches; j++)
-            p->patch_at[i * patches + j] = (int32_t)(i * each + 1 + j);
-    }
-    p->attention->heads = p->attention->groups = v->heads;
-    p->attention->head_size = v->hidden / v->heads;
-    p->attention->sequences = pictures;
-    p->attention->cu_q = p->attention->cu_k = p->cu;
-    p->attention->max_q = p->attention->max_k = each;
-    p->attention->scale = 1 / sqrtf((float)p->attention->head_size);
-    return true;
+    return medvl_tape_memory(tape, (size_t)count * sizeof(int32_t) + 1);
 }
 
 static struct medvl_tensor indices(int32_t *data, int64_t size)
@@ -64,46 +47,281 @@ static struct medvl_tensor indices(int32_t *data, int64_t size)
     return medvl_tensor_1d(data, MEDVL_DTYPE_I32, size);
 }
 
-static struct medvl_var *table(struct medvl_tape *tape,
-                               const struct medvl_model *model,
-                               const char *name)
+static int64_t side_of(const struct medvl_vision_config *v)
 {
-    return medvl_tape_param(
-        tape, medvl_model_param(model, "vision.%s", name));
+    return v->image_size / v->patch_size;
 }
 
-/* Patch rows (I*P, 3*p*p) -> (I*(P+1), C), class tokens first. */
+static bool same_grid(const struct medvl_vision_config *v,
+                      const struct medvl_grid *grid)
+{
+    return grid->rows == side_of(v) && grid->columns == side_of(v);
+}
+
+/* Counts rows and taps; fails where a picture does not fit the tower. */
+static bool count_places(struct places *p, struct medvl_tape *tape,
+                         const struct medvl_vision_config *v,
+                         const struct medvl_pictures *pictures)
+{
+    const int64_t side = side_of(v);
+    bool mixed = false;
+
+    p->front = v->class_token + v->registers;
+    p->taps = 1;
+    for (int64_t i = 0; i < pictures->count; i++) {
+        const struct medvl_grid *grid = &pictures->grids[i];
+        const int64_t taps =
+            medvl_vit_taps(side, grid->rows, v->antialias) *
+            medvl_vit_taps(side, grid->columns, v->antialias);
+
+        p->views += medvl_grid_views(grid);
+        p->patches += medvl_grid_views(grid) * grid->rows * grid->columns;
+        if (same_grid(v, grid))
+            continue;
+        if (!v->interpolate)
+            medvl_tape_fail(tape, MEDVL_EARG,
+                            "a view of %lldx%lld patches, want %lldx%lld",
+                            (long long)grid->columns, (long long)grid->rows,
+                            (long long)side, (long long)side);
+        mixed = true;
+        p->taps = taps > p->taps ? taps : p->taps;
+    }
+    p->rows = p->views * p->front + p->patches;
+    if (pictures->rows.size[0] != p->patches)
+        medvl_tape_fail(tape, MEDVL_EARG,
+                        "%lld patch rows for %lld views of %lld",
+                        (long long)pictures->rows.size[0],
+                        (long long)p->views, (long long)p->patches);
+    return mixed;
+}
+
+/* NULL in any of them: the tape has failed. */
+static bool take_places(struct places *p, struct medvl_tape *tape,
+                        const struct medvl_vision_config *v, bool mixed)
+{
+    p->zeros = ints(tape, p->views);
+    p->class_at = ints(tape, p->views);
+    p->marks = ints(tape, p->views * v->registers);
+    p->mark_at = ints(tape, p->views * v->registers);
+    p->patch_at = ints(tape, p->patches);
+    p->kept = ints(tape, p->rows);
+    p->cu = ints(tape, p->views + 1);
+    p->position = ints(tape, p->rows * p->taps);
+    if (mixed)
+        p->weight = medvl_tape_memory(tape, (size_t)(p->rows * p->taps) *
+                                                sizeof(float));
+    p->attention = medvl_tape_memory(tape, sizeof(*p->attention));
+    return p->zeros && p->class_at && p->marks && p->mark_at &&
+           p->patch_at && p->kept && p->cu && p->position &&
+           (p->weight || !mixed) && p->attention;
+}
+
+/* ---- positions of one view ------------------------------------------- */
+
+/* The table's rows for each place of a line of patches. */
+struct line {
+    int64_t taps;
+    int32_t *index;
+    float *weight;
+};
+
+static bool make_line(struct line *line, struct medvl_tape *tape,
+                      const struct medvl_vision_config *v, int64_t places)
+{
+    line->taps = medvl_vit_taps(side_of(v), places, v->antialias);
+    line->index = ints(tape, places * line->taps);
+    line->weight = medvl_tape_memory(
+        tape, (size_t)(places * line->taps) * sizeof(float));
+    if (!line->index || !line->weight)
+        return false;
+    medvl_vit_resample(line->index, line->weight, side_of(v), places,
+                       v->antialias);
+    return true;
+}
+
+/* Patch (y, x), row `row` of all: every row of the line down with every one
+ * of the line across. */
+static void mix_position(struct places *p, const struct medvl_vision_config *v,
+                         const struct line *down, const struct line *across,
+                         int64_t row, int64_t y, int64_t x)
+{
+    int32_t *index = p->position + row * p->taps;
+    float *weight = p->weight + row * p->taps;
+
+    for (int64_t i = y * down->taps; i < (y + 1) * down->taps; i++)
+        for (int64_t j = x * across->taps; j < (x + 1) * across->taps; j++) {
+            const bool none = down->index[i] < 0 || across->index[j] < 0;
+
+            *index++ = none ? -1
+                            : (int32_t)(v->class_token +
+                                        down->index[i] * side_of(v) +
+                                        across->index[j]);
+            *weight++ = down->weight[i] * across->weight[j];
+        }
+}
+
+/* One row of the table, or none (-1). */
+static void set_position(struct places *p, int64_t row, int32_t index)
+{
+    p->position[row * p->taps] = index;
+    if (!p->weight)
+        return;
+    p->weight[row * p->taps] = 1;
+    for (int64_t t = 1; t < p->taps; t++)
+        p->position[row * p->taps + t] = -1;
+}
+
+static bool place_positions(struct places *p, struct medvl_tape *tape,
+                            const struct medvl_vision_config *v,
+                            const struct medvl_grid *grid, int64_t row)
+{
+    const int64_t patches = grid->rows * grid->columns;
+    struct line down, across;
+
+    for (int64_t i = 0; i < p->front + patches; i++)
+        set_position(p, row + i,
+                     (int32_t)(i < p->front ? (v->class_token && i == 0) - 1
+                                            : i - v->registers));
+    if (same_grid(v, grid))
+        return true;
+    if (!make_line(&down, tape, v, grid->rows) ||
+        !make_line(&across, tape, v, grid->columns))
+        return false;
+    for (int64_t i = 0; i < patches; i++)
+        mix_position(p, v, &down, &across, row + p->front + i,
+                     i / grid->columns, i % grid->columns);
+    return true;
+}
+
+/* ---- all views ------------------------------------------------------- */
+
+static void place_view(struct places *p, const struct medvl_vision_config *v,
+                       int64_t view, int64_t row, int64_t patch,
+                       int64_t patches)
+{
+    const int64_t R = v->registers;
+
+    p->class_at[view] = (int32_t)row;
+    for (int64_t i = 0; i < R; i++) {
+        p->marks[view * R + i] = (int32_t)i;
+        p->mark_at[view * R + i] = (int32_t)(row + v->class_token + i);
+    }
+    for (int64_t i = 0; i < patches; i++)
+        p->patch_at[patch + i] = (int32_t)(row + p->front + i);
+    for (int64_t i = 1; i < p->front + patches; i++)
+        p->kept[row - view + i - 1] = (int32_t)(row + i);
+    p->cu[view + 1] = (int32_t)(row + p->front + patches);
+    if (p->attention->max_q < p->front + patches)
+        p->attention->max_q = p->front + patches;
+}
+
+static bool make_places(struct places *p, struct medvl_tape *tape,
+                        const struct medvl_vision_config *v,
+                        const struct medvl_pictures *pictures)
+{
+    const bool mixed = count_places(p, tape, v, pictures);
+    int64_t view = 0, row = 0, patch = 0;
+
+    if (!take_places(p, tape, v, mixed))
+        return false;
+    for (int64_t i = 0; i < pictures->count; i++) {
+        const struct medvl_grid *grid = &pictures->grids[i];
+        const int64_t patches = grid->rows * grid->columns;
+
+        for (int64_t k = 0; k < medvl_grid_views(grid); k++) {
+            place_view(p, v, view++, row, patch, patches);
+            if (!place_positions(p, tape, v, grid, row))
+                return false;
+            row += p->front + patches;
+            patch += patches;
+        }
+    }
+    p->attention->heads = p->attention->groups = v->heads;
+    p->attention->head_size = v->hidden / v->heads;
+    p->attention->sequences = p->views;
+    p->attention->cu_q = p->attention->cu_k = p->cu;
+    p->attention->max_k = p->attention->max_q;
+    p->attention->scale = 1 / sqrtf((float)p->attention->head_size);
+    return true;
+}
+
+/* ---- embeddings ------------------------------------------------------ */
+
+static struct medvl_param *param(const struct medvl_model *model,
+                                 const char *name)
+{
+    return medvl_model_param(model, "vision.%s", name);
+}
+
+/* A table's rows in their places. */
+static struct medvl_var *put(struct medvl_tape *tape,
+                             const struct medvl_model *model,
+                             const char *name, struct medvl_var *x,
+                             int32_t *rows, int32_t *at, int64_t count)
+{
+    const struct medvl_tensor from = indices(rows, count);
+    const struct medvl_tensor to = indices(at, count);
+    struct medvl_var *table = medvl_tape_param(tape, param(model, name));
+
+    return medvl_tape_scatter_rows(
+        tape, x, medvl_tape_gather_rows(tape, table, &from), &to);
+}
+
+static struct medvl_var *positions(struct medvl_tape *tape,
+                                   const struct medvl_model *model,
+                                   const struct places *p)
+{
+    struct medvl_var *table =
+        medvl_tape_param(tape, param(model, "position_embedding"));
+    const struct medvl_tensor rows = indices(p->position, p->rows);
+    const struct medvl_tensor taps = medvl_tensor_2d(
+        p->position, MEDVL_DTYPE_I32, p->rows, p->taps);
+    const struct medvl_tensor weight = medvl_tensor_2d(
+        p->weight, MEDVL_DTYPE_F32, p->rows, p->taps);
+
+    return p->weight ? medvl_tape_mix_rows(tape, table, &taps, &weight)
+                     : medvl_tape_gather_rows(tape, table, &rows);
+}
+
+/* Patch rows (P, 3*p*p) -> (N, C). */
 static struct medvl_var *embed(struct medvl_tape *tape,
                                const struct medvl_model *model,
                                const struct medvl_tensor *rows,
-                               int64_t pictures, const struct places *p)
+                               const struct places *p)
 {
-    const int64_t all = pictures + rows->size[0];
-    const struct medvl_tensor positions = indices(p->positions, all);
-    const struct medvl_tensor classes = indices(p->classes, pictures);
-    const struct medvl_tensor class_at = indices(p->class_at, pictures);
-    const struct medvl_tensor patch_at = indices(p->patch_at, rows->size[0]);
-    struct medvl_var *x, *part, *place;
+    const struct medvl_vision_config *v = &model->config.vision;
+    const struct medvl_tensor patch_at = indices(p->patch_at, p->patches);
+    struct medvl_var *x, *place;
 
-    part = medvl_tape_linear(
+    place = positions(tape, model, p);
+    x = medvl_tape_linear(
         tape, medvl_tape_input(tape, rows, false),
-        medvl_model_param(model, "vision.patch_embedding.weight"),
-        NULL);
-    place = medvl_tape_gather_rows(
-        tape, table(tape, model, "position_embedding"), &positions);
+        param(model, "patch_embedding.weight"),
+        v->patch_bias ? param(model, "patch_embedding.bias") : NULL);
     /* Rows are put in by replacement: every row of the base is replaced. */
-    x = medvl_tape_scatter_rows(tape, place, part, &patch_at);
-    part = medvl_tape_gather_rows(
-        tape, table(tape, model, "class_embedding"), &classes);
-    x = medvl_tape_scatter_rows(tape, x, part, &class_at);
-    return medvl_tape_add(tape, x, place);
+    if (p->front > 0)
+        x = medvl_tape_scatter_rows(tape, place, x, &patch_at);
+    if (v->class_token)
+        x = put(tape, model, "class_embedding", x, p->zeros, p->class_at,
+                p->views);
+    if (v->registers > 0)
+        x = put(tape, model, "register_tokens", x, p->marks, p->mark_at,
+                p->views * v->registers);
+    x = medvl_tape_add(tape, x, place);
+    if (v->pre_norm)
+        x = medvl_tape_layernorm(tape, x, param(model, "pre_norm.weight"),
+                                 param(model, "pre_norm.bias"), v->norm_eps);
+    return x;
 }
 
+/* ---- layers ---------------------------------------------------------- */
+
+/* `kind` is ".weight", ".bias" or nothing. */
 static struct medvl_param *layer_param(const struct medvl_model *model,
                                        int64_t layer, const char *name,
                                        const char *kind)
 {
-    return medvl_model_param(model, "vision.layers.%lld.%s.%s",
+    return medvl_model_param(model, "vision.layers.%lld.%s%s",
                              (long long)layer, name, kind);
 }
 
@@ -113,8 +331,8 @@ static struct medvl_var *linear(struct medvl_tape *tape,
                                 struct medvl_var *inp)
 {
     return medvl_tape_linear(tape, inp,
-                             layer_param(model, layer, name, "weight"),
-                             layer_param(model, layer, name, "bias"));
+                             layer_param(model, layer, name, ".weight"),
+                             layer_param(model, layer, name, ".bias"));
 }
 
 static struct medvl_var *norm(struct medvl_tape *tape,
@@ -122,8 +340,8 @@ static struct medvl_var *norm(struct medvl_tape *tape,
                               const char *name, struct medvl_var *inp)
 {
     return medvl_tape_layernorm(tape, inp,
-                                layer_param(model, layer, name, "weight"),
-                                layer_param(model, layer, name, "bias"),
+                                layer_param(model, layer, name, ".weight"),
+                                layer_param(model, layer, name, ".bias"),
                                 model->config.vision.norm_eps);
 }
 
@@ -142,67 +360,115 @@ static struct medvl_var *attend(struct medvl_tape *tape,
     return linear(tape, model, layer, "self_attn.o_proj", inp);
 }
 
+static struct medvl_var *feed(struct medvl_tape *tape,
+                              const struct medvl_model *model, int64_t layer,
+                              struct medvl_var *x)
+{
+    const struct medvl_vision_config *v = &model->config.vision;
+    const int64_t wide = v->intermediate;
+
+    if (!v->fused_gated) {
+        x = linear(tape, model, layer, "mlp.fc1", x);
+        x = medvl_tape_act(tape, x, v->act);
+        return linear(tape, model, layer, "mlp.fc2", x);
+    }
+    x = linear(tape, model, layer, "mlp.gate_up_proj", x);
+    x = medvl_tape_glu(tape, medvl_tape_columns(tape, x, 0, wide),
+                       medvl_tape_columns(tape, x, wide, wide), v->act);
+    return linear(tape, model, layer, "mlp.down_proj", x);
+}
+
+/* hidden + x, after the layer's own factors where it has them. */
+static struct medvl_var *add(struct medvl_tape *tape,
+                             const struct medvl_model *model, int64_t layer,
+                             const char *scale, struct medvl_var *hidden,
+                             struct medvl_var *x)
+{
+    if (model->config.vision.layer_scale)
+        x = medvl_tape_scale(tape, x, layer_param(model, layer, scale, ""));
+    x = medvl_tape_dropout(tape, x);
+    return medvl_tape_add(tape, hidden, x);
+}
+
+/* ---- features -------------------------------------------------------- */
+
+static bool is_feature(const struct medvl_vision_config *v, int64_t layers)
+{
+    for (int i = 0; i < v->feature_count; i++)
+        if (v->features[i] == layers)
+            return true;
+    return false;
+}
+
+/* Puts hidden among the features that are taken after so many layers. */
+static void take(struct medvl_var *features[MEDVL_FEATURES_MAX],
+                 struct medvl_tape *tape, const struct medvl_model *model,
+                 const struct places *p, int64_t layers,
+                 struct medvl_var *hidden)
+{
+    const struct medvl_vision_config *v = &model->config.vision;
+    const struct medvl_tensor kept = indices(p->kept, p->rows - p->views);
+    struct medvl_var *x = hidden;
+
+    if (!is_feature(v, layers))
+        return;
+    if (v->last_norm && layers == v->layers)
+        x = medvl_tape_layernorm(tape, x, param(model, "post_norm.weight"),
+                                 param(model, "post_norm.bias"),
+                                 v->norm_eps);
+    if (v->class_token && !v->keep_class)
+        x = medvl_tape_gather_rows(tape, x, &kept);
+    for (int i = 0; i < v->feature_count; i++)
+        if (v->features[i] == layers)
+            features[i] = x;
+}
+
 static struct medvl_var *layers(struct medvl_tape *tape,
                                 const struct medvl_model *model,
-                                const struct medvl_attention *attention,
+                                const struct places *p,
                                 struct medvl_var *hidden)
 {
     const struct medvl_vision_config *v = &model->config.vision;
+    struct medvl_var *features[MEDVL_FEATURES_MAX] = {NULL};
     struct medvl_var *x, *before;
 
+    take(features, tape, model, p, 0, hidden);
     for (int64_t i = 0; i < v->run_layers; i++) {
         before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
         x = norm(tape, model, i, "norm1", hidden);
-        x = attend(tape, model, i, attention, x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
+        x = attend(tape, model, i, p->attention, x);
+        hidden = add(tape, model, i, "scale1", hidden, x);
         x = norm(tape, model, i, "norm2", hidden);
-        x = linear(tape, model, i, "mlp.fc1", x);
-        x = medvl_tape_act(tape, x, v->act);
-        x = linear(tape, model, i, "mlp.fc2", x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
+        x = feed(tape, model, i, x);
+        hidden = add(tape, model, i, "scale2", hidden, x);
         medvl_tape_leave(tape, &hidden, 1);
-        medvl_tape_drop(tape, before);
+        if (!is_feature(v, i))
+            medvl_tape_drop(tape, before);
+        take(features, tape, model, p, i + 1, hidden);
     }
-    return hidden;
+    x = features[0];
+    for (int i = 1; i < v->feature_count; i++)
+        x = medvl_tape_join(tape, x, features[i]);
+    return x;
 }
 
 struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
-                                    const struct medvl_pictures *inp)
+                                    const struct medvl_pictures *pictures)
 {
-    const struct medvl_vision_config *v = &model->config.vision;
-    const struct medvl_tensor *rows = &inp->rows;
-    const int64_t side = v->image_size / v->patch_size;
-    const int64_t patches = side * side;
-    const int64_t pictures = medvl_pictures_views(inp);
-    struct medvl_tensor patch_at;
+    struct places p = {0};
     struct medvl_var *x;
-    struct places p;
 
-    if (v->tower >= MEDVL_TOWER_QWEN2_VL)
-        return medvl_vit_qwen_forward(tape, model, inp);
-    if (rows->size[0] != pictures * patches)
-        medvl_tape_fail(tape, MEDVL_EARG,
-                        "%lld patch rows for %lld views of %lld",
-                        (long long)rows->size[0], (long long)pictures,
-                        (long long)patches);
+    if (model->config.vision.tower >= MEDVL_TOWER_QWEN2_VL)
+        return medvl_vit_qwen_forward(tape, model, pictures);
     medvl_tape_enter(tape, "vision_tower");
-    if (!make_places(&p, tape, v, pictures, patches))
-        memset(&p, 0, sizeof(p));
+    if (!make_places(&p, tape, &model->config.vision, pictures))
+        return medvl_tape_input(tape, &pictures->rows, false);
     medvl_tape_enter(tape, "embeddings");
-    x = embed(tape, model, rows, pictures, &p);
-    x = medvl_tape_layernorm(
-        tape, x, medvl_model_param(model, "vision.pre_norm.weight"),
-        medvl_model_param(model, "vision.pre_norm.bias"), v->norm_eps);
+    x = embed(tape, model, &pictures->rows, &p);
     medvl_tape_leave(tape, &x, 1);
-    x = layers(tape, model, p.attention, x);
-    if (!v->keep_class) {
-        patch_at = indices(p.patch_at, pictures * patches);
-        x = medvl_tape_gather_rows(tape, x, &patch_at);
-    }
+    x = layers(tape, model, &p, x);
     medvl_tape_leave(tape, &x, 1);
     return x;
 }

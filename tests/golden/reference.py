@@ -166,8 +166,8 @@ def write(
     tensors      name -> tensor of a model, names as in the file
     greedy       as `generate`, of a model that has none
 
-    Raises Dull when two ids are nearly as likely, few are different, or
-    bfloat16 is too coarse for these values.
+    Raises Dull when two ids are nearly as likely, few are different, one is
+    the placeholder, or bfloat16 is too coarse for these values.
     Each use has its own copy of the model: what one remembers of a length
     (dynamic rope) must not reach the next.
     """
@@ -186,6 +186,8 @@ def write(
     with torch.no_grad():
         logits = copy.deepcopy(model)(input_ids=ids, **extra).logits[0]
         new, rows = greedy(copy.deepcopy(model), ids, extra)
+    if placeholder in new:
+        raise Dull(f"{folder.name}: a new id is the placeholder")
     top = rows.float().topk(2).values
     gap = ((top[:, 0] - top[:, 1]).min() / rows.abs().max()).item()
     if gap < 1e-3 or len(set(new)) < NEW // 2:

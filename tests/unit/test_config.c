@@ -186,8 +186,8 @@ static const struct {
      "{\"model_type\":\"bert\"}}",
      MEDVL_EUNSUPPORTED, "text_config: \"model_type\": \"bert\""},
     {"{\"model_type\":\"llava\",\"vision_config\":"
-     "{\"image_size\":30,\"patch_size\":7}}",
-     MEDVL_EFORMAT, "vision_config: image_size 30"},
+     "{\"image_size\":6,\"patch_size\":7}}",
+     MEDVL_EFORMAT, "vision_config: image_size 6"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
      MEDVL_EFORMAT, "feature layer -40"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,0.5]}",

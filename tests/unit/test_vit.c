@@ -1,11 +1,12 @@
 /*
  * The tower: pictures do not see each other, the class token is kept when
- * asked for, and no layers is the embedding.  Its values are checked by
- * test_vlm.c.
+ * asked for, and no layers is the embedding; positions on another grid.
+ * Its values are checked by test_vlm.c and test_families.c.
  */
 #include "tests/unit/model.h"
 
 #include "lib/model/vit.h"
+#include "lib/model/vit_part.h"
 
 #define TINY "tests/golden/models/llava"
 
@@ -88,6 +89,7 @@ static void no_layers_is_the_normalized_embedding(void **state)
     fill(rows);
     subject_open(&s, TINY, 0);
     s.model->config.vision.run_layers = 0;
+    s.model->config.vision.features[0] = 0;
     run(out, &s, rows, 2);
     w = medvl_model_param(s.model,
                           "vision.pre_norm.weight")
@@ -118,6 +120,101 @@ static void rows_of_another_count_are_refused(void **state)
     subject_release(&s);
 }
 
+static void a_grid_that_the_tower_has_no_places_for_is_refused(void **state)
+{
+    const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};
+    const struct medvl_grid grid = {.rows = 2, .columns = 8};
+    const struct medvl_pictures in = {
+        1, medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 16, ROW), &grid};
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, TINY, 0);
+    medvl_tape_begin(s.tape, &options, NULL);
+    medvl_vit_forward(s.tape, s.model, &in);
+    CHECK_FAILS(medvl_tape_end(s.tape, &s.err), MEDVL_EARG, &s.err,
+                "a view of 8x2 patches, want 4x4");
+    subject_release(&s);
+}
+
+/* Two sizes that are not the table's, and one that is. */
+static void pictures_of_every_size_do_not_see_each_other(void **state)
+{
+    static const struct medvl_grid GRIDS[] = {{.rows = 3, .columns = 7},
+                                              {.rows = 5, .columns = 5},
+                                              {.rows = 6, .columns = 2}};
+    enum { ALL = 21 + 25 + 12,
+           CHANNELS = 16 };
+    static float rows[ALL * ROW], both[ALL * CHANNELS];
+    const struct medvl_tape_options options = {.mode = MEDVL_TAPE_INFER};
+    struct subject s;
+    int64_t at = 0;
+
+    (void)state;
+    for (int i = 0; i < ALL * ROW; i++)
+        rows[i] = sinf((float)i * 0.37f);
+    subject_open(&s, "tests/golden/models/llava_dino", 0);
+    for (int i = -1; i < 3; i++) {
+        const struct medvl_grid *grid = &GRIDS[i < 0 ? 0 : i];
+        const int64_t count = i < 0 ? ALL : grid->rows * grid->columns;
+        const struct medvl_pictures in = {
+            i < 0 ? 3 : 1,
+            medvl_tensor_2d(rows + at * ROW, MEDVL_DTYPE_F32, count, ROW),
+            grid};
+        struct medvl_var *x;
+
+        medvl_tape_begin(s.tape, &options, NULL);
+        x = medvl_vit_forward(s.tape, s.model, &in);
+        CHECK_OK(medvl_tape_check(s.tape, &s.err), &s.err);
+        assert_int_equal(x->value.size[0], count);
+        assert_int_equal(x->value.size[1], CHANNELS);
+        if (i < 0)
+            memcpy(both, x->value.data, sizeof(both));
+        else
+            for (int64_t k = 0; k < count * CHANNELS; k++)
+                CHECK_CLOSE(((const float *)x->value.data)[k],
+                            both[at * CHANNELS + k], 1e-5);
+        at += i < 0 ? 0 : count;
+        CHECK_OK(medvl_tape_end(s.tape, &s.err), &s.err);
+    }
+    subject_release(&s);
+}
+
+/* A constant stays; a line is a line, but near the ends; the same size is
+ * the same values. */
+static void resampling_keeps_what_is_straight(void **state)
+{
+    int32_t index[40 * 60];
+    float weight[40 * 60];
+
+    (void)state;
+    for (int64_t to = 1; to <= 40; to++)
+        for (int wide = 0; wide < 2; wide++) {
+            const int64_t from = 13, taps = medvl_vit_taps(from, to, wide);
+
+            assert_true(to * taps <= 40 * 60);
+            medvl_vit_resample(index, weight, from, to, wide);
+            for (int64_t i = 0; i < to; i++) {
+                const double at = ((double)i + 0.5) * 13 / (double)to - 0.5;
+                const bool inner = at >= 2 && at <= 10;
+                double sum = 0, line = 0;
+
+                for (int64_t k = i * taps; k < (i + 1) * taps; k++) {
+                    assert_in_range(index[k] + 1, 0, 13);
+                    sum += (double)weight[k];
+                    line += (double)weight[k] * index[k];
+                    if (to == from && index[k] == i)
+                        assert_true(weight[k] == 1 || weight[k] == 0);
+                }
+                CHECK_CLOSE(sum, 1, 1e-5);
+                if (inner && to >= from)
+                    CHECK_CLOSE(line, at, 0.1);
+                if (to == from)
+                    CHECK_CLOSE(line, (double)i, 0);
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +222,9 @@ int main(void)
         cmocka_unit_test(the_class_token_is_kept_when_asked_for),
         cmocka_unit_test(no_layers_is_the_normalized_embedding),
         cmocka_unit_test(rows_of_another_count_are_refused),
+        cmocka_unit_test(a_grid_that_the_tower_has_no_places_for_is_refused),
+        cmocka_unit_test(pictures_of_every_size_do_not_see_each_other),
+        cmocka_unit_test(resampling_keeps_what_is_straight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
