@@ -18,6 +18,8 @@ static const struct cli_option OPTIONS[] = {
              "put the model's begin and end tokens around a text"),
     CLI_FLAG(0, "parse-special", &opt.parse_special,
              "special tokens spelled out in messages are tokens"),
+    CLI_FLAG(0, "explain", &opt.explain,
+             "print pieces beside ids, for people, and no records"),
     CLI_FLAG(0, "decode", &opt.decode, "turn \"tokens\" back into text"),
     CLI_INT(0, "train", &train.size, 256, 1 << 24,
             "learn a vocabulary of N entries, write it to -o"),
@@ -29,7 +31,8 @@ static const struct cli_option OPTIONS[] = {
 static void check_use(struct cli *cli)
 {
     if (train.size > 0) {
-        if (opt.model || opt.special || opt.parse_special || opt.decode)
+        if (opt.model || opt.special || opt.parse_special || opt.decode ||
+            opt.explain)
             cli_misuse(cli, "--train goes with -f, -o and --pattern alone");
         if (!cli->output)
             cli_misuse(cli, "--train needs -o FILE");
@@ -42,7 +45,7 @@ static void check_use(struct cli *cli)
                         "tokenizer.json; --train N -o FILE makes one)");
     if (train.pattern)
         cli_misuse(cli, "--pattern goes with --train");
-    if (opt.decode && (opt.special || opt.parse_special))
+    if (opt.decode && (opt.special || opt.parse_special || opt.explain))
         cli_misuse(cli, "--decode goes with -m and -f alone");
 }
 

@@ -83,7 +83,10 @@ struct medvl_out;
 int medvl_out_write(struct medvl_out *out, const struct medvl_record *record,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Write one JSON line (without newline) that is no input record. */
+/*
+ * Write one JSON line (without newline) that is no input record; or, where a
+ * command writes for people, lines of text.
+ */
 int medvl_out_line(struct medvl_out *out, struct medvl_span json,
                    struct medvl_error *err) MEDVL_MUST_CHECK;
 

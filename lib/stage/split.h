@@ -2,7 +2,7 @@
  * Keep, divide, sample, shuffle and permute records: the work of
  * medvl-split(1).
  *
- * Read next: tokenize.h.
+ * Read next: explain.h.
  */
 #ifndef MEDVL_STAGE_SPLIT_H
 #define MEDVL_STAGE_SPLIT_H

@@ -11,6 +11,7 @@
 #include "lib/base/file.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/stage/explain.h"
 #include "lib/text/chat.h"
 #include "lib/text/tokenizer.h"
 
@@ -107,6 +108,7 @@ static int worker_new(void **out, void *stage, struct medvl_error *err)
     if (!worker)
         return medvl_no_memory(err);
     worker->stage = stage;
+    worker->tokens.keep_ends = worker->stage->options->explain;
     if (worker->stage->options->decode)
         return MEDVL_OK;
     return medvl_encoder_new(&worker->encoder, worker->stage->tok, err);
@@ -151,9 +153,45 @@ static int set_mask(struct worker *worker, struct medvl_record *record,
     return rc;
 }
 
+/*
+ * What a record's tokens become: its fields, and the record goes out, or the
+ * table that explains them does.
+ */
+static int put_tokens(struct worker *worker, struct medvl_record *record,
+                      const struct medvl_tokens *tokens, const uint8_t *mask,
+                      struct medvl_out *out, struct medvl_error *err)
+{
+    struct medvl_text *text = &worker->text;
+    struct medvl_span id = {0};
+    int rc;
+
+    if (!worker->stage->options->explain) {
+        rc = set_tokens(worker, record, tokens, err);
+        if (rc == MEDVL_OK && mask)
+            rc = set_mask(worker, record, mask, tokens->count, err);
+        return rc < 0 ? rc : medvl_out_write(out, record, err);
+    }
+    medvl_text_clear(text);
+    medvl_text_clear(&worker->json);
+    if (medvl_record_has(record, "id")) {
+        rc = medvl_record_id(&worker->json, record, err);
+        if (rc < 0)
+            return rc;
+        id = medvl_text_span(&worker->json);
+    }
+    rc = medvl_explain_tokens(text, worker->stage->tok, tokens, id, mask,
+                              err);
+    if (rc == MEDVL_OK)
+        rc = medvl_text_putc(text, '\n', err);
+    if (rc == MEDVL_OK)
+        rc = medvl_out_line(out, medvl_text_span(text), err);
+    medvl_text_shrink(text);
+    return rc;
+}
+
 static int encode_messages(struct worker *worker,
                            struct medvl_record *record,
-                           struct medvl_span messages,
+                           struct medvl_span messages, struct medvl_out *out,
                            struct medvl_error *err)
 {
     const struct stage *stage = worker->stage;
@@ -177,15 +215,14 @@ static int encode_messages(struct worker *worker,
                                parse ? MEDVL_CHAT_PARSE_SPECIAL : 0, err);
     if (rc < 0)
         return medvl_context(err, "\"messages\"");
-    if (turns->tokens.ends_capacity > TOKENS_KEPT) {
+    if (turns->tokens.ends_capacity > TOKENS_KEPT &&
+        !stage->options->explain) {
         medvl_free(turns->tokens.ends);
         turns->tokens.ends = NULL;
         turns->tokens.ends_capacity = 0;
     }
-    rc = set_tokens(worker, record, &turns->tokens, err);
-    if (rc == MEDVL_OK)
-        rc = set_mask(worker, record, turns->loss_mask, turns->tokens.count,
-                      err);
+    rc = put_tokens(worker, record, &turns->tokens, turns->loss_mask, out,
+                    err);
     if (turns->tokens.capacity > TOKENS_KEPT)
         medvl_chat_tokens_release(turns);
     return rc;
@@ -199,7 +236,8 @@ static int no_text(struct medvl_error *err)
 }
 
 static int encode_text(struct worker *worker, struct medvl_record *record,
-                       const char *field, struct medvl_error *err)
+                       const char *field, struct medvl_out *out,
+                       struct medvl_error *err)
 {
     const bool special = worker->stage->options->special;
     int rc;
@@ -215,9 +253,11 @@ static int encode_text(struct worker *worker, struct medvl_record *record,
     medvl_text_shrink(&worker->text);
     if (rc < 0)
         return medvl_context(err, "\"%s\"", field);
-    rc = set_tokens(worker, record, &worker->tokens, err);
-    if (worker->tokens.capacity > TOKENS_KEPT)
+    rc = put_tokens(worker, record, &worker->tokens, NULL, out, err);
+    if (worker->tokens.capacity > TOKENS_KEPT) {
         medvl_tokens_release(&worker->tokens);
+        worker->tokens.keep_ends = worker->stage->options->explain;
+    }
     return rc;
 }
 
@@ -258,12 +298,11 @@ static int map_record(void *arg, struct medvl_record *record,
     medvl_tokens_clear(&worker->tokens);
     if (!options->field && !options->decode)
         messages = medvl_record_get(record, "messages");
-    if (options->decode)
-        rc = decode(worker, record, field, err);
-    else if (messages.data)
-        rc = encode_messages(worker, record, messages, err);
-    else
-        rc = encode_text(worker, record, field, err);
+    if (messages.data)
+        return encode_messages(worker, record, messages, out, err);
+    if (!options->decode)
+        return encode_text(worker, record, field, out, err);
+    rc = decode(worker, record, field, err);
     return rc < 0 ? rc : medvl_out_write(out, record, err);
 }
 

@@ -18,6 +18,7 @@ struct medvl_tokenize_options {
     bool special;       /* put begin and end tokens around a text */
     bool parse_special; /* added tokens in messages' content too */
     bool decode;        /* ids to text */
+    bool explain;       /* a table for people instead of records */
 };
 
 /*
@@ -27,6 +28,9 @@ struct medvl_tokenize_options {
  * else "text".  It sets "tokens", and for messages "loss_mask" too.  Added
  * tokens are recognised in a text, in what a chat template writes, and not
  * in what a record's messages say (unless parse_special).
+ *
+ * With explain no records come out, but for each the table of explain.h,
+ * then an empty line.
  *
  * Decoding reads "tokens" and sets `field` (NULL: "text").
  */

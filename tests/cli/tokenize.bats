@@ -198,6 +198,32 @@ learned() {
     [ "$(learned <<<"$output")" = '"b</s>c</s>"}' ]
 }
 
+@test "--explain prints a table instead of records" {
+    run_ok medvl-tokenize -m "$GOLDEN/flags.json" --explain \
+        <<<'{"id":"a\n","text":"<s> !\t\\\u00e9\u200b<image>","x":1}'
+    [ "${lines[0]}" = 'a\n: 11 tokens' ]
+    [ "${lines[1]}" = '      id       bytes  piece' ]
+    [ "${lines[2]}" = '     400         0-3  <s>  special' ]
+    [ "${lines[3]}" = '     220         3-4  ␣' ]
+    [ "${lines[4]}" = '       0         4-5  !' ]
+    [ "${lines[5]}" = '     197         5-6  \t' ]
+    [ "${lines[6]}" = '      59         6-7  \\' ]
+    [ "${lines[7]}" = '     127         7-8  \xc3' ]
+    [ "${lines[12]##* }" = added ]
+    [ "${#lines[@]}" -eq 13 ]
+}
+
+@test "--explain leaves a line between records and marks what is learned" {
+    chat_model
+    turns 'left?' 'no, right' >in.jsonl
+    turns 'why?' 'so' >>in.jsonl
+    run_ok medvl-tokenize -m model --explain in.jsonl
+    [ "$(grep -c '^a: .* learned (\*)$' <<<"$output")" -eq 2 ]
+    [ "$(grep -c '^$' <<<"$output")" -eq 1 ]
+    sed '/^$/q' <<<"$output" | grep '[0-9] \*' | cut -c23- >pieces
+    [ "$(sed 's/  special//' pieces | tr -d '\n')" = 'no,␣right</s>' ]
+}
+
 @test "messages without a chat template are an error, texts are not" {
     run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" \
         <<<'{"id":"a","messages":[{"role":"user","content":"x"}]}'
