@@ -10,6 +10,8 @@
 
 #include "lib/model/config_part.h"
 
+#define SIDE_LIMIT 4096 /* patches: 2^24 positions */
+
 /* What a tower is where its config.json is silent. */
 struct kind {
     const char *type;
@@ -33,7 +35,11 @@ static void check_sizes(struct medvl_vision_config *v,
     if (r->rc < 0)
         return;
     /* What is left over at the edge is not read. */
-    if (v->image_size < v->patch_size)
+    if (v->image_size / v->patch_size > SIDE_LIMIT)
+        medvl_config_fail(r, MEDVL_EFORMAT,
+                          "image_size %lld is more than %d patches",
+                          (long long)v->image_size, SIDE_LIMIT);
+    else if (v->image_size < v->patch_size)
         medvl_config_fail(r, MEDVL_EFORMAT,
                           "image_size %lld is below patch_size %lld",
                           (long long)v->image_size,

@@ -1,7 +1,10 @@
 /*
- * The CLIP vision tower.
+ * Vision towers.
  *
- * Source: Radford et al. 2021; structure as transformers' CLIPVisionModel.
+ * Source: Radford et al. 2021 (CLIP), Zhai et al. 2023 (SigLIP), Oquab et
+ * al. 2023 (DINOv2), Darcet et al. 2023 (registers); structure as
+ * CLIPVisionModel, SiglipVisionModel, Dinov2Model and
+ * Dinov2WithRegistersModel of transformers 4.57.1.
  *
  * Read next: projector.h.
  */
@@ -13,8 +16,8 @@
 
 /*
  * Features of all views, one after another: the hidden states of
- * config.vision.features side by side, without the class token (in front of
- * each view with keep_class).
+ * config.vision.features side by side, patches in raster order behind the
+ * registers, and those behind the class token with keep_class.
  */
 struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,

@@ -818,6 +818,10 @@ static int attention_check(const struct medvl_tape_record *r,
                           "%lld heads over %lld groups of size %lld",
                           (long long)a->heads, (long long)a->groups,
                           (long long)a->head_size);
+    if (a->head_size > MEDVL_HEAD_SIZE_MAX)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "heads of size %lld, at most %d are built in",
+                          (long long)a->head_size, MEDVL_HEAD_SIZE_MAX);
     if (a->sequences < 1 || a->max_q < 1 || a->max_k < 1)
         return medvl_fail(err, MEDVL_EARG, "no sequences");
     if (a->cu_q && a->cu_q[a->sequences] != in(r, 0)->size[0])

@@ -188,6 +188,14 @@ static const struct medvl_attention HEADS = {
     .max_q = 4,
     .max_k = 4,
 };
+static const struct medvl_attention WIDE = {
+    .heads = 1,
+    .groups = 1,
+    .head_size = MEDVL_HEAD_SIZE_MAX + 1,
+    .sequences = 1,
+    .max_q = 4,
+    .max_k = 4,
+};
 static const int32_t CU[] = {0, 3};
 static const struct medvl_attention COUNT = {
     .heads = 2,
@@ -208,6 +216,15 @@ static void attention_groups(struct medvl_tape *t, struct medvl_var *x)
 static void attention_heads(struct medvl_tape *t, struct medvl_var *x)
 {
     medvl_tape_attention(t, x, x, x, &HEADS);
+}
+
+static void attention_wide(struct medvl_tape *t, struct medvl_var *x)
+{
+    const struct medvl_tensor wide = f32(4, MEDVL_HEAD_SIZE_MAX + 1);
+    struct medvl_var *y = medvl_tape_input(t, &wide, false);
+
+    (void)x;
+    medvl_tape_attention(t, y, y, y, &WIDE);
 }
 
 static void attention_count(struct medvl_tape *t, struct medvl_var *x)
@@ -278,6 +295,7 @@ static void each_op_refuses_what_does_not_fit(void **state)
         {rope_table, "rope: tables are (4,2) for 4 tokens of head size 2"},
         {attention_groups, "attention: 3 heads over 2 groups"},
         {attention_heads, "attention: queries has 6 channels, want 8"},
+        {attention_wide, "attention: heads of size 513, at most 512"},
         {attention_count, "attention: sequences have 3 queries, want 4"},
         {store_width, "store_rows: rows has 6 channels, want 5"},
         {head_targets, "head_logprob p: index has rank 1 and size 5"},
