@@ -5,6 +5,7 @@
  */
 #include "cmd/cli.h"
 #include "lib/stage/tokenize.h"
+#include "lib/text/chat.h"
 
 static struct medvl_tokenize_options opt;
 static struct medvl_tokenize_train_options train;
@@ -20,6 +21,8 @@ static const struct cli_option OPTIONS[] = {
              "special tokens spelled out in messages are tokens"),
     CLI_FLAG(0, "explain", &opt.explain,
              "print pieces beside ids, for people, and no records"),
+    CLI_TEXT(0, "chat", &opt.chat, "name",
+             "a built-in layout of messages [the folder's template]"),
     CLI_FLAG(0, "decode", &opt.decode, "turn \"tokens\" back into text"),
     CLI_INT(0, "train", &train.size, 256, 1 << 24,
             "learn a vocabulary of N entries, write it to -o"),
@@ -32,7 +35,7 @@ static void check_use(struct cli *cli)
 {
     if (train.size > 0) {
         if (opt.model || opt.special || opt.parse_special || opt.decode ||
-            opt.explain)
+            opt.explain || opt.chat)
             cli_misuse(cli, "--train goes with -f, -o and --pattern alone");
         if (!cli->output)
             cli_misuse(cli, "--train needs -o FILE");
@@ -45,7 +48,10 @@ static void check_use(struct cli *cli)
                         "tokenizer.json; --train N -o FILE makes one)");
     if (train.pattern)
         cli_misuse(cli, "--pattern goes with --train");
-    if (opt.decode && (opt.special || opt.parse_special || opt.explain))
+    if (opt.chat && !medvl_chat_layout(opt.chat))
+        cli_misuse(cli, "--chat is one of " MEDVL_CHAT_LAYOUTS);
+    if (opt.decode && (opt.special || opt.parse_special || opt.explain ||
+                       opt.chat))
         cli_misuse(cli, "--decode goes with -m and -f alone");
 }
 

@@ -63,13 +63,15 @@ static int encode_turn(struct together *out, struct medvl_request_reader *r,
                        struct medvl_error *err)
 {
     const struct medvl_chat_tokens *chat = &r->messages;
+    struct medvl_chat_input input = medvl_chat_input_of(&record->view);
     struct medvl_text json = {0};
     size_t first, end;
     int rc = put_turn(&json, medvl_record_get(record, "messages"), text, err);
 
+    input.messages = medvl_text_span(&json);
     if (rc == MEDVL_OK)
-        rc = medvl_chat_encode(r->worker, &r->messages, r->encoder,
-                               medvl_text_span(&json), 0, err);
+        rc = medvl_chat_encode(r->worker, &r->messages, r->encoder, &input, 0,
+                               err);
     medvl_text_release(&json);
     if (rc < 0)
         return rc;

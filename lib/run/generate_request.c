@@ -212,12 +212,12 @@ static int read_messages(struct medvl_request *q,
                          const struct medvl_record *record,
                          struct medvl_error *err)
 {
+    const struct medvl_chat_input input = medvl_chat_input_of(&record->view);
     const struct medvl_tokens *tokens = &r->messages.tokens;
     int rc = need_chat(r, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_chat_encode(r->worker, &r->messages, r->encoder,
-                               medvl_record_get(record, "messages"),
+        rc = medvl_chat_encode(r->worker, &r->messages, r->encoder, &input,
                                MEDVL_CHAT_PROMPT, err);
     if (rc == MEDVL_OK)
         rc = medvl_tokens_reserve(&q->ids, tokens->count, err);

@@ -442,7 +442,7 @@ static int check_options(struct fresh *f, struct medvl_error *err)
     if (!o->chat)
         return MEDVL_OK;
     f->layout = medvl_chat_layout(o->chat);
-    if (!f->layout)
+    if (!f->layout || !f->layout->token_count)
         return medvl_fail(err, MEDVL_EARG, "no chat layout \"%s\"", o->chat);
     return MEDVL_OK;
 }

@@ -64,7 +64,8 @@ static int open_chat(struct stage *stage, struct medvl_error *err)
         folder = medvl_copy_string(".", 1);
     if (!folder)
         return medvl_no_memory(err);
-    rc = medvl_chat_open(&stage->chat, folder, stage->tok, &stage->no_chat);
+    rc = medvl_chat_open(&stage->chat, folder, stage->options->chat, stage->tok,
+                         &stage->no_chat);
     medvl_free(folder);
     return rc == MEDVL_ENOMEM ? medvl_no_memory(err) : MEDVL_OK;
 }
@@ -191,9 +192,10 @@ static int put_tokens(struct worker *worker, struct medvl_record *record,
 
 static int encode_messages(struct worker *worker,
                            struct medvl_record *record,
-                           struct medvl_span messages, struct medvl_out *out,
+                           struct medvl_out *out,
                            struct medvl_error *err)
 {
+    const struct medvl_chat_input input = medvl_chat_input_of(&record->view);
     const struct stage *stage = worker->stage;
     const bool parse = stage->options->parse_special;
     struct medvl_chat_tokens *turns = &worker->turns;
@@ -210,8 +212,7 @@ static int encode_messages(struct worker *worker,
     if (!worker->chat)
         rc = medvl_chat_worker_new(&worker->chat, stage->chat, err);
     if (rc == MEDVL_OK)
-        rc = medvl_chat_encode(worker->chat, turns, worker->encoder,
-                               messages,
+        rc = medvl_chat_encode(worker->chat, turns, worker->encoder, &input,
                                parse ? MEDVL_CHAT_PARSE_SPECIAL : 0, err);
     if (rc < 0)
         return medvl_context(err, "\"messages\"");
@@ -291,15 +292,13 @@ static int map_record(void *arg, struct medvl_record *record,
     struct worker *worker = arg;
     const struct medvl_tokenize_options *options = worker->stage->options;
     const char *field = options->field ? options->field : "text";
-    struct medvl_span messages = {0};
     int rc;
 
     medvl_text_clear(&worker->text);
     medvl_tokens_clear(&worker->tokens);
-    if (!options->field && !options->decode)
-        messages = medvl_record_get(record, "messages");
-    if (messages.data)
-        return encode_messages(worker, record, messages, out, err);
+    if (!options->field && !options->decode &&
+        medvl_record_has(record, "messages"))
+        return encode_messages(worker, record, out, err);
     if (!options->decode)
         return encode_text(worker, record, field, out, err);
     rc = decode(worker, record, field, err);

@@ -14,6 +14,7 @@
 
 struct medvl_tokenize_options {
     const char *model;  /* folder, or tokenizer.json; needed */
+    const char *chat;   /* a layout (chat.h); NULL: the folder's template */
     const char *field;  /* text to encode, or to decode into; NULL: below */
     bool special;       /* put begin and end tokens around a text */
     bool parse_special; /* added tokens in messages' content too */

@@ -1,49 +1,17 @@
 /*
- * Chat: messages to text by a template, and to tokens with a loss mask.
+ * Chat: messages, and what else a record gives, to text by a template.
  *
  * Templates differ in what they take: strings, parts, or both.  A chat that
- * is opened renders three small conversations to see which, and afterwards
- * messages are given in the form that its template shows.
+ * is opened has seen which (chat_open.c), and messages are given in the form
+ * that its template shows.
  *
- * Read next: chat_layout.c.
+ * Read next: chat_encode.c.
  */
-#include "lib/text/chat.h"
-
 #include <string.h>
-#include <strings.h>
 
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/text/chat_part.h"
 #include "lib/text/template_eval.h"
-
-struct medvl_chat {
-    struct medvl_template *template;
-    const struct medvl_tokenizer *tok;
-    char *image; /* the placeholder */
-    struct medvl_span begin, end;
-    bool strings;  /* the template shows content that is a string */
-    bool parts;    /* ... and that is parts */
-    bool pictures; /* ... with a placeholder for each picture */
-};
-
-#define RUNS_KEPT (1 << 16) /* room that stays for the next messages */
-
-struct range {
-    size_t from, to;
-};
-
-struct medvl_chat_worker {
-    const struct medvl_chat *chat;
-    struct medvl_template_run *run;
-    struct medvl_json_view view; /* the messages */
-    struct medvl_marked whole, part;
-    bool *assistant; /* by message */
-    size_t assistant_capacity;
-    int32_t *images;
-    size_t image_count, image_capacity;
-    struct range *turns;
-    size_t turn_count, turn_capacity;
-};
 
 /* ---- messages as the template takes them ------------------------------ */
 
@@ -93,6 +61,14 @@ static int check_parts(struct medvl_chat_worker *w,
             continue;
         }
         text = medvl_tv_dict_name(h, part, "text");
+        if (type && (medvl_tv_is_text(type, "video") ||
+                     medvl_tv_is_text(type, "audio")))
+            return medvl_tv_fail(h, "part %zu is %s, and models here read "
+                                    "text and pictures alone (give frames as "
+                                    "image parts)",
+                                 i,
+                                 medvl_tv_is_text(type, "video") ? "video"
+                                                                 : "audio");
         if (!type || !medvl_tv_is_text(type, "text"))
             return medvl_tv_fail(h, "part %zu is neither text nor image", i);
         if (!text || text->kind != TV_STRING)
@@ -154,6 +130,7 @@ static int read_message(struct medvl_chat_worker *w, struct medvl_tv *out,
     struct medvl_tv_heap *h = medvl_template_heap(w->run);
     struct medvl_tv *role, *content;
     size_t pictures = 0;
+    bool result; /* what a tool gave: any value */
     int rc = medvl_tv_json(h, out, w->view.members[i].value, true);
 
     if (rc < 0)
@@ -164,13 +141,17 @@ static int read_message(struct medvl_chat_worker *w, struct medvl_tv *out,
     if (!role || role->kind != TV_STRING)
         return medvl_tv_fail(h, "no role");
     w->assistant[i] = medvl_tv_is_text(role, "assistant");
+    result = medvl_tv_is_text(role, "tool") ||
+             medvl_tv_is_text(role, "ipython");
     content = medvl_tv_dict_name(h, out->u.dict, "content");
     if (!content || content->kind == TV_NONE)
         return MEDVL_OK;
     if (content->kind == TV_STRING)
         return w->chat->strings ? MEDVL_OK : as_parts(h, content);
     if (content->kind != TV_LIST)
-        return medvl_tv_fail(h, "content is neither text nor parts");
+        return result ? MEDVL_OK
+                      : medvl_tv_fail(h, "content is neither text nor "
+                                         "parts");
     rc = check_parts(w, content->u.list, &pictures);
     if (rc == MEDVL_OK &&
         (!w->chat->parts || (pictures && !w->chat->pictures)))
@@ -180,12 +161,136 @@ static int read_message(struct medvl_chat_worker *w, struct medvl_tv *out,
     return rc;
 }
 
-/* Append the text of the first `count` messages. */
-static int render_some(struct medvl_chat_worker *w, struct medvl_marked *out,
-                       size_t count, bool begin_turn,
-                       struct medvl_error *err)
+/* ---- rendering -------------------------------------------------------- */
+
+/* Is it an array of objects (or not there, or null)? */
+static int check_objects(struct medvl_json_view *view, struct medvl_span json,
+                         const char *name, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (!json.size || medvl_span_is(json, "null"))
+        return MEDVL_OK;
+    rc = medvl_json_view_array(view, json, err);
+    for (size_t i = 0; i < view->count && rc == MEDVL_OK; i++)
+        if (view->members[i].value.data[0] != '{')
+            rc = medvl_fail(err, MEDVL_EFORMAT, "item %zu is no object", i);
+    return rc < 0 ? medvl_context(err, "\"%s\"", name) : rc;
+}
+
+/* The date of strftime_now, taken out of the variables. */
+static int set_date(struct medvl_chat_worker *w, struct medvl_error *err)
+{
+    const struct medvl_span json = medvl_json_view_get(&w->variables,
+                                                       "strftime_now");
+    int rc = MEDVL_OK;
+
+    medvl_text_clear(&w->date);
+    if (json.data)
+        rc = medvl_json_unescape(&w->date, json, err);
+    else
+        rc = medvl_text_puts(&w->date, MEDVL_CHAT_DATE, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_date(w->run, medvl_text_span(&w->date), err);
+    if (rc < 0)
+        return medvl_context(err, "\"strftime_now\"");
+    medvl_json_view_remove(&w->variables, "strftime_now");
+    return MEDVL_OK;
+}
+
+/* What the record gives besides its messages. */
+static int set_input(struct medvl_chat_worker *w, struct medvl_error *err)
+{
+    static const char *const OURS[] = {"messages", "tools", "documents",
+                                       "add_generation_prompt"};
+    const struct medvl_chat_input *in = w->input;
+    const bool some = in->variables.size &&
+                      !medvl_span_is(in->variables, "null");
+    const struct medvl_span none = medvl_span("null");
+    int rc = medvl_json_view_object(
+        &w->variables, some ? in->variables : medvl_span("{}"), err);
+
+    for (int i = 0; i < 4 && rc == MEDVL_OK; i++)
+        if (medvl_json_view_get(&w->variables, OURS[i]).data)
+            rc = medvl_fail(err, MEDVL_EFORMAT,
+                            "\"%s\" is not for the record to set there",
+                            OURS[i]);
+    if (rc == MEDVL_OK)
+        rc = set_date(w, err);
+    if (rc < 0)
+        return medvl_context(err, "\"chat_template_kwargs\"");
+    rc = medvl_template_set_members(w->run, &w->variables, true, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_json(
+            w->run, "tools", in->tools.size ? in->tools : none, true, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_json(
+            w->run, "documents", in->documents.size ? in->documents : none,
+            true, err);
+    return rc;
+}
+
+/* A token's text as a variable, where there is one and no other is set. */
+static int set_token(struct medvl_chat_worker *w, const char *name,
+                     struct medvl_span text, struct medvl_error *err)
+{
+    if (!text.size || medvl_json_view_get(&w->variables, name).data)
+        return MEDVL_OK;
+    return medvl_template_set_text(w->run, name, text, false, err);
+}
+
+static int set_tokens(struct medvl_chat_worker *w, struct medvl_error *err)
 {
     const struct medvl_chat *chat = w->chat;
+    const struct medvl_tokenizer *tok = chat->tok;
+    const struct {
+        const char *name;
+        int32_t id;
+    } TOKENS[] = {{"bos_token", medvl_tokenizer_begin(tok)},
+                  {"eos_token", medvl_tokenizer_end(tok)},
+                  {"pad_token", medvl_tokenizer_pad(tok)}};
+    int rc = set_token(w, "image_token", medvl_span(chat->image), err);
+
+    for (int i = 0; i < 3 && rc == MEDVL_OK; i++)
+        if (TOKENS[i].id >= 0)
+            rc = set_token(w, TOKENS[i].name,
+                           medvl_tokenizer_bytes(tok, TOKENS[i].id), err);
+    return rc;
+}
+
+/* What the template of a layout needs: how it writes a picture, and so on. */
+static int set_layout(struct medvl_chat_worker *w, struct medvl_error *err)
+{
+    const struct medvl_chat_layout *layout = w->chat->layout;
+    const bool marked = w->chat->marked_images;
+    int rc;
+
+    medvl_text_clear(&w->image);
+    rc = medvl_text_printf(&w->image, err, "%s%s%s%s%s",
+                           layout->tagged ? "<Image>" : "",
+                           marked ? "<im_start>" : "", w->chat->image,
+                           marked ? "<im_end>" : "",
+                           layout->tagged ? "</Image>" : "");
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_text(w->run, "image",
+                                     medvl_text_span(&w->image), false, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_text(w->run, "layout_system",
+                                     medvl_span(layout->system), false, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_template_set_text(
+            w->run, "layout_trim",
+            medvl_span(layout->trim ? layout->trim : "always"), false, err);
+    if (rc == MEDVL_OK && layout->glue)
+        rc = medvl_template_set_text(w->run, "layout_glue",
+                                     medvl_span(layout->glue), false, err);
+    return rc;
+}
+
+int medvl_chat_render_some(struct medvl_chat_worker *w,
+                           struct medvl_marked *out, size_t count,
+                           bool begin_turn, struct medvl_error *err)
+{
     struct medvl_tv_heap *h = medvl_template_heap(w->run);
     struct medvl_tv message, list;
     int rc;
@@ -209,35 +314,42 @@ static int render_some(struct medvl_chat_worker *w, struct medvl_marked *out,
         rc = medvl_template_set_bool(w->run, "add_generation_prompt",
                                      begin_turn, err);
     if (rc == MEDVL_OK)
-        rc = medvl_template_set_text(w->run, "bos_token", chat->begin, false,
-                                     err);
+        rc = set_input(w, err);
     if (rc == MEDVL_OK)
-        rc = medvl_template_set_text(w->run, "eos_token", chat->end, false,
-                                     err);
-    if (rc == MEDVL_OK)
-        rc = medvl_template_render(out, chat->template, w->run, err);
+        rc = set_tokens(w, err);
+    if (rc == MEDVL_OK && w->chat->layout && w->chat->layout->system)
+        rc = set_layout(w, err);
+    if (rc < 0)
+        return rc;
+    rc = medvl_template_render(out, w->chat->template, w->run, err);
     return rc < 0 ? medvl_context(err, "chat template") : rc;
 }
 
 /* Split the array; room for a flag a message. */
-static int read_messages(struct medvl_chat_worker *w,
-                         struct medvl_span messages, struct medvl_error *err)
+static int read_messages(struct medvl_chat_worker *w, struct medvl_error *err)
 {
-    int rc = medvl_json_view_array(&w->view, messages, err);
+    const struct medvl_chat_input *in = w->input;
+    int rc = check_objects(&w->view, in->tools, "tools", err);
 
+    if (rc == MEDVL_OK)
+        rc = check_objects(&w->view, in->documents, "documents", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_json_view_array(&w->view, in->messages, err);
     if (rc == MEDVL_OK)
         rc = medvl_grow(&w->assistant, &w->assistant_capacity,
                         w->view.count + 1, sizeof(*w->assistant), err);
     return rc;
 }
 
-/* The whole text, or the prompt; *count is the messages in it. */
-static int render(struct medvl_chat_worker *w, struct medvl_marked *out,
-                  struct medvl_span messages, bool prompt, size_t *count,
-                  struct medvl_error *err)
+int medvl_chat_render_all(struct medvl_chat_worker *w,
+                          struct medvl_marked *out,
+                          const struct medvl_chat_input *input, bool prompt,
+                          size_t *count, struct medvl_error *err)
 {
-    int rc = read_messages(w, messages, err);
+    int rc;
 
+    w->input = input;
+    rc = read_messages(w, err);
     if (rc < 0)
         return rc;
     *count = w->view.count;
@@ -251,252 +363,31 @@ static int render(struct medvl_chat_worker *w, struct medvl_marked *out,
         }
         *count -= w->assistant[*count - 1];
     }
-    return render_some(w, out, *count, prompt, err);
+    return medvl_chat_render_some(w, out, *count, prompt, err);
 }
 
 int medvl_chat_render(struct medvl_chat_worker *worker,
-                      struct medvl_marked *out, struct medvl_span messages,
-                      unsigned flags, struct medvl_error *err)
+                      struct medvl_marked *out,
+                      const struct medvl_chat_input *input, unsigned flags,
+                      struct medvl_error *err)
 {
     size_t count;
 
-    return render(worker, out, messages, flags & MEDVL_CHAT_PROMPT, &count,
-                  err);
+    return medvl_chat_render_all(worker, out, input,
+                                 flags & MEDVL_CHAT_PROMPT, &count, err);
 }
 
-/* ---- where the turns are ---------------------------------------------- */
-
-static bool begins_with(const struct medvl_marked *whole,
-                        const struct medvl_marked *part)
+struct medvl_chat_input
+medvl_chat_input_of(const struct medvl_json_view *record)
 {
-    return part->text.size <= whole->text.size &&
-           (part->text.size == 0 ||
-            !memcmp(whole->text.data, part->text.data, part->text.size));
+    return (struct medvl_chat_input){
+        medvl_json_view_get(record, "messages"),
+        medvl_json_view_get(record, "tools"),
+        medvl_json_view_get(record, "documents"),
+        medvl_json_view_get(record, "chat_template_kwargs")};
 }
 
-/* The last run of record bytes that ends behind `from`; else empty there. */
-static struct range last_content(const struct medvl_marked *m, size_t from)
-{
-    struct range found = {from, from};
-    size_t at = 0;
-
-    for (size_t i = 0; i < m->run_count; i++) {
-        const size_t end = at + m->runs[i].size;
-
-        if (m->runs[i].from_record && end > from)
-            found = (struct range){at > from ? at : from, end};
-        at = end;
-    }
-    return found;
-}
-
-/*
- * The end of a turn that the template writes otherwise when more turns
- * follow (Qwen 3 drops the thinking of earlier answers).  What the answer
- * alone ended with is searched in the whole text: the content's last run,
- * then as much of the template's text behind it as is the same.  0: not
- * found.
- */
-static size_t find_end(const struct medvl_marked *whole,
-                       const struct medvl_marked *alone, size_t from)
-{
-    const struct range last = last_content(alone, from);
-    const size_t size = last.to - last.from;
-    const char *content = alone->text.data + last.from;
-    const char *tail = alone->text.data + last.to;
-    const size_t tail_size = alone->text.size - last.to;
-    size_t at = 0, same;
-
-    for (size_t i = 0; i < whole->run_count; i++) {
-        const size_t end = size ? at + whole->runs[i].size : from;
-
-        at += whole->runs[i].size;
-        if (end < from + size || (size && !whole->runs[i].from_record) ||
-            (size && memcmp(whole->text.data + end - size, content, size)))
-            continue;
-        for (same = 0; same < tail_size && end + same < whole->text.size &&
-                       whole->text.data[end + same] == tail[same];
-             same++)
-            ;
-        if (same)
-            return end + same;
-    }
-    return 0;
-}
-
-/* Empty it, and give memory of a large record back. */
-static void shrink(struct medvl_marked *m)
-{
-    medvl_text_shrink(&m->text);
-    if (m->run_capacity > RUNS_KEPT)
-        medvl_marked_release(m);
-    medvl_marked_clear(m);
-}
-
-/* The bytes of turn `i` in w->whole. */
-static int find_turn(struct medvl_chat_worker *w, struct range *out, size_t i,
-                     size_t count, struct medvl_error *err)
-{
-    int rc;
-
-    medvl_marked_clear(&w->part);
-    rc = render_some(w, &w->part, i, true, err);
-    if (rc < 0)
-        return rc;
-    if (!begins_with(&w->whole, &w->part))
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "message %zu: the chat template writes the "
-                          "messages before it differently once it is there",
-                          i);
-    *out = (struct range){w->part.text.size, w->whole.text.size};
-    if (i + 1 == count)
-        return MEDVL_OK;
-    medvl_marked_clear(&w->part);
-    rc = render_some(w, &w->part, i + 1, false, err);
-    if (rc < 0)
-        return rc;
-    out->to = w->part.text.size;
-    if (!begins_with(&w->whole, &w->part))
-        out->to = find_end(&w->whole, &w->part, out->from);
-    if (out->to < out->from)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "message %zu: the chat template writes it "
-                          "differently when messages follow",
-                          i);
-    return MEDVL_OK;
-}
-
-/* The turns of the first `count` messages; w->whole has been rendered. */
-static int find_turns(struct medvl_chat_worker *w, size_t count,
-                      struct medvl_error *err)
-{
-    const size_t images = w->image_count;
-    int rc = MEDVL_OK;
-
-    for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
-        if (!w->assistant[i])
-            continue;
-        rc = medvl_grow(&w->turns, &w->turn_capacity, w->turn_count + 1,
-                        sizeof(*w->turns), err);
-        if (rc == MEDVL_OK)
-            rc = find_turn(w, &w->turns[w->turn_count++], i, count, err);
-    }
-    w->image_count = images; /* rendering a part counts them again */
-    shrink(&w->part);
-    medvl_template_begin(w->run); /* the values are done with */
-    return rc;
-}
-
-/* ---- tokens ----------------------------------------------------------- */
-
-static size_t start_of(const struct medvl_tokens *tokens, size_t i)
-{
-    return i ? tokens->ends[i - 1] : 0;
-}
-
-/*
- * Mark the tokens of a turn.  Behind its content it ends with the last
- * added token: a line end that a layout puts after it is not learned.
- */
-static void mark_turn(struct medvl_chat_tokens *out,
-                      const struct medvl_chat_worker *w, struct range turn,
-                      size_t *next)
-{
-    const struct medvl_tokens *t = &out->tokens;
-    struct range content;
-    size_t last = SIZE_MAX, i = *next;
-
-    content = last_content(&w->whole, turn.from);
-    for (; i < t->count && t->ends[i] <= turn.to; i++) {
-        if (start_of(t, i) < turn.from)
-            continue;
-        out->loss_mask[i] = 1;
-        if (medvl_tokenizer_is_added(w->chat->tok, t->ids[i]) &&
-            (content.from >= turn.to || start_of(t, i) >= content.to))
-            last = i;
-    }
-    *next = i;
-    while (last != SIZE_MAX && ++last < i)
-        out->loss_mask[last] = 0;
-}
-
-/* As many placeholders as pictures, and which they are. */
-static int match_images(struct medvl_chat_tokens *out,
-                        const struct medvl_chat_worker *w,
-                        struct medvl_error *err)
-{
-    const struct medvl_span image = medvl_span(w->chat->image);
-    const int32_t id = medvl_tokenizer_id(w->chat->tok, image);
-    size_t seen = 0;
-    int rc;
-
-    if (w->image_count && id < 0)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "the tokenizer has no token \"%s\"",
-                          w->chat->image);
-    for (size_t i = 0; i < out->tokens.count; i++)
-        seen += id >= 0 && out->tokens.ids[i] == id;
-    if (seen != w->image_count)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "%zu images in the messages, but %zu \"%s\" in "
-                          "their text",
-                          w->image_count, seen, w->chat->image);
-    rc = medvl_grow(&out->images, &out->image_capacity, seen + 1,
-                    sizeof(*out->images), err);
-    if (rc < 0)
-        return rc;
-    if (seen)
-        memcpy(out->images, w->images, seen * sizeof(*out->images));
-    out->image_count = seen;
-    return MEDVL_OK;
-}
-
-int medvl_chat_encode(struct medvl_chat_worker *worker,
-                      struct medvl_chat_tokens *out,
-                      struct medvl_encoder *encoder,
-                      struct medvl_span messages, unsigned flags,
-                      struct medvl_error *err)
-{
-    struct medvl_chat_worker *w = worker;
-    const bool prompt = flags & MEDVL_CHAT_PROMPT;
-    size_t count = 0, next = 0;
-    int rc;
-
-    medvl_tokens_clear(&out->tokens);
-    out->tokens.keep_ends = true;
-    medvl_marked_clear(&w->whole);
-    w->turn_count = 0;
-    rc = render(w, &w->whole, messages, prompt, &count, err);
-    if (rc == MEDVL_OK)
-        rc = find_turns(w, prompt ? 0 : count, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_encoder_encode(
-            encoder, &out->tokens, medvl_text_span(&w->whole.text),
-            w->whole.runs, w->whole.run_count,
-            flags & MEDVL_CHAT_PARSE_SPECIAL ? MEDVL_ENCODE_PARSE_SPECIAL : 0,
-            err);
-    if (rc == MEDVL_OK)
-        rc = match_images(out, w, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_grow(&out->loss_mask, &out->mask_capacity,
-                        out->tokens.count + 1, 1, err);
-    if (rc == MEDVL_OK)
-        memset(out->loss_mask, 0, out->tokens.count);
-    for (size_t i = 0; i < w->turn_count && rc == MEDVL_OK; i++)
-        mark_turn(out, w, w->turns[i], &next);
-    shrink(&w->whole);
-    return rc;
-}
-
-void medvl_chat_tokens_release(struct medvl_chat_tokens *out)
-{
-    medvl_tokens_release(&out->tokens);
-    medvl_free(out->loss_mask);
-    medvl_free(out->images);
-    *out = (struct medvl_chat_tokens){0};
-}
-
-/* ---- opening ---------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------- */
 
 int medvl_chat_worker_new(struct medvl_chat_worker **out,
                           const struct medvl_chat *chat,
@@ -524,251 +415,14 @@ void medvl_chat_worker_free(struct medvl_chat_worker *worker)
         return;
     medvl_template_run_free(worker->run);
     medvl_json_view_release(&worker->view);
+    medvl_json_view_release(&worker->variables);
+    medvl_text_release(&worker->date);
+    medvl_text_release(&worker->image);
     medvl_marked_release(&worker->whole);
     medvl_marked_release(&worker->part);
     medvl_free(worker->assistant);
     medvl_free(worker->images);
     medvl_free(worker->turns);
+    medvl_free(worker->runs);
     medvl_free(worker);
-}
-
-/* The same backwards: a template may turn it round, or change its case. */
-#define PROBE "xyzzyx"
-
-/* How often `text` is in bytes of the template; of a record, in any case. */
-static int count_text(const struct medvl_marked *m, const char *text,
-                      bool from_record)
-{
-    size_t at = 0, size = strlen(text);
-    int count = 0;
-
-    for (size_t i = 0; i < m->run_count; at += m->runs[i++].size) {
-        const char *p = m->text.data + at, *end = p + m->runs[i].size;
-
-        if (m->runs[i].from_record != from_record)
-            continue;
-        while ((size_t)(end - p) >= size) {
-            const bool here = from_record ? !strncasecmp(p, text, size)
-                                          : !memcmp(p, text, size);
-
-            count += here;
-            p += here ? size : 1;
-        }
-    }
-    return count;
-}
-
-/*
- * Does the template show this conversation, once, with `pictures` of its
- * own placeholders?  Printing parts as a list would show the word "type".
- */
-static int probe(struct medvl_chat_worker *w, const char *messages,
-                 int pictures, bool *shows, struct medvl_error *err)
-{
-    struct medvl_error own = {0};
-    size_t count;
-    int rc;
-
-    medvl_marked_clear(&w->whole);
-    rc = render(w, &w->whole, medvl_span(messages), false, &count, &own);
-    *shows = rc == MEDVL_OK && count_text(&w->whole, PROBE, true) == 1 &&
-             count_text(&w->whole, "type", true) == 0 &&
-             count_text(&w->whole, w->chat->image, false) == pictures;
-    if (rc < 0 && err)
-        medvl_fail(err, own.code, "%s", own.text);
-    return rc == MEDVL_ENOMEM ? rc : MEDVL_OK;
-}
-
-/* What kind of content the template takes. */
-static int probe_all(struct medvl_chat *chat, struct medvl_error *err)
-{
-    struct medvl_chat_worker *w;
-    bool strings = false, parts = false, pictures = false;
-    int rc = medvl_chat_worker_new(&w, chat, err);
-
-    if (rc < 0)
-        return rc;
-    medvl_fail(err, MEDVL_EFORMAT,
-               "chat template: it shows nothing of a message");
-    chat->strings = chat->parts = chat->pictures = true;
-    rc = probe(w, "[{\"role\":\"user\",\"content\":\"" PROBE "\"}]", 0,
-               &strings, err);
-    if (rc == MEDVL_OK)
-        rc = probe(w, "[{\"role\":\"user\",\"content\":[{\"type\":\"text\","
-                      "\"text\":\"" PROBE "\"}]}]",
-                   0, &parts, NULL);
-    if (rc == MEDVL_OK)
-        rc = probe(w, "[{\"role\":\"user\",\"content\":[{\"type\":\"image\"},"
-                      "{\"type\":\"text\",\"text\":\"" PROBE "\"}]}]",
-                   1, &pictures, NULL);
-    medvl_chat_worker_free(w);
-    chat->strings = strings;
-    chat->parts = parts;
-    chat->pictures = pictures;
-    if (rc == MEDVL_OK && !strings && !parts)
-        return err ? (int)err->code : MEDVL_EFORMAT;
-    if (rc == MEDVL_OK && err)
-        *err = (struct medvl_error){0};
-    return rc;
-}
-
-int medvl_chat_new(struct medvl_chat **out, struct medvl_span template,
-                   const char *image, const struct medvl_tokenizer *tok,
-                   struct medvl_error *err)
-{
-    struct medvl_chat *chat = medvl_alloc(1, sizeof(*chat));
-    int rc;
-
-    *out = NULL;
-    if (!chat)
-        return medvl_no_memory(err);
-    chat->tok = tok;
-    chat->image = medvl_copy_string(image, strlen(image));
-    chat->begin = chat->end = medvl_span("");
-    if (medvl_tokenizer_begin(tok) >= 0)
-        chat->begin = medvl_tokenizer_bytes(tok, medvl_tokenizer_begin(tok));
-    if (medvl_tokenizer_end(tok) >= 0)
-        chat->end = medvl_tokenizer_bytes(tok, medvl_tokenizer_end(tok));
-    rc = chat->image ? medvl_template_compile(&chat->template, template, err)
-                     : medvl_no_memory(err);
-    if (rc < 0)
-        medvl_context(err, "chat template");
-    else
-        rc = probe_all(chat, err);
-    if (rc < 0) {
-        medvl_chat_free(chat);
-        return rc;
-    }
-    *out = chat;
-    return MEDVL_OK;
-}
-
-void medvl_chat_free(struct medvl_chat *chat)
-{
-    if (!chat)
-        return;
-    medvl_template_free(chat->template);
-    medvl_free(chat->image);
-    medvl_free(chat);
-}
-
-/* ---- model folders ---------------------------------------------------- */
-
-#define MOST_TEMPLATE ((size_t)16 << 20)
-
-/* Parse a JSON file of the folder; *out is NULL when there is none. */
-static int read_config(struct medvl_json **out, const char *folder,
-                       const char *name, struct medvl_error *err)
-{
-    char *path = NULL;
-    int rc = medvl_path_join(&path, folder, name, err);
-
-    *out = NULL;
-    if (rc == MEDVL_OK && medvl_file_exists(path))
-        rc = medvl_json_read(out, path, err);
-    medvl_free(path);
-    return rc;
-}
-
-/* chat_template: a string, or the "default" of several with names. */
-static const char *pick_template(const struct medvl_json *config)
-{
-    const struct medvl_json *value = medvl_json_get(config, "chat_template");
-    const char *name;
-
-    if (medvl_json_type(value) == MEDVL_JSON_STRING)
-        return medvl_json_string(value);
-    if (medvl_json_type(value) != MEDVL_JSON_ARRAY)
-        return NULL;
-    for (value = medvl_json_first(value); value;
-         value = medvl_json_next(value)) {
-        name = medvl_json_string(medvl_json_get(value, "name"));
-        if (name && !strcmp(name, "default"))
-            return medvl_json_string(medvl_json_get(value, "template"));
-    }
-    return NULL;
-}
-
-/* Append the folder's template; 1 where there is one. */
-static int read_template(struct medvl_text *out, const char *folder,
-                         struct medvl_error *err)
-{
-    static const char *const NAMES[] = {"chat_template.json",
-                                        "tokenizer_config.json"};
-    struct medvl_json *config = NULL;
-    const char *text = NULL;
-    char *path = NULL;
-    int rc = medvl_path_join(&path, folder, "chat_template.jinja", err);
-
-    if (rc == MEDVL_OK && medvl_file_exists(path)) {
-        rc = medvl_file_read(out, path, MOST_TEMPLATE, err);
-        medvl_free(path);
-        return rc < 0 ? rc : 1;
-    }
-    medvl_free(path);
-    for (int i = 0; i < 2 && rc == MEDVL_OK && !text; i++) {
-        rc = read_config(&config, folder, NAMES[i], err);
-        if (rc == MEDVL_OK)
-            text = pick_template(config);
-        if (text)
-            rc = medvl_text_puts(out, text, err);
-        medvl_json_free(config);
-        config = NULL;
-    }
-    return rc < 0 ? rc : text != NULL;
-}
-
-/* The placeholder that config.json names by id, a copy. */
-static int read_image(char **out, const char *folder,
-                      const struct medvl_tokenizer *tok,
-                      struct medvl_error *err)
-{
-    static const char *const NAMES[] = {"image_token_index",
-                                        "image_token_id"};
-    struct medvl_span token = medvl_span(MEDVL_CHAT_IMAGE);
-    struct medvl_json *config = NULL;
-    int rc = read_config(&config, folder, "config.json", err);
-
-    for (int i = 0; i < 2 && rc == MEDVL_OK; i++) {
-        const struct medvl_json *value = medvl_json_get(config, NAMES[i]);
-        const double id = medvl_json_number(value, -1);
-
-        if (id < 0 || id >= medvl_tokenizer_size(tok))
-            continue;
-        token = medvl_tokenizer_bytes(tok, (int32_t)id);
-        break;
-    }
-    medvl_json_free(config);
-    if (rc < 0)
-        return rc;
-    if (!token.size)
-        token = medvl_span(MEDVL_CHAT_IMAGE);
-    *out = medvl_copy_string(token.data, token.size);
-    return *out ? MEDVL_OK : medvl_no_memory(err);
-}
-
-int medvl_chat_open(struct medvl_chat **out, const char *folder,
-                    const struct medvl_tokenizer *tok,
-                    struct medvl_error *err)
-{
-    struct medvl_text text = {0};
-    char *image = NULL;
-    int rc = read_template(&text, folder, err);
-
-    *out = NULL;
-    if (rc == 0)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "%s: no chat template: neither chat_template.jinja "
-                        "nor a \"chat_template\" in tokenizer_config.json",
-                        folder);
-    if (rc > 0)
-        rc = read_image(&image, folder, tok, err);
-    if (rc == MEDVL_OK) {
-        rc = medvl_chat_new(out, medvl_text_span(&text), image, tok, err);
-        if (rc < 0)
-            medvl_context(err, "%s", folder);
-    }
-    medvl_free(image);
-    medvl_text_release(&text);
-    return rc;
 }

@@ -1,10 +1,11 @@
 /*
  * Chat: from a record's "messages" to token ids and a loss mask, by the
- * template that a model folder holds; and the layouts that a fresh model
- * can be given.
+ * template that a model folder holds, or by a layout that is built in.
  *
  * A message is {"role", "content"}; content is a string, or parts
- * {"type": "text", "text"} and {"type": "image"}.  The n-th image part of a
+ * {"type": "text", "text"} and {"type": "image"}; of a tool's message it may
+ * be any value.  Other members (tool_calls, reasoning_content) are for the
+ * template to use.  The n-th image part of a
  * record is images[n] unless its "index" says which.  A picture becomes the
  * model's placeholder, one token, whatever the template does with parts: a
  * template that knows strings alone gets "<image>\n" in front of the text,
@@ -24,16 +25,42 @@
 
 #define MEDVL_CHAT_IMAGE "<image>"
 
-/* ---- layouts for fresh models ---------------------------------------- */
+/* The day that strftime_now writes, where the record does not say one. */
+#define MEDVL_CHAT_DATE "2024-07-26"
+
+/* ---- layouts that are built in ---------------------------------------- */
+
+/*
+ * llama3, chatml and vicuna are for fresh models.  The others are those of
+ * the original LLaVA code, which keeps conversations in conversation.py: the
+ * same text as its get_prompt(), pictures in front of the message that has
+ * them.
+ */
+#define MEDVL_CHAT_FRESH "llama3|chatml|vicuna"
+#define MEDVL_CHAT_LAYOUTS                                        \
+    MEDVL_CHAT_FRESH                                              \
+    "|plain|v0|v0_mmtag|v1|v1_mmtag|llava_v1|llava_med_v1|"       \
+    "llava_llama_2|mistral_instruct|chatml_direct|llava_llama_3|" \
+    "qwen_1_5|huatuo"
 
 struct medvl_chat_layout {
-    const char *name;                       /* llama3, chatml, vicuna */
-    const char *template;                   /* for chat_template.jinja */
+    const char *name;
+    const char *template;
+
+    /* of fresh models: what medvl-merge writes into the folder */
     const struct medvl_added_token *tokens; /* the placeholder among them */
-    size_t token_count;
-    const char *begin; /* or NULL */
-    const char *end;   /* of a turn, and of an answer */
+    size_t token_count;                     /* 0: not for a fresh model */
+    const char *begin;                      /* or NULL */
+    const char *end;                        /* of a turn, and of an answer */
     const char *pad;
+
+    /* of the original code: what its template needs besides (chat_part.h) */
+    const char *system; /* where the record says none */
+    const char *glue;   /* between turns */
+    bool tagged;        /* <Image> and </Image> around a picture */
+    const char *trim;   /* text behind pictures: NULL always, "moved" where
+                           they stood behind it, "never" */
+    bool bare;          /* without the tokenizer's begin token */
 };
 
 /* The layout of this name, or NULL. */
@@ -46,16 +73,30 @@ struct medvl_chat;
 /*
  * Open the template of a model folder: chat_template.jinja, else
  * chat_template.json, else "chat_template" of tokenizer_config.json (of
- * several the one named "default").  The placeholder is the token that
- * config.json names (image_token_index, image_token_id), else "<image>".
+ * several the one named "default").  A folder of the original LLaVA code
+ * without the first two gets the layout that its config.json tells:
  *
- *   tok   the folder's tokenizer; borrowed, must outlive the chat
+ *   llava_llama      v1 (32,000 entries), llava_llama_3 (128,256)
+ *   llava_mistral    mistral_instruct
+ *   llava_qwen       qwen_1_5
+ *   llava_qwen2      huatuo
  *
- * MEDVL_EARG      the folder has no template
+ * The placeholder is the token that config.json names (image_token_index,
+ * image_token_id), else "<image>".  The original code has no such token;
+ * there its id is the one behind the vocabulary (vocab_size).
+ *
+ * The begin token is the template's to write.  A folder with a tower gets
+ * the tokenizer's own where the template writes none, as its processor does.
+ *
+ *   layout   the name of one to use instead; NULL: the folder's
+ *   tok      the folder's tokenizer; borrowed, must outlive the chat
+ *
+ * MEDVL_EARG      the folder has no template; config.json does not tell the
+ *                 layout; no layout of that name
  * MEDVL_EFORMAT   it does not compile, or shows neither a text nor parts
  */
 int medvl_chat_open(struct medvl_chat **out, const char *folder,
-                    const struct medvl_tokenizer *tok,
+                    const char *layout, const struct medvl_tokenizer *tok,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* The same from a template's text; `image` is the placeholder. */
@@ -65,6 +106,25 @@ int medvl_chat_new(struct medvl_chat **out, struct medvl_span template,
 void medvl_chat_free(struct medvl_chat *chat);
 
 /* ---- rendering and encoding ------------------------------------------- */
+
+/*
+ * What a record gives to its template, as JSON; an empty span: nothing.
+ *
+ *   tools, documents   arrays of objects
+ *   variables          an object: what the template may use besides
+ *                      (enable_thinking, date_string, add_vision_id); its
+ *                      "strftime_now" is the day that this function writes
+ */
+struct medvl_chat_input {
+    struct medvl_span messages; /* an array */
+    struct medvl_span tools;
+    struct medvl_span documents;
+    struct medvl_span variables;
+};
+
+/* A record's fields: messages, tools, documents, chat_template_kwargs. */
+struct medvl_chat_input
+medvl_chat_input_of(const struct medvl_json_view *record);
 
 /* Scratch of one thread; borrows the chat. */
 struct medvl_chat_worker;
@@ -86,16 +146,18 @@ void medvl_chat_worker_free(struct medvl_chat_worker *worker);
 #define MEDVL_CHAT_PARSE_SPECIAL 2
 
 /*
- * Append the text of `messages` (a JSON array).  Bytes of the messages are
- * marked as from the record; the placeholder is not.
+ * Append the text.  The template sees what transformers gives it: messages,
+ * tools and documents (none where there are none), add_generation_prompt,
+ * bos_token, eos_token and pad_token (where there are any), the variables.
+ * Bytes of the record are marked as from it; the placeholder is not.
  *
  * MEDVL_EFORMAT names the message (from 0) that is not as above, or says
  * what the template said.
  */
 int medvl_chat_render(struct medvl_chat_worker *worker,
-                      struct medvl_marked *out, struct medvl_span messages,
-                      unsigned flags, struct medvl_error *err)
-    MEDVL_MUST_CHECK;
+                      struct medvl_marked *out,
+                      const struct medvl_chat_input *input, unsigned flags,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* What encoding gives.  Valid when zeroed; reused by calls. */
 struct medvl_chat_tokens {
@@ -123,7 +185,7 @@ struct medvl_chat_tokens {
 int medvl_chat_encode(struct medvl_chat_worker *worker,
                       struct medvl_chat_tokens *out,
                       struct medvl_encoder *encoder,
-                      struct medvl_span messages, unsigned flags,
+                      const struct medvl_chat_input *input, unsigned flags,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_chat_tokens_release(struct medvl_chat_tokens *out);
 

@@ -2,143 +2,17 @@
  * Chat: the layouts' text, what becomes of pictures and of special tokens
  * in content, and which tokens are learned.
  */
-#include "lib/text/chat.h"
-
-#include "tests/unit/check.h"
-
-/* A small tokenizer with a layout's tokens, in a folder of its own. */
-struct fixture {
-    char *folder;
-    struct medvl_tokenizer *tok;
-    struct medvl_encoder *encoder;
-    struct medvl_chat *chat;
-    struct medvl_chat_worker *worker;
-    struct medvl_marked text;
-    struct medvl_chat_tokens out;
-    struct medvl_text shown;
-    struct medvl_error err;
-};
-
-static char *in_folder(struct fixture *f, const char *name)
-{
-    char *path = NULL;
-
-    CHECK_OK(medvl_path_join(&path, f->folder, name, &f->err), &f->err);
-    return path;
-}
-
-static void write_file(struct fixture *f, const char *name, const char *text)
-{
-    char *path = in_folder(f, name);
-
-    CHECK_OK(medvl_file_write(path, text, strlen(text), &f->err), &f->err);
-    medvl_free(path);
-}
-
-static void make_tokenizer(struct fixture *f,
-                           const struct medvl_chat_layout *layout)
-{
-    struct medvl_tokenizer_trainer *trainer;
-    char *path = in_folder(f, "tokenizer.json");
-    struct medvl_text config = {0};
-
-    CHECK_OK(medvl_tokenizer_trainer_new(&trainer, "gpt2", &f->err), &f->err);
-    CHECK_OK(medvl_tokenizer_trainer_write(trainer, path, 256, &f->err),
-             &f->err);
-    medvl_tokenizer_trainer_free(trainer);
-    CHECK_OK(medvl_tokenizer_extend(path, path, layout->tokens,
-                                    layout->token_count, &f->err),
-             &f->err);
-    medvl_free(path);
-    CHECK_OK(medvl_text_printf(&config, &f->err, "{\"eos_token\": \"%s\"",
-                               layout->end),
-             &f->err);
-    if (layout->begin)
-        CHECK_OK(medvl_text_printf(&config, &f->err,
-                                   ", \"bos_token\": \"%s\"", layout->begin),
-                 &f->err);
-    CHECK_OK(medvl_text_puts(&config, "}", &f->err), &f->err);
-    write_file(f, "tokenizer_config.json", config.data);
-    medvl_text_release(&config);
-    CHECK_OK(medvl_tokenizer_open(&f->tok, f->folder, &f->err), &f->err);
-    CHECK_OK(medvl_encoder_new(&f->encoder, f->tok, &f->err), &f->err);
-}
+#include "tests/unit/chat.h"
 
 /* A chat with this template (NULL: the layout's own). */
 static void setup(struct fixture *f, const char *layout, const char *template)
 {
     const struct medvl_chat_layout *l = medvl_chat_layout(layout);
 
-    *f = (struct fixture){0};
     assert_non_null(l);
-    f->folder = check_temp(layout);
-    CHECK_OK(medvl_path_remove(f->folder, &f->err), &f->err);
-    CHECK_OK(medvl_folder_make(f->folder, &f->err), &f->err);
-    make_tokenizer(f, l);
+    make_folder(f, layout, l, "");
     write_file(f, "chat_template.jinja", template ? template : l->template);
-    CHECK_OK(medvl_chat_open(&f->chat, f->folder, f->tok, &f->err), &f->err);
-    CHECK_OK(medvl_chat_worker_new(&f->worker, f->chat, &f->err), &f->err);
-}
-
-static void teardown(struct fixture *f)
-{
-    medvl_chat_tokens_release(&f->out);
-    medvl_marked_release(&f->text);
-    medvl_text_release(&f->shown);
-    medvl_chat_worker_free(f->worker);
-    medvl_chat_free(f->chat);
-    medvl_encoder_free(f->encoder);
-    medvl_tokenizer_free(f->tok);
-    medvl_free(f->folder);
-}
-
-/* The whole text, and with `prompt` the text to answer. */
-static void check_text(struct fixture *f, const char *messages,
-                       unsigned flags, const char *want)
-{
-    medvl_marked_clear(&f->text);
-    CHECK_OK(medvl_chat_render(f->worker, &f->text, medvl_span(messages),
-                               flags, &f->err),
-             &f->err);
-    assert_string_equal(f->text.text.size ? f->text.text.data : "", want);
-}
-
-/* The tokens' text, what is learned between [ and ]. */
-static void check_learned(struct fixture *f, const char *messages,
-                          unsigned flags, const char *want)
-{
-    bool open = false;
-
-    CHECK_OK(medvl_chat_encode(f->worker, &f->out, f->encoder,
-                               medvl_span(messages), flags, &f->err),
-             &f->err);
-    medvl_text_clear(&f->shown);
-    for (size_t i = 0; i <= f->out.tokens.count; i++) {
-        const bool learned = i < f->out.tokens.count && f->out.loss_mask[i];
-        struct medvl_span bytes = {0};
-
-        if (learned != open)
-            CHECK_OK(medvl_text_putc(&f->shown, learned ? '[' : ']', &f->err),
-                     &f->err);
-        open = learned;
-        if (i < f->out.tokens.count)
-            bytes = medvl_tokenizer_bytes(f->tok, f->out.tokens.ids[i]);
-        CHECK_OK(medvl_text_append(&f->shown, bytes.data, bytes.size,
-                                   &f->err),
-                 &f->err);
-    }
-    assert_string_equal(f->shown.data, want);
-}
-
-static size_t count_token(const struct fixture *f, const char *token)
-{
-    const int32_t id = medvl_tokenizer_id(f->tok, medvl_span(token));
-    size_t count = 0;
-
-    assert_true(id >= 0);
-    for (size_t i = 0; i < f->out.tokens.count; i++)
-        count += f->out.tokens.ids[i] == id;
-    return count;
+    open_chat(f, NULL);
 }
 
 #define TURNS                                                     \
@@ -218,8 +92,8 @@ static void the_vicuna_layout(void **state)
     check_text(&f, TURNS, MEDVL_CHAT_PROMPT,
                "<s>S USER: Q1 ASSISTANT: A1</s>USER: <image>\nQ2 ASSISTANT:");
     CHECK_FAILS(medvl_chat_render(f.worker, &f.text,
-                                  medvl_span("[{\"role\":\"tool\","
-                                             "\"content\":\"x\"}]"),
+                                  MESSAGES("[{\"role\":\"tool\","
+                                           "\"content\":\"x\"}]"),
                                   0, &f.err),
                 MEDVL_EFORMAT, &f.err, "no place for the role tool");
     teardown(&f);
@@ -237,14 +111,14 @@ static void special_tokens_in_content_stay_text(void **state)
 
     (void)state;
     setup(&f, "chatml", NULL);
-    CHECK_OK(medvl_chat_encode(f.worker, &f.out, f.encoder, medvl_span(EVIL),
+    CHECK_OK(medvl_chat_encode(f.worker, &f.out, f.encoder, MESSAGES(EVIL),
                                0, &f.err),
              &f.err);
     assert_int_equal(count_token(&f, "<image>"), 0);
     assert_int_equal(count_token(&f, "<|im_start|>"), 3);
     assert_int_equal(count_token(&f, "<|im_end|>"), 3);
     CHECK_FAILS(medvl_chat_encode(f.worker, &f.out, f.encoder,
-                                  medvl_span(EVIL), MEDVL_CHAT_PARSE_SPECIAL,
+                                  MESSAGES(EVIL), MEDVL_CHAT_PARSE_SPECIAL,
                                   &f.err),
                 MEDVL_EFORMAT, &f.err, "0 images in the messages, but 1");
     teardown(&f);
@@ -364,7 +238,7 @@ static void a_turn_that_cannot_be_found_is_an_error(void **state)
           "{{ messages | length }}{% for m in messages %}{{ m.content }}"
           "{% endfor %}");
     CHECK_FAILS(medvl_chat_encode(f.worker, &f.out, f.encoder,
-                                  medvl_span(TURNS), 0, &f.err),
+                                  MESSAGES(TURNS), 0, &f.err),
                 MEDVL_EFORMAT, &f.err, "message 2: the chat template writes");
     teardown(&f);
 }
@@ -381,7 +255,7 @@ static void messages_of_the_wrong_shape_are_errors(void **state)
         {"[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]",
          "part 0 has no text"},
         {"[{\"role\":\"user\",\"content\":[{\"type\":\"video\"}]}]",
-         "part 0 is neither text nor image"},
+         "part 0 is video, and models here read text and pictures alone"},
         {"[{\"role\":\"user\",\"content\":[{\"type\":\"image\","
          "\"index\":-1}]}]",
          "no image -1"},
@@ -392,7 +266,7 @@ static void messages_of_the_wrong_shape_are_errors(void **state)
     setup(&f, "chatml", NULL);
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
         CHECK_FAILS(medvl_chat_render(f.worker, &f.text,
-                                      medvl_span(BAD[i][0]), 0, &f.err),
+                                      MESSAGES(BAD[i][0]), 0, &f.err),
                     MEDVL_EFORMAT, &f.err, BAD[i][1]);
     check_text(&f, "[]", 0, "");
     teardown(&f);
@@ -408,28 +282,113 @@ static void templates_are_found_where_folders_keep_them(void **state)
     setup(&f, "chatml", NULL);
     path = in_folder(&f, "chat_template.jinja");
     CHECK_OK(medvl_path_remove(path, &f.err), &f.err);
-    CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err), MEDVL_EARG,
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, NULL, f.tok, &f.err),
+                MEDVL_EARG,
                 &f.err, "no chat template");
     write_file(&f, "tokenizer_config.json",
                "{\"chat_template\":[{\"name\":\"tool\",\"template\":\"x\"},"
                "{\"name\":\"default\",\"template\":"
                "\"{{ messages[0].content }}\"}]}");
-    CHECK_OK(medvl_chat_open(&chat, f.folder, f.tok, &f.err), &f.err);
+    CHECK_OK(medvl_chat_open(&chat, f.folder, NULL, f.tok, &f.err), &f.err);
     medvl_chat_free(chat);
     write_file(&f, "chat_template.json", "{\"chat_template\":\"{{\"}");
-    CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err),
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, NULL, f.tok, &f.err),
                 MEDVL_EFORMAT, &f.err, "chat template: line 1");
     write_file(&f, "chat_template.json", "{\"chat_template\":\"nothing\"}");
-    CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err),
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, NULL, f.tok, &f.err),
                 MEDVL_EFORMAT, &f.err,
                 "chat template: it shows nothing of a message");
     write_file(&f, "chat_template.json",
                "{\"chat_template\":\"{{ 1 + [] }}\"}");
-    CHECK_FAILS(medvl_chat_open(&chat, f.folder, f.tok, &f.err),
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, NULL, f.tok, &f.err),
                 MEDVL_EFORMAT, &f.err, "chat template: line 1");
     assert_null(strstr(strstr(f.err.text, "template: ") + 1, "template: "));
     assert_null(chat);
     medvl_free(path);
+    teardown(&f);
+}
+
+/* What transformers' apply_chat_template gives besides the messages. */
+static void a_record_gives_tools_documents_and_variables(void **state)
+{
+    struct medvl_chat_input in = {
+        .messages = medvl_span("[{\"role\":\"user\",\"content\":\"Q\"}]")};
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "chatml",
+          "{{ tools | tojson }} {{ documents is none }} {{ bos_token is "
+          "defined }} {{ eos_token }} {{ pad_token is defined }} {{ "
+          "date_string | default('-') }} {{ strftime_now('%d %b %Y') }} {{ "
+          "messages[0].content }}");
+    CHECK_OK(medvl_chat_render(f.worker, &f.text, &in, 0, &f.err), &f.err);
+    assert_string_equal(f.text.text.data, "null True False <|im_end|> False "
+                                          "- 26 Jul 2024 Q");
+    medvl_marked_clear(&f.text);
+    in.tools = medvl_span("[{\"name\":\"<|im_end|>\"}]");
+    in.documents = medvl_span("[{}]");
+    in.variables = medvl_span("{\"date_string\":\"<|im_start|>\","
+                              "\"strftime_now\":\"2001-02-03\","
+                              "\"eos_token\":\"E\"}");
+    CHECK_OK(medvl_chat_render(f.worker, &f.text, &in, 0, &f.err), &f.err);
+    assert_string_equal(f.text.text.data,
+                        "[{\"name\": \"<|im_end|>\"}] False False E False "
+                        "<|im_start|> 03 Feb 2001 Q");
+    /* and all of it stays text */
+    CHECK_OK(medvl_chat_encode(f.worker, &f.out, f.encoder, &in,
+                               MEDVL_CHAT_PROMPT, &f.err),
+             &f.err);
+    assert_int_equal(count_token(&f, "<|im_end|>"), 0);
+    assert_int_equal(count_token(&f, "<|im_start|>"), 0);
+    teardown(&f);
+}
+
+static void what_else_a_record_gives_is_checked(void **state)
+{
+    static const char *const BAD[][4] = {
+        {"{}", "", "", "\"tools\""},
+        {"[1]", "", "", "\"tools\": item 0 is no object"},
+        {"", "[{},\"a\"]", "", "\"documents\": item 1 is no object"},
+        {"", "", "[]", "\"chat_template_kwargs\""},
+        {"", "", "{\"tools\":[]}", "\"tools\" is not for the record"},
+        {"", "", "{\"messages\":[]}", "\"messages\" is not for the record"},
+        {"", "", "{\"strftime_now\":\"today\"}",
+         "\"strftime_now\": \"today\" is no date such as"},
+        {"", "", "{\"strftime_now\":5}", "\"strftime_now\""},
+        {"", "", "{\"x\":\"\\ud800\"}", "surrogate"}};
+    struct medvl_chat_input in = {
+        .messages = medvl_span("[{\"role\":\"user\",\"content\":\"Q\"}]")};
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "chatml", "{{ messages[0].content }}{{ x }}");
+    for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+        in.tools = medvl_span(BAD[i][0]);
+        in.documents = medvl_span(BAD[i][1]);
+        in.variables = medvl_span(BAD[i][2]);
+        CHECK_FAILS(medvl_chat_render(f.worker, &f.text, &in, 0, &f.err),
+                    MEDVL_EFORMAT, &f.err, BAD[i][3]);
+    }
+    in = (struct medvl_chat_input){in.messages, medvl_span("null"),
+                                   medvl_span("null"), medvl_span("null")};
+    CHECK_OK(medvl_chat_render(f.worker, &f.text, &in, 0, &f.err), &f.err);
+    assert_string_equal(f.text.text.data, "Q");
+    teardown(&f);
+}
+
+static void a_tool_answers_with_any_value(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "chatml",
+          "{% for m in messages %}{{ m.content if m.content is string else "
+          "m.content | tojson }};{% endfor %}");
+    check_text(&f, "[{\"role\":\"user\",\"content\":\"Q\"},"
+                   "{\"role\":\"tool\",\"content\":{\"a\":1.5}},"
+                   "{\"role\":\"ipython\",\"content\":7},"
+                   "{\"role\":\"assistant\",\"content\":null}]",
+               0, "Q;{\"a\": 1.5};7;null;");
     teardown(&f);
 }
 
@@ -459,12 +418,6 @@ static void a_template_may_change_what_it_shows(void **state)
     }
 }
 
-static void there_is_no_other_layout(void **state)
-{
-    (void)state;
-    assert_null(medvl_chat_layout("llama4"));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,7 +434,9 @@ int main(void)
         cmocka_unit_test(messages_of_the_wrong_shape_are_errors),
         cmocka_unit_test(templates_are_found_where_folders_keep_them),
         cmocka_unit_test(a_template_may_change_what_it_shows),
-        cmocka_unit_test(there_is_no_other_layout),
+        cmocka_unit_test(a_record_gives_tools_documents_and_variables),
+        cmocka_unit_test(what_else_a_record_gives_is_checked),
+        cmocka_unit_test(a_tool_answers_with_any_value),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
