@@ -8,6 +8,7 @@
 
 #include "cmd/cli.h"
 #include "lib/run/generate.h"
+#include "lib/text/chat.h"
 
 static struct medvl_generate_options opt;
 static struct cli_list stop;
@@ -15,6 +16,8 @@ static bool resume;
 
 static const struct cli_option OPTIONS[] = {
     CLI_NEED('m', "model", &opt.model, "FOLDER", "the model"),
+    CLI_TEXT(0, "chat", &opt.chat, "NAME",
+             "a built-in layout of messages [the folder's]"),
     CLI_REAL(0, "temperature", &opt.temperature, 0, 100,
              "0 takes the likeliest token [0]"),
     CLI_INT(0, "top-k", &opt.top_k, 1, 1e9, "draw from the N likeliest"),
@@ -88,6 +91,8 @@ int main(int argc, char **argv)
     opt.temperature = opt.top_p = opt.repetition = -1;
     cli_parse(&cli, argc, argv);
     check_choices(&cli);
+    if (opt.chat && !medvl_chat_layout(opt.chat))
+        cli_misuse(&cli, "--chat is one of " MEDVL_CHAT_LAYOUTS);
     opt.max_tokens = opt.max_tokens < 0 ? 256 : opt.max_tokens;
     opt.temperature = fmax(opt.temperature, 0);
     opt.top_p = fmax(opt.top_p, 0);

@@ -87,6 +87,10 @@ static int hash_options(struct stage *s, struct medvl_error *err)
     medvl_hash_add(hash, numbers, sizeof(numbers));
     if (o->normalize)
         medvl_hash_add(hash, o->normalize, strlen(o->normalize) + 1);
+    if (o->chat) {
+        medvl_hash_add(hash, "chat", 5);
+        medvl_hash_add(hash, o->chat, strlen(o->chat) + 1);
+    }
     for (int64_t i = 0; i < o->stop_count; i++)
         medvl_hash_add(hash, o->stop[i], strlen(o->stop[i]) + 1);
     medvl_hash_hex(s->hash, hash);
@@ -157,8 +161,8 @@ static int stage_open(void **stage, const void *options,
     if (rc == MEDVL_OK)
         rc = open_model(s, pool, err);
     if (rc == MEDVL_OK)
-        rc = medvl_request_reader_open(&s->reader, s->o.model, s->o.root,
-                                       &s->model->config, err);
+        rc = medvl_request_reader_open(&s->reader, s->o.model, s->o.chat,
+                                       s->o.root, &s->model->config, err);
     if (rc == MEDVL_OK)
         rc = check_text(s, err);
     if (rc == MEDVL_OK && s->o.logits)

@@ -11,6 +11,7 @@
 /* Zero means the default in brackets. */
 struct medvl_generate_options {
     const char *model;       /* folder */
+    const char *chat;        /* a layout (text/chat.h) [the folder's own] */
     double temperature;      /* 0: greedy */
     int64_t top_k;           /* [all] */
     double top_p;            /* [all] */

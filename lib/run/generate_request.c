@@ -14,9 +14,22 @@
 
 /* ---- the reader ------------------------------------------------------ */
 
+/* Where there is no template, "messages" are refused by what is kept. */
+static int open_chat(struct medvl_request_reader *r, const char *folder,
+                     const char *layout, struct medvl_error *err)
+{
+    int rc = medvl_chat_open(&r->chat, folder, layout, r->tok, &r->no_chat);
+
+    if (rc == MEDVL_OK)
+        return medvl_chat_worker_new(&r->worker, r->chat, err);
+    if (rc == MEDVL_EARG)
+        return MEDVL_OK;
+    return medvl_fail(err, rc, "%s", r->no_chat.text);
+}
+
 /* The tokenizer and template are optional: a model may be fed by tokens. */
 static int open_text(struct medvl_request_reader *r, const char *folder,
-                     struct medvl_error *err)
+                     const char *layout, struct medvl_error *err)
 {
     char *path = NULL;
     int rc = medvl_path_join(&path, folder, "tokenizer.json", err);
@@ -26,18 +39,15 @@ static int open_text(struct medvl_request_reader *r, const char *folder,
         if (rc == MEDVL_OK)
             rc = medvl_encoder_new(&r->encoder, r->tok, err);
         if (rc == MEDVL_OK)
-            rc = medvl_chat_open(&r->chat, folder, r->tok, err);
-        if (rc == MEDVL_OK)
-            rc = medvl_chat_worker_new(&r->worker, r->chat, err);
-        else if (rc == MEDVL_EARG)
-            rc = MEDVL_OK; /* no template: "messages" are refused */
+            rc = open_chat(r, folder, layout, err);
     }
     medvl_free(path);
     return rc;
 }
 
 int medvl_request_reader_open(struct medvl_request_reader *out,
-                              const char *folder, const char *root,
+                              const char *folder, const char *layout,
+                              const char *root,
                               const struct medvl_config *config,
                               struct medvl_error *err)
 {
@@ -45,7 +55,7 @@ int medvl_request_reader_open(struct medvl_request_reader *out,
 
     memset(out, 0, sizeof(*out));
     out->config = config;
-    rc = open_text(out, folder, err);
+    rc = open_text(out, folder, layout, err);
     if (rc == MEDVL_OK && config->family != MEDVL_FAMILY_TEXT)
         rc = medvl_frontend_open(&out->frontend, folder, config, err);
     if (rc == MEDVL_OK)
@@ -200,10 +210,8 @@ static int need_chat(const struct medvl_request_reader *r,
 
     if (rc < 0 || r->worker)
         return rc;
-    return medvl_fail(err, MEDVL_EARG,
-                      "\"messages\" need a chat template in the model's "
-                      "folder: put its chat_template.jinja there, or give "
-                      "\"prompt\"");
+    return medvl_fail(err, r->no_chat.code, "%s; or give \"prompt\"",
+                      r->no_chat.text);
 }
 
 /* Leaves the order of the pictures in reader->messages. */

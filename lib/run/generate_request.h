@@ -20,14 +20,21 @@ struct medvl_request_reader {
     struct medvl_tokenizer *tok;       /* NULL: the folder has none */
     struct medvl_encoder *encoder;
     struct medvl_chat *chat; /* NULL: the folder has no template */
+    struct medvl_error no_chat;
     struct medvl_chat_worker *worker;
     struct medvl_chat_tokens messages; /* scratch */
     struct medvl_source *source;
 };
 
-/* Pictures are below `root`, or NULL.  A zeroed reader may be released. */
+/*
+ *   layout   of messages, by name (chat.h); NULL: the folder's template
+ *   root     pictures are below it, or NULL
+ *
+ * A zeroed reader may be released.
+ */
 int medvl_request_reader_open(struct medvl_request_reader *out,
-                              const char *folder, const char *root,
+                              const char *folder, const char *layout,
+                              const char *root,
                               const struct medvl_config *config,
                               struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_request_reader_release(struct medvl_request_reader *reader);

@@ -241,7 +241,7 @@ questions() {
     cp -r "$MODEL" plain
     rm plain/chat_template.jinja
     run_code 1 medvl-generate -m plain <<<'{"id":"a","messages":[]}'
-    [[ $stderr == *'chat_template.jinja there, or give "prompt"' ]]
+    [[ $stderr == *'no chat template: '*'or give "prompt"' ]]
     rm plain/tokenizer.json
     run_code 1 medvl-generate -m plain <<<'{"id":"a","messages":[]}'
     [[ $stderr == *tokenizer.json*', or give "tokens"' ]]

@@ -251,3 +251,37 @@ learned() {
     run_code 1 medvl-tokenize -m folder in.jsonl
     [[ $stderr == *': "messages": folder: chat template: line 1, '* ]]
 }
+
+@test "a folder of the original LLaVA code has its layout from config.json" {
+    printf '{"text":"no effusion"}\n' | medvl-tokenize --train 260 -o t.json
+    mkdir folder
+    cp t.json folder/tokenizer.json
+    turns 'left?' 'no' >in.jsonl
+    layout() {
+        printf '{"model_type":"%s","vocab_size":%d}' "$1" "$2" \
+            >folder/config.json
+    }
+    layout llava_mistral 300
+    run_ok medvl-tokenize -m folder in.jsonl
+    run_ok medvl-tokenize --decode -m folder <<<"$output"
+    [[ "$output" == *'"text":"[INST] left? [/INST] no </s>"}' ]]
+    layout llava_llama 64000
+    run_code 1 medvl-tokenize -m folder in.jsonl
+    [[ $stderr == *'("llava_llama") fits several of the layouts'*'huatuo)'* ]]
+    run_ok medvl-tokenize -m folder --chat chatml_direct in.jsonl
+    run_ok medvl-tokenize --decode -m folder <<<"$output"
+    [[ "$output" == *'user\nleft?<|im_end|><|im_start|>assistant\nno<|im_'* ]]
+    run_code 2 medvl-tokenize -m folder --chat v9 in.jsonl
+    [[ $stderr == *'--chat is one of llama3|'*'|v1|'* ]]
+    run_code 2 medvl-tokenize -m folder --chat v1 --decode in.jsonl
+}
+
+@test "tools and variables of a record reach its template" {
+    chat_model
+    echo '{{ tools and tools[0].name }} {{ strftime_now("%d %b") }} {{ a }}:{{
+        messages[0].content }}' >model/chat_template.jinja
+    echo '{"messages":[{"role":"user","content":"x"}],"tools":[{"name":"f"}],
+"chat_template_kwargs":{"strftime_now":"2025-01-31","a":1}}' | tr -d '\n' |
+        medvl-tokenize -m model | medvl-tokenize --decode -m model >out.jsonl
+    grep -q '"text":"f 31 Jan 1:x"}' out.jsonl
+}

@@ -251,6 +251,7 @@ static void what_is_learned_of_each_layout(void **state)
 static void a_picture_is_the_id_behind_the_vocabulary(void **state)
 {
     const struct medvl_tokens *t;
+    struct medvl_chat *chat;
     struct fixture f;
     size_t seen = 0;
 
@@ -283,9 +284,9 @@ static void a_picture_is_the_id_behind_the_vocabulary(void **state)
     assert_int_equal(count_token(&f, "</s>"), 0);
     assert_int_equal(t->ids[0], medvl_tokenizer_begin(f.tok));
     write_file(&f, "config.json", "{\"model_type\":\"llava_llama\"}");
-    CHECK_FAILS(medvl_chat_open(&f.chat, f.folder, "v1", f.tok, &f.err),
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "v1", f.tok, &f.err),
                 MEDVL_EFORMAT, &f.err, "\"vocab_size\": missing");
-    f.chat = NULL;
+    assert_null(chat);
     teardown(&f);
 }
 
