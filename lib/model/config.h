@@ -88,7 +88,7 @@ struct medvl_decoder_config {
 
     int64_t window;                  /* keys that a query sees; 0: all */
     bool windowed[MEDVL_LAYERS_MAX]; /* in which layers */
-    bool scale_by_layer;             /* scores divided by the layer's number, from 1 */
+    bool scale_by_layer;             /* scores / (layer + 1) */
 
     enum medvl_rope rope_kind;
     int64_t rotary; /* first values of a head that are turned */

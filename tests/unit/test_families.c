@@ -12,6 +12,8 @@
 #include "lib/base/json.h"
 #include "lib/model/frontend.h"
 #include "lib/model/generator.h"
+#include "lib/model/pass.h"
+#include "lib/model/rope.h"
 #include "lib/tensor/safetensors.h"
 #include "lib/train/optim.h"
 
@@ -274,17 +276,28 @@ static void pictures_and_ids(void **state)
 
 /* ---- logits ---------------------------------------------------------- */
 
-static double logits_error(struct sample *p)
+/* The tensor, and as much memory for what is to be compared. */
+static const struct medvl_tensor *want_logits(const struct sample *p,
+                                              float **got)
 {
     const struct medvl_tensor *want = find(p, "logits");
+
+    assert_int_equal(want->size[0], p->expanded.count);
+    assert_int_equal(want->size[1], p->s.model->config.decoder.vocab_size);
+    *got = calloc((size_t)items_of(want), sizeof(**got));
+    assert_non_null(*got);
+    return want;
+}
+
+static double logits_error(struct sample *p)
+{
     const int64_t count = p->expanded.count;
-    float *got = calloc((size_t)items_of(want), sizeof(*got));
+    const struct medvl_tensor *want;
     struct medvl_inputs inputs = {0};
     double error;
+    float *got;
 
-    assert_non_null(got);
-    assert_int_equal(want->size[0], count);
-    assert_int_equal(want->size[1], p->s.model->config.decoder.vocab_size);
+    want = want_logits(p, &got);
     inputs.tokens.tokens = count;
     inputs.tokens.ids = p->expanded.data;
     inputs.pictures = all_pictures(p);
@@ -302,6 +315,68 @@ static void logits(void **state)
 
     sample_open(&p, *state, NULL, 0);
     CHECK_CLOSE(logits_error(&p), 0, 1e-4);
+    sample_release(&p);
+}
+
+struct sheet {
+    float *at;
+    int64_t vocab;
+};
+
+static int keep_row(void *arg, void *owner, const float *row,
+                    struct medvl_error *err)
+{
+    struct sheet *sheet = arg;
+
+    (void)owner;
+    (void)err;
+    memcpy(sheet->at, row, (size_t)sheet->vocab * sizeof(*row));
+    sheet->at += sheet->vocab;
+    return MEDVL_OK;
+}
+
+/* The prompt in two pieces, the second behind what is in the pages. */
+static void logits_of_a_prompt_in_two_pieces(void **state)
+{
+    const struct medvl_tensor *want;
+    struct medvl_pass *pass;
+    struct sample p;
+    struct sheet sheet;
+    int64_t first;
+    float *got;
+
+    sample_open(&p, *state, NULL, 0);
+    first = p.place_count ? p.places[p.place_count - 1] + 1
+                          : p.expanded.count * 2 / 3;
+    if (medvl_rope_stage(&p.s.model->config.decoder, first) !=
+        medvl_rope_stage(&p.s.model->config.decoder, p.expanded.count))
+        first = p.expanded.count;
+    want = want_logits(&p, &got);
+    sheet = (struct sheet){got, want->size[1]};
+    CHECK_OK(medvl_pass_open(&pass, p.s.model, p.s.dev, &p.s.err), &p.s.err);
+    CHECK_OK(medvl_pass_reserve(
+                 pass, 2, p.expanded.count,
+                 medvl_kvcache_pages_for(p.expanded.count), &p.s.err),
+             &p.s.err);
+    for (int64_t at = 0; at < p.expanded.count; at = first,
+                 first = p.expanded.count) {
+        const struct medvl_piece piece = {
+            .slot = 1,
+            .ids = p.expanded.data + at,
+            .count = first - at,
+            .pictures = at ? (struct medvl_pictures){0} : all_pictures(&p),
+            .wanted = first - at};
+
+        medvl_pass_begin(pass);
+        CHECK_OK(medvl_pass_add(pass, &piece, &p.s.err), &p.s.err);
+        CHECK_OK(medvl_pass_run(pass, keep_row, &sheet, &p.s.err),
+                 &p.s.err);
+    }
+    assert_ptr_equal(sheet.at, got + items_of(want));
+    CHECK_CLOSE(relative_difference(got, want->data, items_of(want)), 0,
+                1e-4);
+    free(got);
+    medvl_pass_free(pass);
     sample_release(&p);
 }
 
@@ -590,6 +665,7 @@ static const struct {
 } CASES[] = {
     {"pictures, ids and positions", pictures_and_ids},
     {"logits", logits},
+    {"logits of a prompt in two pieces", logits_of_a_prompt_in_two_pieces},
     {"logits of a copy in bf16", logits_of_a_copy_in_bf16},
     {"greedy ids", greedy_ids},
     {"one step, written back", one_step_written_back},
