@@ -91,23 +91,22 @@ static void release_all(struct medvl_completion *done, int count)
         medvl_completion_release(&done[i]);
 }
 
-static void a_prompt_gets_the_same_alone_and_among_others(void **state)
+static void check_alone_and_among_others(const char *folder)
 {
     struct medvl_prompt prompts[PROMPTS];
     struct medvl_completion alone[PROMPTS], among[PROMPTS];
     int32_t ids[PROMPTS][LONGEST];
     struct subject s;
 
-    (void)state;
     make_prompts(prompts, ids);
-    subject_open(&s, 1);
+    CHECK_OK(subject_try(&s, folder, 1, &s.err), &s.err);
     for (int i = 0; i < PROMPTS; i++)
         CHECK_OK(medvl_generate(&alone[i], s.generator, &prompts[i], 1,
                                 &s.err),
                  &s.err);
     subject_release(&s);
     for (int64_t slots = 3; slots <= 16; slots += 13) {
-        subject_open(&s, slots);
+        CHECK_OK(subject_try(&s, folder, slots, &s.err), &s.err);
         CHECK_OK(medvl_generate(among, s.generator, prompts, PROMPTS, &s.err),
                  &s.err);
         for (int i = 0; i < PROMPTS; i++)
@@ -116,6 +115,18 @@ static void a_prompt_gets_the_same_alone_and_among_others(void **state)
         subject_release(&s);
     }
     release_all(alone, PROMPTS);
+}
+
+/* A window, learned positions, and ropes that ask how long the text is:
+ * prompts begin and grow on both sides of those lengths. */
+static void a_prompt_gets_the_same_alone_and_among_others(void **state)
+{
+    (void)state;
+    check_alone_and_among_others(TINY);
+    check_alone_and_among_others("tests/golden/models/mistral");
+    check_alone_and_among_others("tests/golden/models/gpt2");
+    check_alone_and_among_others("tests/golden/models/llama_dynamic_long");
+    check_alone_and_among_others("tests/golden/models/phi3_longrope");
 }
 
 static void another_seed_gives_another_answer(void **state)
