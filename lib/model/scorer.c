@@ -7,6 +7,8 @@
  */
 #include "lib/model/scorer.h"
 
+#include <string.h>
+
 #include "lib/base/mem.h"
 #include "lib/model/pass.h"
 #include "lib/model/rope.h"
@@ -29,6 +31,7 @@ struct place {
 
 struct medvl_scorer {
     struct medvl_pass *pass;
+    const struct medvl_decoder_config *config;
     int64_t prompts, positions, vocab;
     struct place *places; /* (prompts + CHOICE_SLOTS) */
 };
@@ -46,7 +49,8 @@ int medvl_scorer_open(struct medvl_scorer **out,
         return medvl_no_memory(err);
     s->prompts = prompts ? prompts : 16;
     s->positions = medvl_rope_longest(&model->config.decoder);
-    s->vocab = model->config.decoder.vocab_size;
+    s->config = &model->config.decoder;
+    s->vocab = s->config->vocab_size;
     s->places = medvl_alloc((size_t)(s->prompts + CHOICE_SLOTS),
                             sizeof(*s->places));
     rc = s->places ? medvl_pass_open(&s->pass, model, dev, err)
@@ -81,12 +85,30 @@ static int64_t room_of(const struct medvl_question *q)
     return q->count + most - 1;
 }
 
+/* Does the choice make the text so long that the prompt's keys no longer
+ * hold (rope.h)?  Then prompt and choice run together. */
+static bool runs_anew(const struct medvl_scorer *s,
+                      const struct medvl_question *q, int64_t c)
+{
+    return medvl_rope_restarts(s->config, q->count,
+                               q->count + q->choice_counts[c] - 1);
+}
+
+/* Tokens of a choice that run. */
+static int64_t tokens_of(const struct medvl_scorer *s,
+                         const struct medvl_question *q, int64_t c)
+{
+    return q->choice_counts[c] - 1 + (runs_anew(s, q, c) ? q->count : 0);
+}
+
 /* Pages of its own that a choice takes: the prompt's whole pages are shared,
  * what is on a part page is copied. */
-static int64_t own_pages(const struct medvl_question *q, int64_t c)
+static int64_t own_pages(const struct medvl_scorer *s,
+                         const struct medvl_question *q, int64_t c)
 {
-    return medvl_kvcache_pages_for(q->count % MEDVL_KV_PAGE +
-                                   q->choice_counts[c] - 1);
+    const int64_t copied = runs_anew(s, q, c) ? 0 : q->count % MEDVL_KV_PAGE;
+
+    return medvl_kvcache_pages_for(copied + tokens_of(s, q, c));
 }
 
 int medvl_scorer_check(const struct medvl_scorer *scorer,
@@ -194,10 +216,32 @@ static bool choice_fits(const struct choices *all,
     const struct medvl_pass *pass = all->s->pass;
 
     return all->count < CHOICE_SLOTS &&
-           q->choice_counts[c] - 1 <=
+           tokens_of(all->s, q, c) <=
                MEDVL_PASS_TOKENS - medvl_pass_tokens(pass) &&
-           own_pages(q, c) * MEDVL_KV_PAGE <=
+           own_pages(all->s, q, c) * MEDVL_KV_PAGE <=
                medvl_kvcache_free_tokens(medvl_pass_cache(pass));
+}
+
+/* The prompt, and behind it the piece of a choice, in an empty slot. */
+static int add_anew(struct medvl_scorer *s, const struct medvl_piece *choice,
+                    const struct medvl_question *q, struct medvl_error *err)
+{
+    struct medvl_piece piece = *choice;
+    int32_t *ids;
+    int rc;
+
+    piece.count += q->count;
+    piece.pictures = q->pictures;
+    ids = medvl_alloc((size_t)piece.count, sizeof(*ids));
+    if (!ids)
+        return medvl_no_memory(err);
+    memcpy(ids, q->ids, (size_t)q->count * sizeof(*ids));
+    memcpy(ids + q->count, choice->ids,
+           (size_t)choice->count * sizeof(*ids));
+    piece.ids = ids;
+    rc = medvl_pass_add(s->pass, &piece, err);
+    medvl_free(ids);
+    return rc;
 }
 
 /* All but the last token of choice c behind the prompt in slot `from`. */
@@ -212,11 +256,14 @@ static int add_choice(struct choices *all, const struct medvl_question *q,
                                       .count = q->choice_counts[c] - 1,
                                       .wanted = q->choice_counts[c] - 1,
                                       .owner = &s->places[slot]};
-    const int rc = medvl_kvcache_share(cache, slot, from, q->count,
-                                       medvl_kvcache_next(cache, from), err);
+    int rc;
 
     s->places[slot] = (struct place){q, c, 1};
     all->count++;
+    if (runs_anew(s, q, c))
+        return add_anew(s, &piece, q, err);
+    rc = medvl_kvcache_share(cache, slot, from, q->count,
+                             medvl_kvcache_next(cache, from), err);
     return rc < 0 ? rc : medvl_pass_add(s->pass, &piece, err);
 }
 
@@ -264,7 +311,7 @@ static int reserve(struct medvl_scorer *s,
             longest = room_of(q);
         for (int64_t c = 0; c < q->choice_count; c++)
             if (q->choice_counts[c] > 1)
-                own += own_pages(q, c);
+                own += own_pages(s, q, c);
     }
     pages = medvl_kvcache_pages_for(longest);
     if (own > CHOICE_PAGES * s->prompts)

@@ -20,18 +20,24 @@ struct subject {
     struct medvl_error err;
 };
 
-static int subject_try(struct subject *s, int64_t prompts,
-                       struct medvl_error *err)
+static int subject_try_of(struct subject *s, const char *folder,
+                          int64_t prompts, struct medvl_error *err)
 {
     int rc;
 
     memset(s, 0, sizeof(*s));
     rc = medvl_device_open_cpu(&s->dev, NULL, MEDVL_ISA_AVX2, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_open(&s->model, LLAVA, 0, err);
+        rc = medvl_model_open(&s->model, folder, 0, err);
     if (rc == MEDVL_OK)
         rc = medvl_scorer_open(&s->scorer, s->model, s->dev, prompts, err);
     return rc;
+}
+
+static int subject_try(struct subject *s, int64_t prompts,
+                       struct medvl_error *err)
+{
+    return subject_try_of(s, LLAVA, prompts, err);
 }
 
 static void subject_open(struct subject *s, int64_t prompts)
@@ -163,6 +169,93 @@ static void a_score_is_the_sum_of_the_rows_log_probabilities(void **state)
     medvl_generator_free(generator);
     subject_release(&s);
     free(e);
+}
+
+/* ---- past the first length of a Phi-3 --------------------------------- */
+
+enum { PHI_VOCAB = 96,
+       PHI_FIRST = 24,
+       PHI_PROMPT = 20 };
+
+struct last {
+    float logits[LONGEST][PHI_VOCAB];
+};
+
+static int keep_last(void *arg, int64_t row, const float *logits,
+                     int64_t vocab, struct medvl_error *err)
+{
+    struct last *last = arg;
+
+    (void)err;
+    assert_int_equal(vocab, PHI_VOCAB);
+    memcpy(last->logits[row], logits, sizeof(last->logits[row]));
+    return MEDVL_OK;
+}
+
+/* Sum of log p of ids [first, end), each from rows of all before `until`. */
+static double sum_by_runs(struct medvl_generator *g, const int32_t *ids,
+                          int64_t first, int64_t end, int64_t until)
+{
+    static struct last rows;
+    const struct medvl_prompt prompt = {.ids = ids,
+                                        .count = until,
+                                        .logits = keep_last,
+                                        .all_logits = true,
+                                        .arg = &rows};
+    struct medvl_completion none;
+    struct medvl_error err = {0};
+    double sum = 0;
+
+    CHECK_OK(medvl_generate(&none, g, &prompt, 1, &err), &err);
+    medvl_completion_release(&none);
+    for (int64_t i = first; i < end; i++)
+        sum += medvl_logprob(rows.logits[i - 1], PHI_VOCAB, ids[i]);
+    return sum;
+}
+
+static void a_choice_past_the_first_length_runs_with_its_prompt(void **state)
+{
+    static const int64_t COUNTS[] = {3, 5, 6, 9};
+    const int32_t *choices[4];
+    int32_t ids[LONGEST];
+    double sums[4];
+    struct medvl_generator *generator;
+    struct medvl_question q = {.ids = ids,
+                               .count = PHI_PROMPT,
+                               .choices = choices,
+                               .choice_counts = COUNTS,
+                               .choice_count = 4,
+                               .sums = sums};
+    struct subject s;
+
+    (void)state;
+    for (int i = 0; i < LONGEST; i++)
+        ids[i] = (i * 29 + 5) % PHI_VOCAB;
+    CHECK_OK(subject_try_of(&s, "tests/golden/models/phi3_longrope", 2,
+                            &s.err),
+             &s.err);
+    CHECK_OK(medvl_generator_open(&generator, s.model, s.dev,
+                                  &(struct medvl_generator_options){0},
+                                  &s.err),
+             &s.err);
+    for (int c = 0; c < 4; c++)
+        choices[c] = ids + PHI_PROMPT;
+    CHECK_OK(medvl_scorer_run(s.scorer, &q, 1, &s.err), &s.err);
+    for (int c = 0; c < 4; c++) {
+        const int64_t end = PHI_PROMPT + COUNTS[c];
+        double want = sum_by_runs(generator, ids, PHI_PROMPT, PHI_PROMPT + 1,
+                                  PHI_PROMPT);
+
+        want += sum_by_runs(generator, ids, PHI_PROMPT + 1, end, end - 1);
+        CHECK_CLOSE(sums[c], want, 1e-5);
+    }
+    /* It matters: a run that stays short gives another sum. */
+    assert_true(fabs(sum_by_runs(generator, ids, PHI_PROMPT, PHI_FIRST,
+                                 PHI_FIRST) -
+                     sum_by_runs(generator, ids, PHI_PROMPT, PHI_FIRST,
+                                 PHI_FIRST + 1)) > 1e-3);
+    medvl_generator_free(generator);
+    subject_release(&s);
 }
 
 /* ---- company ---------------------------------------------------------- */
@@ -408,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_score_is_the_sum_of_the_rows_log_probabilities),
+        cmocka_unit_test(a_choice_past_the_first_length_runs_with_its_prompt),
         cmocka_unit_test(a_question_gets_the_same_in_any_company),
         cmocka_unit_test(prompts_share_a_pass_and_choices_another),
         cmocka_unit_test(choices_wait_for_pages_and_tokens),
