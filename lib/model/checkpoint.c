@@ -304,7 +304,8 @@ void medvl_model_load(struct medvl_model *model)
         at += padded(bytes);
     }
     medvl_safetensors_free(s->file);
-    s->file = NULL;
+    medvl_safetensors_free(s->tower);
+    s->file = s->tower = NULL;
 }
 
 /* ---- opening --------------------------------------------------------- */
@@ -340,6 +341,8 @@ static int read_folder(struct medvl_model *m, const char *folder,
 {
     int rc = medvl_safetensors_open(&model_state(m)->file, folder, err);
 
+    if (rc == MEDVL_OK)
+        rc = model_tower_find(m, folder, err);
     if (rc < 0)
         return rc;
     rc = model_match(m, err);
@@ -419,6 +422,8 @@ void medvl_model_free(struct medvl_model *model)
     for (int64_t i = 0; s->held && i < model->count; i++)
         medvl_free(s->held[i].name);
     medvl_safetensors_free(s->file);
+    medvl_safetensors_free(s->tower);
+    medvl_free(s->tower_folder);
     medvl_block_free(s->values, s->values_size);
     medvl_block_free(s->grads, s->grads_size);
     medvl_block_free(s->copies, s->copies_size);

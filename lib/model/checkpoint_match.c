@@ -2,7 +2,7 @@
  * Give each tensor of a file to its parameter; what does not fit is listed
  * whole, so that one look says what is wrong with a folder.
  *
- * Read next: checkpoint_fresh.c.
+ * Read next: checkpoint_tower.c.
  */
 #include "lib/model/checkpoint_part.h"
 
@@ -33,6 +33,8 @@ static const char *const FAULTS[] = {
 
 struct matching {
     struct medvl_model *model;
+    const struct medvl_safetensors *file;
+    bool beside;           /* it is the tower's own */
     int64_t block[2];      /* of eight-bit scales */
     const char *quantised; /* quantization_config.quant_method, or NULL */
     struct medvl_json *json;
@@ -140,11 +142,11 @@ static bool ends_with(const char *text, const char *end)
  * keep, scales of eight-bit weights, and a head beside tied embeddings that
  * equals them.
  */
-static bool is_known_extra(const struct medvl_model *m, const char *name,
+static bool is_known_extra(const struct matching *k, const char *name,
                            const char *stored, const struct medvl_tensor *t)
 {
     const struct medvl_tensor *embed = NULL;
-    const struct medvl_safetensors *file = model_state(m)->file;
+    const struct medvl_safetensors *file = k->file;
 
     if (ends_with(name, "embeddings.position_ids") ||
         ends_with(name, "rotary_emb.inv_freq") ||
@@ -152,7 +154,7 @@ static bool is_known_extra(const struct medvl_model *m, const char *name,
         ends_with(name, ".attn.masked_bias") ||
         medvl_fp8_is_scale(file, stored))
         return true;
-    if (!m->config.decoder.tied || !ends_with(name, "lm_head.weight"))
+    if (!k->model->config.decoder.tied || !ends_with(name, "lm_head.weight"))
         return false;
     for (int64_t i = 0; i < medvl_safetensors_count(file); i++)
         if (ends_with(medvl_safetensors_name(file, i),
@@ -167,12 +169,13 @@ static bool is_known_extra(const struct medvl_model *m, const char *name,
 }
 
 /* A parameter has the name that the file gives it. */
-static int keep_name(struct medvl_model *m, struct medvl_param *param,
+static int keep_name(const struct matching *k, struct medvl_param *param,
                      const char *name, struct medvl_error *err)
 {
-    struct held *held = &model_state(m)->held[param - m->params];
+    struct held *held = &model_state(k->model)->held[param - k->model->params];
 
-    if (strcmp(param->name, name) == 0)
+    held->beside = k->beside;
+    if (k->beside || strcmp(param->name, name) == 0)
         return MEDVL_OK;
     held->name = medvl_copy_string(name, strlen(name));
     if (!held->name)
@@ -198,7 +201,7 @@ static int take(struct matching *k, struct medvl_param *param,
 {
     struct medvl_model *m = k->model;
     struct held *held = &model_state(m)->held[param - m->params];
-    int rc = keep_name(m, param, stored, err);
+    int rc = keep_name(k, param, stored, err);
 
     held->stored = t->dtype;
     param->value = *t;
@@ -209,24 +212,35 @@ static int take(struct matching *k, struct medvl_param *param,
                           "%s lies transposed, in eight bits", stored);
     model_state(m)->eight_bit = true;
     held->stored = param->value.dtype = MEDVL_DTYPE_BF16;
-    return medvl_fp8_find(&held->fp8, model_state(m)->file, stored, k->block,
-                          err);
+    return medvl_fp8_find(&held->fp8, k->file, stored, k->block, err);
+}
+
+/* A CLIP model's file has a text tower too, and what joins the two. */
+static bool find_name(char name[MEDVL_PARAM_NAME], const struct matching *k,
+                      const char *stored)
+{
+    if (!k->beside) {
+        medvl_params_canonical(name, stored, &k->model->config);
+        return true;
+    }
+    snprintf(name, MEDVL_PARAM_NAME, MODEL_TOWER "%s", stored);
+    return strncmp(stored, "vision_model.", 13) == 0;
 }
 
 static int match_tensor(struct matching *k, int64_t i,
                         struct medvl_error *err)
 {
     struct medvl_model *m = k->model;
-    const struct medvl_safetensors *file = model_state(m)->file;
-    const struct medvl_tensor *t = medvl_safetensors_tensor(file, i);
-    const char *stored = medvl_safetensors_name(file, i);
+    const struct medvl_tensor *t = medvl_safetensors_tensor(k->file, i);
+    const char *stored = medvl_safetensors_name(k->file, i);
     const struct medvl_param_spec *spec;
     struct medvl_param *param;
     char name[MEDVL_PARAM_NAME];
 
-    medvl_params_canonical(name, stored, &m->config);
+    if (!find_name(name, k, stored))
+        return MEDVL_OK;
     param = model_named(m, name);
-    if (!param && is_known_extra(m, name, stored, t))
+    if (!param && is_known_extra(k, name, stored, t))
         return MEDVL_OK;
     if (!param)
         return add_fault(k, FAULT_EXTRA, stored, "", err);
@@ -262,14 +276,41 @@ static int read_quantisation(struct matching *k, struct medvl_error *err)
     return MEDVL_OK;
 }
 
+static int match_file(struct matching *k,
+                      const struct medvl_safetensors *file, bool beside,
+                      struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    k->file = file;
+    k->beside = beside;
+    for (int64_t i = 0; i < medvl_safetensors_count(file) && rc == MEDVL_OK;
+         i++)
+        rc = match_tensor(k, i, err);
+    return rc;
+}
+
+static bool lacks_tower(const struct medvl_model *m)
+{
+    for (int64_t i = 0; i < m->count; i++)
+        if (model_spec(m, i)->part == MEDVL_PART_VISION &&
+            m->params[i].value.rank != 0)
+            return false;
+    return model_state(m)->tower_weights;
+}
+
 int model_match(struct medvl_model *m, struct medvl_error *err)
 {
-    const int64_t count = medvl_safetensors_count(model_state(m)->file);
     struct matching k = {.model = m};
     int rc = read_quantisation(&k, err);
 
-    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++)
-        rc = match_tensor(&k, i, err);
+    if (rc == MEDVL_OK)
+        rc = match_file(&k, model_state(m)->file, false, err);
+    if (rc == MEDVL_OK && lacks_tower(m)) {
+        rc = model_tower_open(m, err);
+        if (rc == MEDVL_OK)
+            rc = match_file(&k, model_state(m)->tower, true, err);
+    }
     for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++)
         if (m->params[i].value.rank == 0)
             rc = add_fault(&k, FAULT_MISSING, m->params[i].name, "", err);

@@ -14,6 +14,7 @@
 struct held {
     char *name;              /* as it was read, when not the spec's */
     enum medvl_dtype stored; /* type in the file, and when written */
+    bool beside;             /* in the tower's own folder */
     struct medvl_fp8 fp8;    /* stored in eight bits: weight not NULL */
 };
 
@@ -28,6 +29,13 @@ struct state {
     struct held *held; /* (count) */
     struct table keys, names;
     struct medvl_safetensors *file;
+
+    /* LLaVA's own folders: where the tower is described, or NULL; the file
+     * that holds it, or NULL; and whether that folder has weights at all. */
+    char *tower_folder;
+    struct medvl_safetensors *tower;
+    bool tower_weights;
+
     bool eight_bit; /* some weights were, and are bf16 now */
     void *values, *grads, *copies, *loaded;
     size_t values_size, grads_size, copies_size, loaded_size;
@@ -65,9 +73,27 @@ size_t model_f32_size(const struct medvl_tensor *t); /* padded */
 int model_block(void **block, size_t *have, size_t size, const char *what,
                 struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* checkpoint_match.c: give each tensor of the file to its parameter. */
+/*
+ * checkpoint_match.c: give each tensor of the file to its parameter, and the
+ * tower's from its own folder if the file has none.
+ */
 int model_match(struct medvl_model *m,
                 struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* checkpoint_tower.c: the tower's own folder, where there is one. */
+#define MODEL_TOWER "model.vision_tower.vision_tower."
+int model_tower_find(struct medvl_model *m, const char *folder,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+int model_tower_open(struct medvl_model *m,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Make the tower's folder below the new folder, with all but its weights;
+ * *out is its path, NULL where there is none.
+ */
+int model_tower_copy(char **out, const struct medvl_model *m,
+                     const char *folder,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* checkpoint_fresh.c: the numbers of a new parameter, in the file's order. */
 struct fresh_numbers {

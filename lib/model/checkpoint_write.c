@@ -185,7 +185,8 @@ struct writing {
     const struct medvl_tensor *values; /* in place of the params', or NULL */
     struct fresh_numbers *fresh;       /* in place of both, or NULL */
     struct medvl_safetensors_entry *entries;
-    int64_t *lost; /* values of each that its type cannot hold */
+    int64_t *which; /* the parameter of each entry */
+    int64_t *lost;  /* values of each parameter that its type cannot hold */
 };
 
 static void store(struct writing *w, int64_t index, int64_t at, float value,
@@ -202,7 +203,7 @@ static void store(struct writing *w, int64_t index, int64_t at, float value,
                                      : medvl_f16_from_float(value);
     if (isfinite(value) &&
         (half & 0x7fff) == (dtype == MEDVL_DTYPE_BF16 ? 0x7f80 : 0x7c00))
-        w->lost[index]++;
+        w->lost[w->which[index]]++;
     ((uint16_t *)out)[at] = half;
 }
 
@@ -215,7 +216,7 @@ static void fill_fresh(struct writing *w, int64_t index, int64_t first,
     for (int64_t at = 0; at < count; at += 1024) {
         const int64_t n = count - at < 1024 ? count - at : 1024;
 
-        model_fresh(w->fresh, index, first + at, n, piece);
+        model_fresh(w->fresh, w->which[index], first + at, n, piece);
         for (int64_t k = 0; k < n; k++)
             store(w, index, at + k, piece[k], out);
     }
@@ -226,8 +227,9 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
                       void *out, struct medvl_error *err)
 {
     struct writing *w = arg;
+    const int64_t i = w->which[index];
     const struct medvl_tensor *v =
-        w->values ? &w->values[index] : &w->m->params[index].value;
+        w->values ? &w->values[i] : &w->m->params[i].value;
     const int64_t rows = v->size[0], columns = v->size[1];
     const size_t bytes = medvl_dtype_bytes(v->dtype, count);
     const char *from = (const char *)v->data +
@@ -238,7 +240,7 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
         fill_fresh(w, index, first, count, out);
         return MEDVL_OK;
     }
-    if (model_spec(w->m, index)->transposed) {
+    if (model_spec(w->m, i)->transposed) {
         for (int64_t k = 0; k < count; k++)
             store(w, index, k,
                   medvl_float_at(v->data, v->dtype,
@@ -251,7 +253,7 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
         for (int64_t k = 0; k < count; k++)
             store(w, index, k, medvl_float_at(from, v->dtype, k), out);
     }
-    if (!w->values && model_is_mapped(w->m, index))
+    if (!w->values && model_is_mapped(w->m, i))
         model_drop_pages(from, bytes);
     return MEDVL_OK;
 }
@@ -282,44 +284,81 @@ static int check_lost(const struct writing *w, struct medvl_error *err)
     return rc;
 }
 
-static int write_weights(struct writing *w, const char *folder,
+/*
+ * The parameters of the model's own file, or of the tower's: those of a
+ * tower that stood beside are in no other, and one inside is in both.
+ */
+static int64_t list_entries(struct writing *w, bool tower,
+                            enum medvl_dtype dtype)
+{
+    const struct medvl_model *m = w->m;
+    const size_t root = strlen(MODEL_TOWER);
+    int64_t count = 0;
+
+    for (int64_t i = 0; i < m->count; i++) {
+        const struct medvl_param_spec *spec = model_spec(m, i);
+        const struct held *held = &model_state(m)->held[i];
+
+        if (tower ? spec->part != MEDVL_PART_VISION : held->beside)
+            continue;
+        w->which[count] = i;
+        w->entries[count].name = tower ? spec->name + root
+                                       : m->params[i].name;
+        w->entries[count].tensor = spec->shape;
+        w->entries[count].tensor.dtype = dtype ? dtype : held->stored;
+        count++;
+    }
+    return count;
+}
+
+static int write_weights(struct writing *w, const char *folder, bool tower,
                          enum medvl_dtype dtype, struct medvl_error *err)
 {
     static const char *const METADATA[] = {"format", "pt", NULL};
-    const struct medvl_model *m = w->m;
-    const size_t count = (size_t)m->count;
-    int rc;
+    const int64_t count = list_entries(w, tower, dtype);
 
-    w->entries = medvl_alloc(count, sizeof(*w->entries));
-    w->lost = medvl_alloc(count, sizeof(*w->lost));
-    rc = w->entries && w->lost ? MEDVL_OK : medvl_no_memory(err);
-    for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++) {
-        w->entries[i].name = m->params[i].name;
-        w->entries[i].tensor = model_spec(m, i)->shape;
-        w->entries[i].tensor.dtype =
-            dtype ? dtype : model_state(m)->held[i].stored;
-    }
-    if (rc == MEDVL_OK)
-        rc = medvl_safetensors_write_folder(folder, w->entries, m->count,
-                                            METADATA, MEDVL_SAFETENSORS_LIMIT,
-                                            fill_items, w, err);
-    if (rc == MEDVL_OK)
-        rc = check_lost(w, err);
-    medvl_free(w->entries);
-    medvl_free(w->lost);
-    return rc;
+    return medvl_safetensors_write_folder(folder, w->entries, count, METADATA,
+                                          MEDVL_SAFETENSORS_LIMIT, fill_items,
+                                          w, err);
 }
 
 /* ---- the folder -------------------------------------------------------- */
 
+static int write_tower(struct writing *w, const char *folder,
+                       enum medvl_dtype dtype, struct medvl_error *err)
+{
+    char *place = NULL;
+    int rc = model_tower_copy(&place, w->m, folder, err);
+
+    if (rc == MEDVL_OK && place && model_state(w->m)->tower_weights)
+        rc = write_weights(w, place, true, dtype, err);
+    medvl_free(place);
+    return rc;
+}
+
 static int write_folder(struct writing *w, const char *folder,
                         enum medvl_dtype dtype, struct medvl_error *err)
 {
+    const size_t count = (size_t)w->m->count;
     int rc = copy_companions(w->m, folder, err);
 
+    w->entries = medvl_alloc(count, sizeof(*w->entries));
+    w->which = medvl_alloc(count, sizeof(*w->which));
+    w->lost = medvl_alloc(count, sizeof(*w->lost));
+    if (rc == MEDVL_OK && (!w->entries || !w->which || !w->lost))
+        rc = medvl_no_memory(err);
     if (rc == MEDVL_OK)
-        rc = write_weights(w, folder, dtype, err);
-    return rc == MEDVL_OK ? write_config(w->m, folder, dtype, err) : rc;
+        rc = write_tower(w, folder, dtype, err);
+    if (rc == MEDVL_OK)
+        rc = write_weights(w, folder, false, dtype, err);
+    if (rc == MEDVL_OK)
+        rc = check_lost(w, err);
+    if (rc == MEDVL_OK)
+        rc = write_config(w->m, folder, dtype, err);
+    medvl_free(w->entries);
+    medvl_free(w->which);
+    medvl_free(w->lost);
+    return rc;
 }
 
 int medvl_model_write(const struct medvl_model *model, const char *folder,

@@ -13,59 +13,86 @@
 
 #define FILE_LIMIT ((size_t)16 << 20)
 
-/* Models by their class, and by "model_type" where no class is named. */
-static const struct {
+#define TEXT     MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT, NULL
+#define ORIGINAL MEDVL_FAMILY_LLAVA, MEDVL_NAMING_ORIGINAL
+
+/*
+ * Models by their class, and by "model_type" where no class is named.  The
+ * decoder's own type, where the file does not say it.
+ */
+static const struct model {
     const char *name, *type;
     enum medvl_family family;
     enum medvl_naming naming;
+    const char *decoder;
 } MODELS[] = {
-    {"LlamaForCausalLM", "llama", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"MistralForCausalLM", "mistral", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"Qwen2ForCausalLM", "qwen2", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"Qwen3ForCausalLM", "qwen3", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"PhiForCausalLM", "phi", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"Phi3ForCausalLM", "phi3", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
-    {"GPT2LMHeadModel", "gpt2", MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT},
+    {"LlamaForCausalLM", "llama", TEXT},
+    {"MistralForCausalLM", "mistral", TEXT},
+    {"Qwen2ForCausalLM", "qwen2", TEXT},
+    {"Qwen3ForCausalLM", "qwen3", TEXT},
+    {"PhiForCausalLM", "phi", TEXT},
+    {"Phi3ForCausalLM", "phi3", TEXT},
+    {"GPT2LMHeadModel", "gpt2", TEXT},
     {"LlavaForConditionalGeneration", "llava", MEDVL_FAMILY_LLAVA,
-     MEDVL_NAMING_LLAVA},
+     MEDVL_NAMING_LLAVA, NULL},
+    {"LlavaNextForConditionalGeneration", "llava_next",
+     MEDVL_FAMILY_LLAVA_NEXT, MEDVL_NAMING_LLAVA, NULL},
+    {"LlavaLlamaForCausalLM", "llava_llama", ORIGINAL, "llama"},
+    {"LlavaLlamaForCausalLM", "llava", ORIGINAL, "llama"},
+    {"LlavaMistralForCausalLM", "llava_mistral", ORIGINAL, "mistral"},
+    {"LlavaMistralForCausalLM", "llava", ORIGINAL, "mistral"},
+    {"LlavaQwen2ForCausalLM", "llava_qwen2", ORIGINAL, "qwen2"},
+    {"LlavaQwenForCausalLM", "llava_qwen", ORIGINAL, "qwen2"},
     {"Qwen2VLForConditionalGeneration", "qwen2_vl", MEDVL_FAMILY_QWEN2_VL,
-     MEDVL_NAMING_QWEN_VL},
+     MEDVL_NAMING_QWEN_VL, NULL},
     {"Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl",
-     MEDVL_FAMILY_QWEN2_5_VL, MEDVL_NAMING_QWEN_VL},
+     MEDVL_FAMILY_QWEN2_5_VL, MEDVL_NAMING_QWEN_VL, NULL},
 };
 
 #define MODEL_COUNT (sizeof(MODELS) / sizeof(*MODELS))
 
 /* The class names the model; without one its type does. */
-static void read_model(struct medvl_config *config,
-                       struct medvl_config_reader *r)
+static const struct model *find_model(const char *name, const char *type)
+{
+    const struct model *found = NULL;
+
+    for (size_t i = 0; i < MODEL_COUNT; i++) {
+        const bool typed = strcmp(MODELS[i].type, type) == 0;
+
+        if (name ? strcmp(MODELS[i].name, name) != 0 : !typed)
+            continue;
+        if (!found || (name && typed))
+            found = &MODELS[i];
+    }
+    return found;
+}
+
+static const struct model *read_model(struct medvl_config *config,
+                                      struct medvl_config_reader *r)
 {
     const struct medvl_json *list = medvl_config_field(r, "architectures");
     const char *name = medvl_json_string(medvl_json_first(list));
-    const char *type = medvl_config_string(r, "model_type", NULL);
+    const char *type = medvl_config_string(r, "model_type", "");
+    const struct model *found = find_model(name, type);
 
     if (list && !name)
         medvl_config_fail(r, MEDVL_EFORMAT,
                           "\"architectures\": want a list of names");
-    for (size_t i = 0; i < MODEL_COUNT && r->rc == MEDVL_OK; i++) {
-        if (strcmp(name ? name : type ? type
-                                      : "",
-                   name ? MODELS[i].name : MODELS[i].type) != 0)
-            continue;
-        config->family = MODELS[i].family;
-        config->naming = MODELS[i].naming;
-        if (type && strcmp(type, MODELS[i].type) != 0)
-            medvl_config_fail(r, MEDVL_EFORMAT,
-                              "\"model_type\" is \"%s\", and the "
-                              "architecture %s is of \"%s\"",
-                              type, MODELS[i].name, MODELS[i].type);
-        return;
-    }
-    medvl_config_fail(r, MEDVL_EUNSUPPORTED,
-                      "\"architectures\": \"%s\" is not built in; "
-                      "medvl-inspect(1) lists what is",
-                      name ? name : type ? type
-                                         : "");
+    else if (!found)
+        medvl_config_fail(r, MEDVL_EUNSUPPORTED,
+                          "\"architectures\": \"%s\" is not built in; "
+                          "medvl-inspect(1) lists what is",
+                          name ? name : type);
+    else if (type[0] && strcmp(type, found->type) != 0)
+        medvl_config_fail(r, MEDVL_EFORMAT,
+                          "\"model_type\" is \"%s\", and the "
+                          "architecture %s is of \"%s\"",
+                          type, found->name, found->type);
+    if (r->rc < 0)
+        return NULL;
+    config->family = found->family;
+    config->naming = found->naming;
+    return found;
 }
 
 static void read_dtype(struct medvl_config *config,
@@ -125,10 +152,12 @@ static void read_ids(struct medvl_config *config,
     config->pad = medvl_config_id(r, "pad_token_id", config->pad);
 }
 
+/* `type`: the decoder's, where the file has another's. */
 static int read_text(struct medvl_config *config,
-                     struct medvl_config_reader *r)
+                     struct medvl_config_reader *r, const char *type)
 {
-    const char *type = medvl_config_string(r, "model_type", "llama");
+    if (!type)
+        type = medvl_config_string(r, "model_type", "llama");
 
     medvl_config_read_decoder(&config->decoder, r, type);
     medvl_config_default_ids(config, type);
@@ -154,7 +183,7 @@ static int read_llava(struct medvl_config *config,
     medvl_config_read_vision(&config->vision, &vision);
     if (vision.rc < 0)
         return vision.rc;
-    if (read_text(config, text) < 0)
+    if (read_text(config, text, NULL) < 0)
         return text->rc;
     medvl_config_read_llava(config, top);
     read_ids(config, top);
@@ -185,21 +214,50 @@ static int read_qwen_vl(struct medvl_config *config,
     return text->rc < 0 ? text->rc : top->rc;
 }
 
+/* The decoder at the top, the tower in a folder of its own. */
+static int read_original(struct medvl_config *config,
+                         struct medvl_config_reader *top, const char *type,
+                         const char *folder)
+{
+    struct medvl_json *tower = NULL;
+    char *path = NULL, *file = NULL;
+
+    if (read_text(config, top, type) < 0)
+        return top->rc;
+    if (folder)
+        top->rc = medvl_config_find_tower(&path, top->object, folder,
+                                          top->err);
+    if (path && top->rc == MEDVL_OK)
+        top->rc = medvl_path_join(&file, path, "config.json", top->err);
+    if (file && top->rc == MEDVL_OK)
+        top->rc = medvl_json_read(&tower, file, top->err);
+    if (top->rc == MEDVL_OK)
+        medvl_config_read_original(config, top, tower);
+    medvl_json_free(tower);
+    medvl_free(path);
+    medvl_free(file);
+    return top->rc;
+}
+
 static int read_all(struct medvl_config *config,
-                    const struct medvl_json *root, struct medvl_error *err)
+                    const struct medvl_json *root, const char *folder,
+                    struct medvl_error *err)
 {
     struct medvl_config_reader top = {root, "", err, MEDVL_OK};
     struct medvl_config_reader text = top;
+    const struct model *model;
     int rc;
 
     config->image_token = config->video_token = -1;
-    read_model(config, &top);
-    if (top.rc < 0)
+    model = read_model(config, &top);
+    if (!model)
         return top.rc;
-    if (config->family == MEDVL_FAMILY_TEXT)
-        rc = read_text(config, &text);
+    if (config->naming == MEDVL_NAMING_ORIGINAL)
+        rc = read_original(config, &top, model->decoder, folder);
     else if (config->naming == MEDVL_NAMING_QWEN_VL)
         rc = read_qwen_vl(config, &top, &text);
+    else if (config->family == MEDVL_FAMILY_TEXT)
+        rc = read_text(config, &text, NULL);
     else
         rc = read_llava(config, &top, &text);
     if (rc == MEDVL_OK) {
@@ -209,8 +267,8 @@ static int read_all(struct medvl_config *config,
     return rc;
 }
 
-int medvl_config_parse(struct medvl_config *config, struct medvl_span json,
-                       struct medvl_error *err)
+static int parse(struct medvl_config *config, struct medvl_span json,
+                 const char *folder, struct medvl_error *err)
 {
     struct medvl_json *root = NULL;
     int rc;
@@ -220,13 +278,19 @@ int medvl_config_parse(struct medvl_config *config, struct medvl_span json,
     if (rc == MEDVL_OK && medvl_json_type(root) != MEDVL_JSON_OBJECT)
         rc = medvl_fail(err, MEDVL_EFORMAT, "no object");
     if (rc == MEDVL_OK)
-        rc = read_all(config, root, err);
+        rc = read_all(config, root, folder, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_append(&config->json, json.data, json.size, err);
     medvl_json_free(root);
     if (rc < 0)
         medvl_config_release(config);
     return rc;
+}
+
+int medvl_config_parse(struct medvl_config *config, struct medvl_span json,
+                       struct medvl_error *err)
+{
+    return parse(config, json, NULL, err);
 }
 
 /* generation_config.json has the last word on where an answer ends. */
@@ -284,7 +348,7 @@ int medvl_config_read(struct medvl_config *config, const char *folder,
     if (rc == MEDVL_OK)
         rc = medvl_file_read(&text, path, FILE_LIMIT, err);
     if (rc == MEDVL_OK) {
-        rc = medvl_config_parse(config, medvl_text_span(&text), err);
+        rc = parse(config, medvl_text_span(&text), folder, err);
         if (rc < 0)
             medvl_context(err, "%s", path);
     }

@@ -162,8 +162,10 @@ struct medvl_config {
     enum medvl_act projector_act;
     bool projector_bias;
     enum medvl_merge merge;
-    int32_t pinpoints[MEDVL_PINPOINTS_MAX][2]; /* height, width */
+    int32_t pinpoints[MEDVL_PINPOINTS_MAX][2]; /* width, height: pixels of
+                                                  the grids of tiles */
     int pinpoint_count;
+    bool pad_square; /* LLaVA's own folders: "image_aspect_ratio" is "pad" */
 
     int32_t image_token; /* of one picture, in tokens; -1 without.  LLaVA's
                             own folders have none: decoder.vocab_size */
@@ -190,6 +192,16 @@ int medvl_config_parse(struct medvl_config *config, struct medvl_span json,
 int medvl_config_read(struct medvl_config *config, const char *folder,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_config_release(struct medvl_config *config);
+
+/*
+ * Where the tower of a folder with LLaVA's own names is described: what
+ * "mm_vision_tower" names as a path, below the folder, or beside it by the
+ * last part of the name.  *out is NULL where there is no such folder, or for
+ * other namings; the caller's memory.
+ */
+int medvl_config_tower(char **out, const struct medvl_config *config,
+                       const char *folder,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Numbers that say where a token stands: 3 with mrope, else 1. */
 int64_t medvl_config_axes(const struct medvl_config *config);

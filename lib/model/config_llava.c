@@ -4,7 +4,7 @@
  *
  * Source: LlavaConfig and LlavaNextConfig of transformers 4.57.
  *
- * Read next: grid.h.
+ * Read next: config_original.c.
  */
 #include <math.h>
 #include <string.h>
@@ -65,6 +65,10 @@ void medvl_config_read_llava(struct medvl_config *config,
 
     read_features(v, r);
     v->keep_class = reads_class(r, v);
+    if (config->family == MEDVL_FAMILY_LLAVA_NEXT) {
+        config->merge = MEDVL_MERGE_SPATIAL_UNPAD;
+        medvl_config_read_pinpoints(config, r, false);
+    }
     config->projector_layers = 2;
     config->projector_act = medvl_config_act(r, "projector_hidden_act",
                                              MEDVL_ACT_GELU);

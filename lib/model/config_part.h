@@ -93,6 +93,26 @@ void medvl_config_add_features(struct medvl_vision_config *v,
 void medvl_config_read_llava(struct medvl_config *config,
                              struct medvl_config_reader *r);
 
+/*
+ * The same for LLaVA's own folders: config_original.c.  `tower` is the
+ * config.json of its tower; NULL: one that is known by its name.
+ */
+void medvl_config_read_original(struct medvl_config *config,
+                                struct medvl_config_reader *r,
+                                const struct medvl_json *tower);
+
+/* Its folder, for a config.json read from `folder`; *out NULL: none. */
+int medvl_config_find_tower(char **out, const struct medvl_json *root,
+                            const char *folder,
+                            struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * "image_grid_pinpoints": a list, a list as Python prints it, or a range
+ * "(1x1),...,(6x6)" in tiles.  `wide`: width stands before height.
+ */
+void medvl_config_read_pinpoints(struct medvl_config *config,
+                                 struct medvl_config_reader *r, bool wide);
+
 /* Tower and joint of Qwen2-VL and 2.5: config_qwen_vl.c. */
 void medvl_config_read_qwen_vl(struct medvl_config *config,
                                struct medvl_config_reader *top,

@@ -178,33 +178,59 @@ int medvl_frontend_resized(struct medvl_picture *room,
 
 /* ---- opening --------------------------------------------------------- */
 
-/* The processor's own file, or its part of processor_config.json. */
-static int read_file(struct medvl_json **root,
-                     const struct medvl_json **processor, char **path,
-                     const char *folder, struct medvl_error *err)
+/* The file of this name, if it is there: *path NULL where it is not. */
+static int try_file(struct medvl_json **root, char **path, const char *folder,
+                    const char *name, struct medvl_error *err)
 {
-    int rc = medvl_path_join(path, folder, "preprocessor_config.json", err);
+    int rc = medvl_path_join(path, folder, name, err);
 
-    if (rc < 0)
-        return rc;
-    if (medvl_file_exists(*path)) {
-        rc = medvl_json_read(root, *path, err);
-        *processor = *root;
-        return rc;
-    }
+    if (rc == MEDVL_OK && medvl_file_exists(*path))
+        return medvl_json_read(root, *path, err);
     medvl_free(*path);
     *path = NULL;
-    rc = medvl_path_join(path, folder, "processor_config.json", err);
-    if (rc == MEDVL_OK && medvl_file_exists(*path))
-        rc = medvl_json_read(root, *path, err);
-    *processor = medvl_json_get(*root, "image_processor");
-    if (rc == MEDVL_OK && !*processor)
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "%s: no preprocessor_config.json; a model that "
-                        "reads pictures needs it, and a tokenizer.json, "
-                        "beside its weights, as medvl-merge puts them",
-                        folder);
     return rc;
+}
+
+/*
+ * The processor's own file, that of a tower beside the model, or a part of
+ * processor_config.json.
+ */
+static int find_file(struct medvl_json **root,
+                     const struct medvl_json **processor, char **path,
+                     const char *folder, const char *tower,
+                     struct medvl_error *err)
+{
+    static const char OWN[] = "preprocessor_config.json";
+    int rc = try_file(root, path, folder, OWN, err);
+
+    if (rc == MEDVL_OK && !*path && tower)
+        rc = try_file(root, path, tower, OWN, err);
+    *processor = *root;
+    if (rc == MEDVL_OK && !*path) {
+        rc = try_file(root, path, folder, "processor_config.json", err);
+        *processor = medvl_json_get(*root, "image_processor");
+    }
+    return rc;
+}
+
+static int read_file(struct medvl_json **root,
+                     const struct medvl_json **processor, char **path,
+                     const char *folder, const struct medvl_config *config,
+                     struct medvl_error *err)
+{
+    char *tower = NULL;
+    int rc = medvl_config_tower(&tower, config, folder, err);
+
+    if (rc == MEDVL_OK)
+        rc = find_file(root, processor, path, folder, tower, err);
+    medvl_free(tower);
+    if (rc < 0 || *processor || config->naming == MEDVL_NAMING_ORIGINAL)
+        return rc;
+    return medvl_fail(err, MEDVL_EARG,
+                      "%s: no preprocessor_config.json; a model that reads "
+                      "pictures needs it, and a tokenizer.json, beside its "
+                      "weights, as medvl-merge puts them",
+                      folder);
 }
 
 /*
@@ -234,32 +260,40 @@ static bool is_kind(const char *name, const char *kind)
            (!name[size] || strcmp(name + size, "Fast") == 0);
 }
 
+/* LLaVA's own folders name CLIP's processor; their config.json says more. */
 static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
                      struct medvl_error *err)
 {
+    const struct medvl_config *c = f->config;
+    const struct medvl_frontend_kind *want =
+        c->naming == MEDVL_NAMING_QWEN_VL      ? &medvl_frontend_qwen
+        : c->family == MEDVL_FAMILY_LLAVA_NEXT ? &medvl_frontend_anyres
+                                               : &medvl_frontend_clip;
     const char *name = medvl_json_string(
         medvl_json_get(root, "image_processor_type"));
-    const bool qwen = f->config->naming == MEDVL_NAMING_QWEN_VL;
 
     if (!name)
         name = medvl_json_string(
             medvl_json_get(root, "feature_extractor_type"));
-    f->kind = name   ? NULL
-              : qwen ? &medvl_frontend_qwen
-                     : &medvl_frontend_clip;
+    f->kind = name ? NULL : want;
+    f->siglip = !root && c->vision.tower == MEDVL_TOWER_SIGLIP;
     for (size_t i = 0; name && i < sizeof(KINDS) / sizeof(*KINDS); i++)
         if (is_kind(name, KINDS[i].name)) {
             f->kind = KINDS[i].kind;
             f->siglip = KINDS[i].siglip;
         }
-    if (f->kind && (f->kind == &medvl_frontend_qwen) != qwen)
+    if (!f->kind)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "image processor \"%s\" is not built in", name);
+    if (c->naming == MEDVL_NAMING_ORIGINAL &&
+        f->kind == &medvl_frontend_clip)
+        f->kind = want;
+    if (f->kind != want)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "image processor \"%s\" is not this model's",
                           name);
-    if (f->kind)
-        return MEDVL_OK;
-    return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                      "image processor \"%s\" is not built in", name);
+    f->pad = c->pad_square;
+    return MEDVL_OK;
 }
 
 int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
@@ -282,13 +316,13 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
     f->config = config;
     f->side = config->vision.image_size;
     f->patch = config->vision.patch_size;
-    rc = read_file(&root, &processor, &path, folder, err);
+    rc = read_file(&root, &processor, &path, folder, config, err);
     if (rc == MEDVL_OK) {
         rc = find_kind(f, processor, err);
         if (rc == MEDVL_OK)
             rc = f->kind->read(f, processor, err);
         if (rc < 0)
-            medvl_context(err, "%s", path);
+            medvl_context(err, "%s", path ? path : folder);
     }
     medvl_json_free(root);
     medvl_free(path);

@@ -7,135 +7,58 @@
  * process_anyres_image of LLaVA, which does the same to the pixels
  * (tests/golden/processors.py compares both).
  *
- * Read next: layout.h.
+ * Read next: vit.h.
  */
 #include "lib/model/frontend_part.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/mem.h"
+/* ---- opening --------------------------------------------------------- */
 
-/* ---- the sizes to choose from ---------------------------------------- */
-
-static int add_pinpoint(struct medvl_frontend *f, int64_t width,
-                        int64_t height, struct medvl_error *err)
+static int check_pinpoints(const struct medvl_frontend *f,
+                           struct medvl_error *err)
 {
-    if (f->pinpoint_count == MEDVL_PINPOINTS)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "more than %d sizes in \"image_grid_pinpoints\"",
-                          MEDVL_PINPOINTS);
-    if (width < 1 || height < 1 || width > MEDVL_PICTURE_SIDE ||
-        height > MEDVL_PICTURE_SIDE || width % f->side != 0 ||
-        height % f->side != 0)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "\"image_grid_pinpoints\": %lldx%lld is not a "
-                          "multiple of the tower's %lldx%lld",
-                          (long long)width, (long long)height,
-                          (long long)f->side, (long long)f->side);
-    f->pinpoints[f->pinpoint_count][0] = width;
-    f->pinpoints[f->pinpoint_count++][1] = height;
+    for (int i = 0; i < f->config->pinpoint_count; i++) {
+        const int32_t *p = f->config->pinpoints[i];
+
+        if (p[0] % f->side != 0 || p[1] % f->side != 0)
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "\"image_grid_pinpoints\": %dx%d is not a "
+                              "multiple of the tower's %lld",
+                              p[0], p[1], (long long)f->side);
+    }
     return MEDVL_OK;
 }
 
-/* Pairs: (height, width) in transformers, (width, height) in LLaVA. */
-static int read_pairs(struct medvl_frontend *f, const struct medvl_json *list,
-                      struct medvl_error *err)
+/* The processor's list must be the model's: (height, width) each. */
+static int compare_pinpoints(const struct medvl_frontend *f,
+                             const struct medvl_json *list,
+                             struct medvl_error *err)
 {
     const struct medvl_json *pair = medvl_json_first(list);
-    int rc = MEDVL_OK;
+    int i = 0;
+    bool same = true;
 
-    for (; pair && rc == MEDVL_OK; pair = medvl_json_next(pair)) {
-        int64_t n[2];
+    if (!list)
+        return MEDVL_OK;
+    for (; pair && same; pair = medvl_json_next(pair), i++) {
+        const double height = medvl_json_number(medvl_json_at(pair, 0), 0);
+        const double width = medvl_json_number(medvl_json_at(pair, 1), 0);
 
-        for (size_t i = 0; i < 2; i++) {
-            const double v = medvl_json_number(medvl_json_at(pair, i), 0);
-
-            n[i] = v >= 1 && v <= MEDVL_PICTURE_SIDE ? (int64_t)v : 0;
-        }
-        if (medvl_json_count(pair) != 2)
-            n[0] = 0;
-        rc = f->original ? add_pinpoint(f, n[0], n[1], err)
-                         : add_pinpoint(f, n[1], n[0], err);
+        same = i < f->config->pinpoint_count &&
+               width == f->config->pinpoints[i][0] &&
+               height == f->config->pinpoints[i][1];
     }
-    return rc;
-}
-
-/* "(1x1),...,(6x6)": all from the first to the last, in squares. */
-static int read_range(struct medvl_frontend *f, const char *text,
-                      struct medvl_error *err)
-{
-    int64_t n[4] = {0}; /* first, last: across and down */
-    int found = 0, rc = MEDVL_OK;
-
-    for (const char *s = strchr(text, '('); s; s = strchr(s, '(')) {
-        char *end;
-        const long a = strtol(++s, &end, 10);
-        const long b = *end == 'x' ? strtol(end + 1, &end, 10) : 0;
-
-        if (*end != ')' || a < 1 || b < 1 || a > 1000 || b > 1000)
-            return medvl_fail(err, MEDVL_EFORMAT,
-                              "\"image_grid_pinpoints\": \"%.40s\"", text);
-        n[2] = a;
-        n[3] = b;
-        if (found++ == 0)
-            memcpy(n, n + 2, 2 * sizeof(*n));
-    }
-    for (int64_t x = n[0]; x <= n[2] && rc == MEDVL_OK; x++)
-        for (int64_t y = n[1]; y <= n[3] && rc == MEDVL_OK; y++)
-            rc = add_pinpoint(f, x * f->side, y * f->side, err);
-    return rc;
-}
-
-/* "[(336, 672), ...]": a list as Python prints it. */
-static int read_printed(struct medvl_frontend *f, const char *text,
-                        struct medvl_error *err)
-{
-    struct medvl_json *list = NULL;
-    struct medvl_text copy = {0};
-    int rc = medvl_text_append(&copy, text, strlen(text), err);
-
-    for (size_t i = 0; rc == MEDVL_OK && i < copy.size; i++)
-        if (copy.data[i] == '(' || copy.data[i] == ')')
-            copy.data[i] = copy.data[i] == '(' ? '[' : ']';
-    if (rc == MEDVL_OK)
-        rc = medvl_json_parse(&list, medvl_text_span(&copy), err);
-    if (rc < 0)
-        medvl_context(err, "\"image_grid_pinpoints\"");
-    else
-        rc = read_pairs(f, list, err);
-    medvl_json_free(list);
-    medvl_text_release(&copy);
-    return rc;
-}
-
-static int read_pinpoints(struct medvl_frontend *f,
-                          const struct medvl_json *v, struct medvl_error *err)
-{
-    static const int TILES[][2] = {{1, 2}, {2, 1}, {2, 2}, {3, 1}, {1, 3}};
-    const char *text = medvl_json_string(v);
-    int rc = MEDVL_OK;
-
-    if (text && strchr(text, 'x'))
-        rc = read_range(f, text, err);
-    else if (text)
-        rc = read_printed(f, text, err);
-    else if (medvl_json_type(v) == MEDVL_JSON_ARRAY)
-        rc = read_pairs(f, v, err);
-    else
-        for (size_t i = 0; rc == MEDVL_OK && !f->original && i < 5; i++)
-            rc = add_pinpoint(f, TILES[i][1] * 336, TILES[i][0] * 336, err);
-    if (rc == MEDVL_OK && f->pinpoint_count == 0)
-        rc = medvl_fail(err, MEDVL_EFORMAT,
-                        "\"image_grid_pinpoints\": no sizes");
-    return rc;
+    if (same && i == f->config->pinpoint_count)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "\"image_grid_pinpoints\" differs from config.json's");
 }
 
 static int read(struct medvl_frontend *f, const struct medvl_json *root,
                 struct medvl_error *err)
 {
-    const struct medvl_json *from = f->original ? f->model : root;
     int rc = medvl_frontend_clip.read(f, root, err);
 
     if (rc < 0)
@@ -150,8 +73,10 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "\"size\": %lld, the tower takes %lld",
                           (long long)f->shortest, (long long)f->side);
-    return read_pinpoints(f, medvl_json_get(from, "image_grid_pinpoints"),
-                          err);
+    rc = check_pinpoints(f, err);
+    return rc < 0 ? rc
+                  : compare_pinpoints(
+                        f, medvl_json_get(root, "image_grid_pinpoints"), err);
 }
 
 /* ---- geometry -------------------------------------------------------- */
@@ -163,22 +88,22 @@ struct geometry {
 };
 
 /* Which size keeps most of the picture, and of those wastes least. */
-static const int64_t *find_best(const struct medvl_frontend *f, int64_t width,
+static const int32_t *find_best(const struct medvl_frontend *f, int64_t width,
                                 int64_t height)
 {
     const double w = (double)width, h = (double)height;
-    const int64_t *best = NULL;
+    const int32_t *best = NULL;
     int64_t most = 0, least = INT64_MAX;
 
-    for (int i = 0; i < f->pinpoint_count; i++) {
-        const int64_t *p = f->pinpoints[i];
+    for (int i = 0; i < f->config->pinpoint_count; i++) {
+        const int32_t *p = f->config->pinpoints[i];
         const double sx = (double)p[0] / w, sy = (double)p[1] / h;
         const double scale = sx < sy ? sx : sy;
         int64_t kept = (int64_t)(w * scale) * (int64_t)(h * scale), wasted;
 
         if (kept > width * height)
             kept = width * height;
-        wasted = p[0] * p[1] - kept;
+        wasted = (int64_t)p[0] * p[1] - kept;
         if (kept > most || (kept == most && wasted < least)) {
             most = kept;
             least = wasted;
@@ -192,11 +117,11 @@ static int find_geometry(struct geometry *g, const struct medvl_frontend *f,
                          int64_t width, int64_t height,
                          struct medvl_error *err)
 {
-    const int64_t *best = find_best(f, width, height);
+    const int32_t *best = find_best(f, width, height);
     double sx, sy;
 
     memset(g, 0, sizeof(*g));
-    if (!best || best[0] * best[1] > MEDVL_PICTURE_PIXELS)
+    if (!best || (int64_t)best[0] * best[1] > MEDVL_PICTURE_PIXELS)
         return medvl_fail(err, MEDVL_EARG,
                           "a picture of %lldx%lld is too thin",
                           (long long)width, (long long)height);

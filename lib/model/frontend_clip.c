@@ -27,6 +27,7 @@ static int set_crop(struct medvl_frontend *f, int64_t width, int64_t height,
 static int read(struct medvl_frontend *f, const struct medvl_json *root,
                 struct medvl_error *err)
 {
+    const int64_t usual = root ? 224 : f->side;
     int64_t side, width, height;
     int rc;
 
@@ -35,10 +36,12 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
     f->crop = !f->siglip && medvl_frontend_bool(root, "do_center_crop", true);
     f->pad = f->pad || medvl_frontend_bool(root, "do_pad", false);
     rc = medvl_frontend_sides(&f->shortest, &f->width, &f->height, root,
-                              "size", 224, err);
+                              "size", usual, err);
     if (rc == MEDVL_OK)
         rc = medvl_frontend_sides(&side, &width, &height, root, "crop_size",
-                                  224, err);
+                                  usual, err);
+    if (rc == MEDVL_OK && f->config->vision.interpolate)
+        f->side = side > 0 ? side : width;
     if (rc == MEDVL_OK && f->siglip && f->shortest > 0) {
         f->width = f->height = f->shortest;
         f->shortest = 0;

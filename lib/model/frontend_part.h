@@ -15,7 +15,7 @@
 
 /* As the functions of frontend.h, for one processor. */
 struct medvl_frontend_kind {
-    /* The processor's own fields; `root` is its object, an empty one too. */
+    /* The processor's own fields; `root` is its object; NULL: none. */
     int (*read)(struct medvl_frontend *frontend,
                 const struct medvl_json *root, struct medvl_error *err);
     /* All but the tokens. */
@@ -34,14 +34,10 @@ extern const struct medvl_frontend_kind medvl_frontend_clip;
 extern const struct medvl_frontend_kind medvl_frontend_qwen;
 extern const struct medvl_frontend_kind medvl_frontend_anyres;
 
-#define MEDVL_PINPOINTS 1024
-
 struct medvl_frontend {
     const struct medvl_frontend_kind *kind;
     const struct medvl_config *config;
-    const struct medvl_json *model; /* config.json, while `read` runs */
-    bool original;                  /* the folder is of LLaVA's own */
-    int64_t side, patch;            /* of the tower, pixels */
+    int64_t side, patch; /* of the tower, pixels */
     enum medvl_filter filter;
     float value[3][256]; /* what a sample of each channel becomes */
 
@@ -54,10 +50,6 @@ struct medvl_frontend {
     int64_t crop_width, crop_height;
     int64_t shortest;      /* of the resized picture; 0: ... */
     int64_t width, height; /* ... or exactly this */
-
-    /* anyres: the sizes to choose from, width and height. */
-    int64_t pinpoints[MEDVL_PINPOINTS][2];
-    int pinpoint_count;
 
     /* Qwen2-VL: patches a side that are merged, frames, limits on pixels. */
     int64_t merge, frames, least, most;

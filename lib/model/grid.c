@@ -1,9 +1,9 @@
 /*
  * Views, features, tokens and positions of pictures.
  *
- * Read next: frontend.h.
+ * Read next: grid_tiles.c.
  */
-#include "lib/model/grid.h"
+#include "lib/model/grid_part.h"
 
 #include <assert.h>
 
@@ -30,10 +30,18 @@ int64_t medvl_grid_features(const struct medvl_config *config,
     return medvl_grid_views(grid) * (v->registers + view + v->keep_class);
 }
 
+/* Tiles that are put together as one grid. */
+static bool in_one_grid(const struct medvl_config *config,
+                        const struct medvl_grid *grid)
+{
+    return grid->tiles_down > 0 && config->merge != MEDVL_MERGE_FLAT;
+}
+
 int64_t medvl_grid_tokens(const struct medvl_config *config,
                           const struct medvl_grid *grid)
 {
-    return medvl_grid_features(config, grid);
+    return in_one_grid(config, grid) ? medvl_grid_tile_tokens(config, grid)
+                                     : medvl_grid_features(config, grid);
 }
 
 void medvl_grid_places(int32_t *out, const struct medvl_config *config,
@@ -41,8 +49,11 @@ void medvl_grid_places(int32_t *out, const struct medvl_config *config,
 {
     const int64_t count = medvl_grid_tokens(config, grid);
 
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (int32_t)i;
+    if (in_one_grid(config, grid))
+        medvl_grid_tile_places(out, config, grid);
+    else
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (int32_t)i;
 }
 
 /* A picture's tokens stand in a plane: one time, rows, columns. */

@@ -177,7 +177,7 @@ static void list_projector(struct medvl_lister *l,
                           false);
         inputs = hidden;
     }
-    if (c->family == MEDVL_FAMILY_LLAVA_NEXT) {
+    if (c->merge == MEDVL_MERGE_SPATIAL_UNPAD) {
         medvl_list_at(l, "projector.", "%s",
                       c->naming == MEDVL_NAMING_LLAVA ? "" : "model.");
         medvl_list_shape(l, "newline", "image_newline", MEDVL_INIT_NORMAL,

@@ -118,7 +118,8 @@ static struct medvl_var *arrange(struct medvl_tape *tape,
     struct medvl_var *x, *lines;
     struct order o;
 
-    if (!newline || !make_order(&o, tape, &model->config, pictures))
+    if (model->config.merge == MEDVL_MERGE_FLAT ||
+        !make_order(&o, tape, &model->config, pictures))
         return features;
     feature = medvl_tensor_1d(o.feature, MEDVL_DTYPE_I32, o.tokens);
     at = medvl_tensor_1d(o.newline, MEDVL_DTYPE_I32, o.newlines);

@@ -152,6 +152,7 @@ def write(
     save=None,
     tensors=tensors_of,
     greedy=generate,
+    different=NEW // 2,
 ):
     """Write a folder.
 
@@ -165,6 +166,7 @@ def write(
     save         save(folder) in place of model.save_pretrained
     tensors      name -> tensor of a model, names as in the file
     greedy       as `generate`, of a model that has none
+    different    greedy ids that must be
 
     Raises Dull when two ids are nearly as likely, few are different, one is
     the placeholder, or bfloat16 is too coarse for these values.
@@ -190,7 +192,7 @@ def write(
         raise Dull(f"{folder.name}: a new id is the placeholder")
     top = rows.float().topk(2).values
     gap = ((top[:, 0] - top[:, 1]).min() / rows.abs().max()).item()
-    if gap < 1e-3 or len(set(new)) < NEW // 2:
+    if gap < 1e-3 or len(set(new)) < different:
         raise Dull(f"{folder.name}: {new}, two within {gap:.1e}")
     loss = narrowed(copy.deepcopy(model), ids, extra, logits)
     if loss > 1.2e-2:

@@ -380,45 +380,17 @@ static void logits_of_a_prompt_in_two_pieces(void **state)
     sample_release(&p);
 }
 
-/* The folder's weights as bfloat16, with its config.json. */
+/* The folder written again, all in bfloat16. */
 static char *narrowed(const char *folder)
 {
-    struct medvl_safetensors *file = NULL;
-    struct medvl_safetensors_entry *entries;
-    struct medvl_error err = {0};
     char *out = check_temp("narrowed");
-    char *path = inside(out, "config.json");
-    char *config = inside(folder, "config.json");
-    int64_t count;
+    struct medvl_model *model;
+    struct medvl_error err = {0};
 
+    CHECK_OK(medvl_model_open(&model, folder, 0, &err), &err);
     CHECK_OK(medvl_folder_make(out, &err), &err);
-    CHECK_OK(medvl_file_copy(path, config, &err), &err);
-    medvl_free(path);
-    medvl_free(config);
-    CHECK_OK(medvl_safetensors_open(&file, folder, &err), &err);
-    count = medvl_safetensors_count(file);
-    entries = calloc((size_t)count, sizeof(*entries));
-    assert_non_null(entries);
-    for (int64_t i = 0; i < count; i++) {
-        const struct medvl_tensor *t = medvl_safetensors_tensor(file, i);
-        uint16_t *values = calloc((size_t)items_of(t), sizeof(*values));
-
-        assert_non_null(values);
-        assert_int_equal(t->dtype, MEDVL_DTYPE_F32);
-        for (int64_t k = 0; k < items_of(t); k++)
-            values[k] = medvl_bf16_from_float(((const float *)t->data)[k]);
-        entries[i].name = medvl_safetensors_name(file, i);
-        entries[i].tensor = *t;
-        entries[i].tensor.data = values;
-        entries[i].tensor.dtype = MEDVL_DTYPE_BF16;
-    }
-    path = inside(out, "model.safetensors");
-    CHECK_OK(medvl_safetensors_write(path, entries, count, NULL, &err), &err);
-    for (int64_t i = 0; i < count; i++)
-        free(entries[i].tensor.data);
-    free(entries);
-    medvl_free(path);
-    medvl_safetensors_free(file);
+    CHECK_OK(medvl_model_write_as(model, out, MEDVL_DTYPE_BF16, &err), &err);
+    medvl_model_free(model);
     return out;
 }
 

@@ -14,6 +14,13 @@ static const struct medvl_config CONFIG = {
     .family = MEDVL_FAMILY_LLAVA,
     .vision = {.image_size = SIDE, .patch_size = PATCH, .merge = 1}};
 
+static const struct medvl_config TILES = {
+    .family = MEDVL_FAMILY_LLAVA_NEXT,
+    .vision = {.image_size = SIDE, .patch_size = PATCH, .merge = 1},
+    .merge = MEDVL_MERGE_SPATIAL_UNPAD,
+    .pinpoints = {{16, 8}, {8, 16}},
+    .pinpoint_count = 2};
+
 #define SQUARE "\"crop_size\":{\"height\":8,\"width\":8}"
 #define NEXT   "{\"image_processor_type\":\"LlavaNextImageProcessor\""
 #define SHORT  "\"size\":{\"shortest_edge\":8}"
@@ -27,7 +34,9 @@ static int open_as(struct medvl_frontend **out, const char *name,
     CHECK_OK(medvl_folder_make(folder, err), err);
     CHECK_OK(medvl_path_join(&path, folder, name, err), err);
     CHECK_OK(medvl_file_write(path, json, strlen(json), err), err);
-    rc = medvl_frontend_open(out, folder, &CONFIG, err);
+    rc = medvl_frontend_open(out, folder,
+                             strstr(json, "LlavaNext") ? &TILES : &CONFIG,
+                             err);
     CHECK_OK(medvl_path_remove(folder, NULL), err);
     medvl_free(path);
     medvl_free(folder);
@@ -105,6 +114,29 @@ static void centres_are_in_pixels_of_the_stored_picture(void **state)
     medvl_frontend_free(f);
 }
 
+static void tiles_lie_where_they_were_cut(void **state)
+{
+    struct medvl_frontend *f = plain(NEXT "," SHORT "," SQUARE "}");
+    struct medvl_frontend_size size;
+    float at[12][2];
+    struct medvl_error err = {0};
+
+    (void)state;
+    /* 40 x 10 becomes 16 x 4, 2 below the top of 16 x 8. */
+    CHECK_OK(medvl_frontend_size(&size, f, 40, 10, &err), &err);
+    assert_int_equal(size.patches, 12);
+    assert_int_equal(size.grid.tiles_across, 2);
+    assert_int_equal(size.grid.tiles_down, 1);
+    CHECK_OK(medvl_frontend_centres(at[0], f, 40, 10, &err), &err);
+    CHECK_CLOSE(at[3][0], 30, 1e-5); /* the base view, stretched */
+    CHECK_CLOSE(at[3][1], 7.5, 1e-5);
+    CHECK_CLOSE(at[4][0], 5, 1e-5);
+    CHECK_CLOSE(at[4][1], 0, 1e-5);
+    CHECK_CLOSE(at[11][0], 35, 1e-5);
+    CHECK_CLOSE(at[11][1], 10, 1e-5);
+    medvl_frontend_free(f);
+}
+
 static void sizes_of_newer_and_older_files_are_read(void **state)
 {
     static const char *const FILES[] = {
@@ -147,12 +179,15 @@ static void what_is_not_built_is_refused(void **state)
         {"{" SHORT "," SQUARE ",\"do_pad\":true,\"image_mean\":[1,2,1]}",
          MEDVL_EFORMAT, "image_mean"},
         {NEXT ",\"size\":16," SQUARE "}", MEDVL_EUNSUPPORTED, "16"},
-        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[[8,9]]}",
-         MEDVL_EUNSUPPORTED, "9x8"},
-        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[8,8]}",
-         MEDVL_EUNSUPPORTED, "image_grid_pinpoints"},
-        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[]}",
-         MEDVL_EFORMAT, "image_grid_pinpoints"},
+        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[[8,16]]}",
+         MEDVL_EFORMAT, "differs"},
+        {NEXT "," SHORT "," SQUARE
+              ",\"image_grid_pinpoints\":[[8,16],[9,8]]}",
+         MEDVL_EFORMAT, "differs"},
+        {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[8,[]]}",
+         MEDVL_EFORMAT, "differs"},
+        {"{\"image_processor_type\":\"Qwen2VLImageProcessor\"}",
+         MEDVL_EFORMAT, "not this model's"},
         {"{" SHORT "}", MEDVL_EFORMAT, "crop_size"},
         {"{" SHORT "," SQUARE ",\"image_std\":[1,1,0]}", MEDVL_EFORMAT,
          "image_std"},
@@ -206,6 +241,7 @@ int main(void)
         cmocka_unit_test(patches_stand_in_raster_order_by_channel),
         cmocka_unit_test(values_are_rescaled_and_normalized),
         cmocka_unit_test(centres_are_in_pixels_of_the_stored_picture),
+        cmocka_unit_test(tiles_lie_where_they_were_cut),
         cmocka_unit_test(sizes_of_newer_and_older_files_are_read),
         cmocka_unit_test(what_is_not_built_is_refused),
         cmocka_unit_test(pictures_that_do_not_fit_are_refused),

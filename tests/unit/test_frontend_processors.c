@@ -7,6 +7,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
 #include "lib/base/stream.h"
+#include "lib/model/config_part.h"
 #include "lib/model/frontend.h"
 
 /* `pixels` of processors.py. */
@@ -66,26 +67,47 @@ static void check_size(const struct medvl_frontend *frontend,
     medvl_picture_release(&picture);
 }
 
+/* The config of a folder as the case has it, with a tiny model. */
+static void make_config(struct medvl_config *config,
+                        const struct medvl_json *one, bool original)
+{
+    const struct medvl_json *fields = medvl_json_get(one, "config");
+    const struct medvl_json *processor = medvl_json_get(one, "preprocessor");
+    const struct medvl_json *points =
+        medvl_json_get(original ? fields : processor, "image_grid_pinpoints");
+    struct medvl_config_reader r = {.err = NULL};
+    const char *ratio = medvl_json_string(
+        medvl_json_get(fields, "image_aspect_ratio"));
+
+    memset(config, 0, sizeof(*config));
+    config->family = points ? MEDVL_FAMILY_LLAVA_NEXT : MEDVL_FAMILY_LLAVA;
+    config->naming = original ? MEDVL_NAMING_ORIGINAL : MEDVL_NAMING_LLAVA;
+    config->vision.merge = 1;
+    config->vision.image_size =
+        (int64_t)medvl_json_number(medvl_json_get(one, "side"), 0);
+    config->vision.patch_size =
+        (int64_t)medvl_json_number(medvl_json_get(one, "patch"), 0);
+    config->pad_square = ratio && strcmp(ratio, "pad") == 0;
+    r.object = original ? fields : processor;
+    if (points)
+        medvl_config_read_pinpoints(config, &r, original);
+    assert_int_equal(r.rc, MEDVL_OK);
+    assert_int_equal(medvl_text_append(&config->json, "{}", 2, NULL),
+                     MEDVL_OK);
+}
+
 static void check_case(const struct medvl_json *one)
 {
     const char *name = medvl_json_string(medvl_json_get(one, "case"));
     const struct medvl_json *sizes = medvl_json_get(one, "sizes");
     const struct medvl_json *size = medvl_json_first(sizes);
     char *folder = check_temp("processors"), *path = NULL;
-    struct medvl_config config = {.family = MEDVL_FAMILY_LLAVA,
-                                  .vision = {.merge = 1}};
+    struct medvl_config config;
     struct medvl_frontend *frontend;
     struct medvl_text text = {0};
     struct medvl_error err = {0};
 
-    config.vision.image_size =
-        (int64_t)medvl_json_number(medvl_json_get(one, "side"), 0);
-    config.vision.patch_size =
-        (int64_t)medvl_json_number(medvl_json_get(one, "patch"), 0);
-    if (strncmp(name, "original", 8) == 0) {
-        medvl_free(folder);
-        return;
-    }
+    make_config(&config, one, strncmp(name, "original", 8) == 0);
     CHECK_OK(medvl_json_print(&text, medvl_json_get(one, "preprocessor"),
                               &err),
              &err);
@@ -99,6 +121,7 @@ static void check_case(const struct medvl_json *one)
                    config.vision.image_size / config.vision.patch_size);
     assert_true(medvl_json_count(sizes) >= 3);
     medvl_frontend_free(frontend);
+    medvl_config_release(&config);
     CHECK_OK(medvl_path_remove(folder, NULL), &err);
     medvl_text_release(&text);
     medvl_free(path);

@@ -73,6 +73,98 @@ static void pictures_stand_in_a_plane_of_three_axes(void **state)
     assert_memory_equal(out, want, sizeof(want));
 }
 
+/* LLaVA-NeXT on squares of 336 with patches of 14. */
+static const struct medvl_config TILES = {
+    .family = MEDVL_FAMILY_LLAVA_NEXT,
+    .naming = MEDVL_NAMING_LLAVA,
+    .vision = {.merge = 1, .image_size = 336, .patch_size = 14},
+    .merge = MEDVL_MERGE_SPATIAL_UNPAD};
+
+static void rows_of_padding_are_no_tokens(void **state)
+{
+    /* Made by the repository's own functions; width and height, tiles
+     * across and down, tokens with newlines and base view. */
+    static const int CASES[][5] = {
+        {512, 512, 2, 2, 2928},
+        {1000, 600, 2, 2, 1948},
+        {600, 1000, 2, 2, 1968},
+        {2500, 3056, 2, 2, 2544},
+        {300, 200, 1, 2, 976},
+        {1600, 400, 3, 1, 1890},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        const struct medvl_grid grid = {.width = CASES[i][0],
+                                        .height = CASES[i][1],
+                                        .rows = 24,
+                                        .columns = 24,
+                                        .tiles_across = CASES[i][2],
+                                        .tiles_down = CASES[i][3]};
+
+        assert_int_equal(medvl_grid_tokens(&TILES, &grid), CASES[i][4]);
+    }
+}
+
+static void tiles_stand_in_one_grid(void **state)
+{
+    static const int32_t UNPADDED[] = {0, 1, 2, 3, 6, 7, 10, 11, -1,
+                                       12, 13, 16, 17, -1};
+    static const int32_t SPATIAL[] = {0, 1, 2, 3, 4, 5, 8, 9,
+                                      6, 7, 10, 11, 12, 13, 16, 17,
+                                      14, 15, 18, 19};
+    struct medvl_config config = TILES;
+    const struct medvl_grid grid = {.width = 40,
+                                    .height = 20,
+                                    .rows = 2,
+                                    .columns = 2,
+                                    .tiles_across = 2,
+                                    .tiles_down = 2};
+    int32_t places[20];
+
+    (void)state;
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 14);
+    medvl_grid_places(places, &config, &grid);
+    assert_memory_equal(places, UNPADDED, sizeof(UNPADDED));
+    config.merge = MEDVL_MERGE_SPATIAL;
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 20);
+    medvl_grid_places(places, &config, &grid);
+    assert_memory_equal(places, SPATIAL, sizeof(SPATIAL));
+    config.merge = MEDVL_MERGE_FLAT;
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 20);
+    medvl_grid_places(places, &config, &grid);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(places[i], i);
+}
+
+/*
+ * Of all pictures up to 199 x 199 on a grid of 48: where a product that is
+ * whole comes out just below, only transformers rounds it up.  Both numbers
+ * are what the two functions give in Python.
+ */
+static void each_repository_rounds_in_its_way(void **state)
+{
+    struct medvl_config config = TILES;
+    int64_t sum[2] = {0};
+
+    (void)state;
+    for (int original = 0; original < 2; original++)
+        for (int i = 0; i < 199 * 199; i++) {
+            const struct medvl_grid grid = {.width = 1 + i / 199,
+                                            .height = 1 + i % 199,
+                                            .rows = 24,
+                                            .columns = 24,
+                                            .tiles_across = 2,
+                                            .tiles_down = 2};
+
+            config.naming = original ? MEDVL_NAMING_ORIGINAL
+                                     : MEDVL_NAMING_LLAVA;
+            sum[original] += medvl_grid_tokens(&config, &grid) - 576;
+        }
+    assert_int_equal(sum[0], 47293144);
+    assert_int_equal(sum[1], 47292756);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +172,9 @@ int main(void)
         cmocka_unit_test(merged_patches_are_one_token),
         cmocka_unit_test(positions_of_one_axis_count_on),
         cmocka_unit_test(pictures_stand_in_a_plane_of_three_axes),
+        cmocka_unit_test(rows_of_padding_are_no_tokens),
+        cmocka_unit_test(tiles_stand_in_one_grid),
+        cmocka_unit_test(each_repository_rounds_in_its_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

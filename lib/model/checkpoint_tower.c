@@ -1,0 +1,110 @@
+/*
+ * The folder of a tower beside a model with LLaVA's own names: what
+ * describes it, its processor, and perhaps its weights.
+ *
+ * Read next: checkpoint_write.c.
+ */
+#include "lib/model/checkpoint_part.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+#include "lib/base/file.h"
+#include "lib/base/json.h"
+#include "lib/base/mem.h"
+
+/* In any form: one that is not read is an error when it is needed. */
+static const char *const WEIGHTS[] = {
+    "model*.safetensors", "model.safetensors.index.json",
+    "pytorch_model*.bin", "pytorch_model.bin.index.json"};
+
+static bool is_weights(const char *name)
+{
+    for (size_t i = 0; i < sizeof(WEIGHTS) / sizeof(*WEIGHTS); i++)
+        if (fnmatch(WEIGHTS[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+int model_tower_find(struct medvl_model *m, const char *folder,
+                     struct medvl_error *err)
+{
+    struct state *s = model_state(m);
+    struct medvl_names names = {0};
+    int rc = medvl_config_tower(&s->tower_folder, &m->config, folder, err);
+
+    if (rc == MEDVL_OK && s->tower_folder)
+        rc = medvl_folder_list(&names, s->tower_folder, err);
+    for (size_t i = 0; i < names.count; i++)
+        s->tower_weights |= is_weights(names.items[i]);
+    medvl_names_release(&names);
+    return rc;
+}
+
+int model_tower_open(struct medvl_model *m, struct medvl_error *err)
+{
+    struct state *s = model_state(m);
+
+    return medvl_safetensors_open(&s->tower, s->tower_folder, err);
+}
+
+/* The folder's path below the model's, where it is written again. */
+static int find_place(char **out, const struct medvl_model *m,
+                      struct medvl_error *err)
+{
+    const char *from = model_state(m)->tower_folder;
+    const size_t size = strlen(m->folder);
+    const char *last = strrchr(from, '/');
+
+    if (strncmp(from, m->folder, size) == 0 && !strstr(from + size, "..")) {
+        from += size;
+        from += strspn(from, "/");
+    } else {
+        from = last && last[1] ? last + 1 : "vision_tower";
+    }
+    *out = medvl_copy_string(from, strlen(from));
+    return *out ? MEDVL_OK : medvl_no_memory(err);
+}
+
+static int copy_file(const char *to, const char *from, const char *name,
+                     struct medvl_error *err)
+{
+    char *source = NULL, *target = NULL;
+    int rc = medvl_path_join(&source, from, name, err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_path_join(&target, to, name, err);
+    if (rc == MEDVL_OK && medvl_file_exists(source))
+        rc = medvl_file_copy(target, source, err);
+    medvl_free(source);
+    medvl_free(target);
+    return rc;
+}
+
+int model_tower_copy(char **out, const struct medvl_model *m,
+                     const char *folder, struct medvl_error *err)
+{
+    const struct state *s = model_state(m);
+    char *place = NULL;
+    int rc = MEDVL_OK;
+
+    *out = NULL;
+    if (!s->tower_folder || !m->folder)
+        return MEDVL_OK;
+    rc = find_place(&place, m, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_path_join(out, folder, place, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_folder_make(*out, err);
+    if (rc == MEDVL_OK)
+        rc = copy_file(*out, s->tower_folder, "config.json", err);
+    if (rc == MEDVL_OK)
+        rc = copy_file(*out, s->tower_folder, "preprocessor_config.json",
+                       err);
+    medvl_free(place);
+    if (rc < 0) {
+        medvl_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
