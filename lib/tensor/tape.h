@@ -33,7 +33,7 @@
  *     medvl_tape_backward(tape);               parameters' grads are added
  *     rc = medvl_tape_end(tape, err);
  *
- * Read next: ../model/config.h.
+ * Read next: tape_part.h.
  */
 #ifndef MEDVL_TENSOR_TAPE_H
 #define MEDVL_TENSOR_TAPE_H
