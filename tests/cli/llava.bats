@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# LLaVA and LLaVA-NeXT in both namings, LLaVA-Med and HuatuoGPT-Vision from
+# the commands: records with pictures of odd sizes, several of them or none,
+# towers inside and beside.  The models are those of tests/golden.
+
+load helper
+
+MODELS="llava_qwen2 llava_next_mistral llava_original llava_original_next
+    llava_original_spatial llava_med huatuo_7b huatuo_34b"
+
+# A tokenizer of 64 tokens beside the weights, and a chat for those of
+# transformers; the others' is in the program.
+model() { # NAME
+    cp -r "$ROOT/tests/golden/models/$1" "$1"
+    rm "$1"/expected.* "$1"/p*.png
+    jq -n '(["<unk>", "<s>", "</s>"] +
+            ("abcdefghijklmnopqrstuvwxyzAEINRSTU0123456789" +
+            "ĠĊ.,?!:\u0027<>|[]/-" | split(""))) as $all |
+        {version: "1.0", truncation: null, padding: null,
+        added_tokens: ([[0, "<unk>"], [1, "<s>"], [2, "</s>"],
+            [63, "<image>"]] | map({id: .[0], content: .[1],
+            single_word: false, lstrip: false, rstrip: false,
+            normalized: false, special: true})),
+        normalizer: null, post_processor: null,
+        pre_tokenizer: {type: "ByteLevel", add_prefix_space: false,
+            trim_offsets: false, use_regex: true},
+        decoder: {type: "ByteLevel", add_prefix_space: false,
+            trim_offsets: false, use_regex: true},
+        model: {type: "BPE", dropout: null, unk_token: null,
+            continuing_subword_prefix: null, end_of_word_suffix: null,
+            fuse_unk: false, byte_fallback: false, merges: [],
+            vocab: ($all + ["-62", "<image>"] | to_entries |
+                map({key: .value, value: .key}) | from_entries)}}' \
+        >"$1/tokenizer.json"
+    case $1 in
+    *original* | *med | huatuo*)
+        jq -n '{bos_token: "<s>", eos_token: "</s>"}' ;;
+    *) jq -n --arg template "{% for message in messages %}{{ \
+message['role'] }}: {% for part in message['content'] %}\
+{% if part['type'] == 'image' %}<image>
+{% else %}{{ part['text'] }}{% endif %}{% endfor %}</s>{% endfor %}" \
+        '{bos_token: "<s>", eos_token: "</s>", chat_template: $template}' ;;
+    esac >"$1/tokenizer_config.json"
+}
+
+chat() { # NAME
+    case $1 in
+    llava_original*) echo --chat v1 ;;
+    huatuo_34b) echo --chat huatuo ;;
+    esac
+}
+
+# One picture, none, two of different shapes, six (which are too many for
+# 512 positions where each is several views).
+records() { # NAME
+    local p=$ROOT/tests/golden/models/huatuo_7b
+
+    jq -nc --arg p "$p" '
+        def ask($id; $words; $which): {id: $id,
+            images: [$which[] | {path: "\($p)/p\(.).png"}],
+            messages: [{role: "user", content:
+                ([$which[] | {type: "image"}] +
+                    [{type: "text", text: $words}])}]};
+        ask("one"; "nodule?"; [0]),
+        ask("none"; "no pictures"; []),
+        ask("two"; "which is larger?"; [2, 3]),
+        ask("six"; "all?"; [0, 1, 2, 3, 4, 5])' >records.jsonl
+    case ${1:-} in
+    *next* | *spatial) sed -i '$d' records.jsonl ;;
+    esac
+}
+
+@test "pictures of many shapes get the same together and alone" {
+    for name in $MODELS; do
+        records "$name"
+        model "$name"
+        mapfile -t chat < <(chat "$name" | tr ' ' '\n')
+        ask=(medvl-generate -m "$name" --temperature 0 --max-tokens 6
+            "${chat[@]}")
+        "${ask[@]}" records.jsonl >together
+        while read -r record; do
+            "${ask[@]}" --batch 1 <<<"$record"
+        done <records.jsonl >alone
+        cmp together alone
+        [ "$(jq -s 'map(.prediction) | unique | length' together)" -ge 2 ]
+    done
+}
+
+@test "they learn, from records and from shards alike, and are read again" {
+    records llava_next
+    jq -c '.messages += [{role: "assistant",
+        content: [{type: "text", text: "It is \(.id)."}]}]' records.jsonl \
+        >lessons.jsonl
+    for name in $MODELS; do
+        model "$name"
+        mapfile -t chat < <(chat "$name" | tr ' ' '\n')
+        medvl-tokenize -m "$name" "${chat[@]}" lessons.jsonl >tokens.jsonl
+        medvl-shard -o "shards-$name" tokens.jsonl
+        for data in tokens.jsonl "shards-$name"; do
+            medvl-train -q -m "$name" --data "$data" --lr 3e-3 --epochs 5 \
+                --batch-tokens 400 --seed 3 -o "run-${data%%[.-]*}" >log
+            jq -se '.[-1].loss < .[0].loss' log
+        done
+        cmp run-tokens/model.safetensors run-shards/model.safetensors
+        medvl-generate -m run-tokens --temperature 0 --max-tokens 3 \
+            "${chat[@]}" records.jsonl >after
+        [ "$(wc -l <after)" -eq "$(wc -l <records.jsonl)" ]
+        rm -r run-tokens run-shards
+    done
+}
+
+@test "a tower is written where it was read" {
+    model llava_original
+    model huatuo_7b
+    medvl-merge --dtype bf16 -m llava_original -o beside
+    medvl-merge --dtype bf16 -m huatuo_7b -o inside
+    [ -f beside/vit/clip/model.safetensors ]
+    [ -f beside/vit/clip/preprocessor_config.json ]
+    medvl-inspect --tensors beside | grep -c vision_tower | grep -qx 0
+    [ ! -f inside/vit/clip_vit_large_patch14_336/model.safetensors ]
+    [ -f inside/vit/clip_vit_large_patch14_336/config.json ]
+    records
+    for folder in beside inside; do
+        medvl-generate -m $folder --chat huatuo --max-tokens 2 \
+            records.jsonl >out
+        [ "$(wc -l <out)" -eq 4 ]
+    done
+}
+
+@test "a tower may stand beside the model's folder, under its last name" {
+    model llava_original
+    records
+    medvl-generate -m llava_original --chat v1 --max-tokens 4 records.jsonl \
+        >below
+    mv llava_original/vit/clip clip
+    medvl-generate -m llava_original --chat v1 --max-tokens 4 records.jsonl \
+        >beside
+    cmp below beside
+    mv clip elsewhere
+    run_code 1 medvl-generate -m llava_original --chat v1 records.jsonl
+    [[ $stderr == *'"vit/clip" is no folder below or beside'* ]]
+}
