@@ -23,10 +23,12 @@
     "\\t-\\r \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}" \
     "\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
 #define ALPHA "\\p{Alphabetic}"
-#define WORDS                           \
-    ALPHA "\\p{M}\\p{Nd}\\p{Pc}\\x{B2}" \
-          "\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
-#define HEX "0-9A-Fa-f"
+#define WORDS ALPHA "\\p{M}\\p{Nd}\\p{Pc}"
+
+/* Outside of a class these are of words too. */
+#define WORDS_ALONE WORDS "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
+#define A_WORD      "[" WORDS_ALONE "]"
+#define HEX         "0-9A-Fa-f"
 
 struct medvl_regex {
     pcre2_code *code;
@@ -144,6 +146,8 @@ static int other_escape(struct translation *t, struct medvl_error *err)
     rc = copy(t, 2, err);
     if (rc == MEDVL_OK && name)
         return put(t, size, name, err);
+    if (rc < 0 || peek(t, 0) != '{')
+        return rc;
     while (rc == MEDVL_OK && peek(t, 0) && peek(t, 0) != '}')
         rc = copy(t, 1, err);
     return rc == MEDVL_OK && peek(t, 0) ? copy(t, 1, err) : rc;
@@ -152,7 +156,6 @@ static int other_escape(struct translation *t, struct medvl_error *err)
 /* An escape outside of a class. */
 static int escape(struct translation *t, struct medvl_error *err)
 {
-#define IS_WORD "(?:(?<=[" WORDS "])(?=[" WORDS "])"
     switch (peek(t, 1)) {
     case 'h':
         return put(t, 2, "[" HEX "]", err);
@@ -163,23 +166,26 @@ static int escape(struct translation *t, struct medvl_error *err)
     case 'S':
         return put(t, 2, "[^" SPACES "]", err);
     case 'w':
-        return put(t, 2, "[" WORDS "]", err);
+        return put(t, 2, A_WORD, err);
     case 'W':
-        return put(t, 2, "[^" WORDS "]", err);
+        return put(t, 2, "[^" WORDS_ALONE "]", err);
     case 'b':
         return put(t, 2,
-                   "(?:(?<=[" WORDS "])(?![" WORDS "])|(?<![" WORDS
-                   "])(?=[" WORDS "]))",
+                   "(?:(?<=" A_WORD ")(?!" A_WORD ")|(?<!" A_WORD
+                   ")(?=" A_WORD "))",
                    err);
     case 'B':
         return put(t, 2,
-                   IS_WORD "|(?<![" WORDS "])(?![" WORDS "]))", err);
+                   "(?:(?<=" A_WORD ")(?=" A_WORD ")|(?<!" A_WORD
+                   ")(?!" A_WORD "))",
+                   err);
     case 'v':
         return put(t, 2, "\\x0B", err);
     case 'O':
         return put(t, 2, "(?s:.)", err);
     case 'y':
     case 'Y':
+    case 'X': /* by another Unicode */
     case 'M':
     case 'C':
     case 'c':

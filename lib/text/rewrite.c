@@ -127,6 +127,12 @@ static struct medvl_origin own_origin(const struct medvl_rewrite *r,
     return (struct medvl_origin){(uint32_t)start, (uint32_t)end};
 }
 
+/* Where the bytes before `at` end there. */
+static uint32_t own_end(const struct medvl_rewrite *r, size_t at)
+{
+    return at > 0 ? own_origin(r, at - 1).end : own_origin(r, 0).start;
+}
+
 int medvl_rewrite_put(struct medvl_rewrite *r, struct medvl_span bytes,
                       size_t from, size_t to, struct medvl_error *err)
 {
@@ -142,8 +148,7 @@ int medvl_rewrite_put(struct medvl_rewrite *r, struct medvl_span bytes,
         const bool behind = from == r->text.size;
 
         origin = own_origin(r, behind ? from - 1 : from);
-        origin.end = to > from ? own_origin(r, to - 1).end
-                               : (behind ? origin.end : origin.start);
+        origin.end = own_end(r, to);
     }
     for (size_t i = 0; i < bytes.size; i++)
         r->next_origins[r->next.size + i] = origin;
@@ -174,13 +179,8 @@ struct medvl_origin medvl_rewrite_origin(const struct medvl_rewrite *r,
     struct medvl_origin o = own_origin(r, at);
 
     for (; r->whole; r = r->whole) {
-        const uint32_t start = own_origin(r->whole, r->offset + o.start)
-                                   .start;
-        const bool empty = o.start == o.end;
-
-        o.end = empty ? start
-                      : own_origin(r->whole, r->offset + o.end - 1).end;
-        o.start = start;
+        o.start = own_origin(r->whole, r->offset + o.start).start;
+        o.end = own_end(r->whole, r->offset + o.end);
     }
     return o;
 }
@@ -191,6 +191,10 @@ size_t medvl_rewrite_end(const struct medvl_rewrite *r, size_t at)
         at += r->offset;
     if (!r)
         return at;
-    return at > 0 ? medvl_rewrite_origin(r, at - 1).end
-                  : medvl_rewrite_origin(r, 0).start;
+    if (r->text.size == 0)
+        return 0;
+    at = own_end(r, at);
+    for (; r->whole; r = r->whole)
+        at = own_end(r->whole, r->offset + at);
+    return at;
 }

@@ -366,11 +366,13 @@ bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
         while (added->rstrip && match->end < text.size &&
                is_space_at(text, match->end, &size))
             match->end += size;
-        /* What the one before has taken is not given out again. */
+        /* Within the space that the one before has taken. */
         if (match->start < from)
             match->start = from;
         if (match->end < match->start)
             match->end = match->start;
-        return true;
+        if (match->end > match->start || !added->lstrip)
+            return true;
+        at = end;
     }
 }

@@ -8,6 +8,7 @@
  *
  * Read next: tokenizer_open.c.
  */
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -375,6 +376,54 @@ static int read_char_bpe(struct reading *r, struct medvl_error *err)
 
 /* ---- Unigram, WordPiece, WordLevel -------------------------------------- */
 
+/*
+ * A score as Hugging Face reads it (serde_json): up to 64 bits of digits,
+ * multiplied or divided by a power of ten.  It may be off by the last bit,
+ * and that decides between ways to cut a run of spaces.
+ */
+static int read_score(double *out, struct medvl_span number,
+                      struct medvl_error *err)
+{
+    uint64_t digits = 0;
+    double exponent = 0;
+    bool fraction = false;
+    bool full = false;
+    int64_t given = 0;
+    size_t at = 0;
+    const int rc = medvl_parse_real(out, number, -1e300, 1e300, err);
+
+    if (rc < 0)
+        return rc;
+    for (; at < number.size && (number.data[at] | 0x20) != 'e'; at++) {
+        const unsigned digit = (unsigned)number.data[at] - '0';
+
+        fraction = fraction || number.data[at] == '.';
+        if (digit > 9)
+            continue;
+        full = full || digits > (UINT64_MAX - digit) / 10;
+        if (!full)
+            digits = digits * 10 + digit;
+        exponent += full && !fraction ? 1 : 0;
+        exponent -= !full && fraction ? 1 : 0;
+    }
+    if (at < number.size) {
+        const bool plus = number.data[at + 1] == '+';
+        const struct medvl_span rest = {number.data + at + 1 + plus,
+                                        number.size - at - 1 - plus};
+
+        if (medvl_parse_int(&given, rest, -400, 400, NULL) < 0)
+            return MEDVL_OK;
+    }
+    exponent += (double)given;
+    if (fabs(exponent) > 300)
+        return MEDVL_OK;
+    *out = exponent < 0 ? (double)digits / pow(10, -exponent)
+                        : (double)digits * pow(10, exponent);
+    if (number.data[0] == '-')
+        *out = -*out;
+    return MEDVL_OK;
+}
+
 /* ["token", score] */
 static int read_scored(struct reading *r, struct cursor *cursor,
                        struct medvl_error *err)
@@ -387,7 +436,7 @@ static int read_scored(struct reading *r, struct cursor *cursor,
         !take(cursor, ','))
         return medvl_fail(err, MEDVL_EFORMAT, "a token has no score");
     number = take_scalar(cursor);
-    if (medvl_parse_real(&score, number, -1e300, 1e300, NULL) < 0 ||
+    if (read_score(&score, number, NULL) < 0 ||
         !take(cursor, ']'))
         return medvl_fail(err, MEDVL_EFORMAT, "%.*s is no score",
                           (int)(number.size < 40 ? number.size : 40),

@@ -81,14 +81,14 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
 @test "a tokenizer that is not there or not built in is named" {
     run_code 1 medvl-tokenize -m nowhere <<<'{"text":"x"}'
     [[ "$stderr" == *nowhere* ]]
-    sed 's/"BPE"/"Unigram"/' "$GOLDEN/llama3.json" >other.json
+    sed 's/"BPE"/"Maximal"/' "$GOLDEN/llama3.json" >other.json
     run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
-    [[ "$stderr" == *other.json*Unigram* ]]
-    echo '{"normalizer":{"type":"BertNormalizer"},"pre_tokenizer":
+    [[ "$stderr" == *'other.json: model "Maximal"'* ]]
+    echo '{"normalizer":{"type":"Latin"},"pre_tokenizer":
         {"type":"Whitespace"},"model":{"type":"WordPiece","vocab":{}}}' \
         >other.json
     run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
-    [[ "$stderr" == *'other.json: model "WordPiece": only byte-level "BPE"'* ]]
+    [[ "$stderr" == *'other.json: normalizer: "Latin"'* ]]
 }
 
 @test "wrong use is exit 2" {
