@@ -88,7 +88,7 @@ records() {
         medvl-tokenize -m $name lessons.jsonl >tokens.jsonl
         medvl-shard -o shards-$name tokens.jsonl
         for data in tokens.jsonl shards-$name; do
-            medvl-train -q -m $name --data $data --lr 3e-3 --epochs 6 \
+            medvl-train -q -m $name --data "$data" --lr 3e-3 --epochs 6 \
                 --batch-tokens 160 --accumulate 2 --seed 3 \
                 -o "$name-${data%%[.-]*}" >log
             jq -se '.[-1].loss < .[0].loss' log
