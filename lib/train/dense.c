@@ -89,6 +89,15 @@ static int make_params(struct medvl_dense *d, struct medvl_error *err)
     return MEDVL_OK;
 }
 
+/* Pictures have patches alike, and the tower gives them and no more. */
+static bool fits(const struct medvl_config *config)
+{
+    const struct medvl_vision_config *v = &config->vision;
+
+    return config->family == MEDVL_FAMILY_LLAVA && !v->keep_class &&
+           v->registers == 0 && v->feature_count == 1;
+}
+
 int medvl_dense_open(struct medvl_dense **out,
                      const struct medvl_dense_options *options,
                      struct medvl_dataset *data,
@@ -99,10 +108,11 @@ int medvl_dense_open(struct medvl_dense **out,
     int rc;
 
     *out = NULL;
-    if (!frontend || model->config.vision.keep_class)
-        return medvl_fail(err, MEDVL_EARG, "the dense objective needs a "
-                                           "model with a vision tower whose "
-                                           "class token is left out");
+    if (!frontend || !fits(&model->config))
+        return medvl_fail(err, MEDVL_EARG,
+                          "the dense objective needs a LLaVA of one view a "
+                          "picture, whose features are patches alone, of "
+                          "one layer");
     d = medvl_alloc(1, sizeof(*d));
     if (!d)
         return medvl_no_memory(err);

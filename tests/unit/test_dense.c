@@ -247,6 +247,28 @@ static void regions_that_mean_nothing_are_errors(void **state)
                 MEDVL_EARG, &c->s.err, "--classes");
 }
 
+static void models_with_more_than_patches_are_refused(void **state)
+{
+    static const char *const boxed[] = {
+        "{\"label\":\"a\",\"box\":[0,0,9,9]}", NULL};
+    struct medvl_dense_options options = {.label = 1};
+    struct scene *c = *state;
+    struct medvl_dense *none;
+
+    CHECK_OK(open_scene(c, boxed, &options), &c->s.err);
+    c->s.model->config.family = MEDVL_FAMILY_QWEN2_VL;
+    CHECK_FAILS(medvl_dense_open(&none, &options,
+                                 medvl_loader_data(c->loader), c->frontend,
+                                 c->s.model, &c->s.err),
+                MEDVL_EARG, &c->s.err, "one view");
+    c->s.model->config.family = MEDVL_FAMILY_LLAVA;
+    c->s.model->config.vision.registers = 4;
+    CHECK_FAILS(medvl_dense_open(&none, &options,
+                                 medvl_loader_data(c->loader), c->frontend,
+                                 c->s.model, &c->s.err),
+                MEDVL_EARG, &c->s.err, "patches alone");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -256,6 +278,7 @@ int main(void)
         TEST(pictures_without_labels_take_no_part_in_them),
         TEST(drawn_patches_are_those_inside_its_box),
         TEST(regions_that_mean_nothing_are_errors),
+        TEST(models_with_more_than_patches_are_refused),
     };
 #undef TEST
 
