@@ -136,6 +136,9 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
 size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
                        struct medvl_span data, size_t start);
 
+/* From now on it cuts no character of UTF-8. */
+void medvl_bpe_keep_characters(struct medvl_bpe *bpe);
+
 /* ---- training ---------------------------------------------------------- */
 
 struct medvl_bpe_trainer;

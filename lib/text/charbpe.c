@@ -4,7 +4,9 @@
  * The vocabulary and the pairs are those of bpe.h.
  *
  * Words of up to KEY_BYTES bytes and few tokens are kept: a word is looked
- * up by its bytes in a table of one place each.
+ * up by its bytes in a table of one place each.  A longer piece, as a whole
+ * text is to SentencePiece, is cut into words where no merge joins what
+ * stands there, unless what comes of a character hangs on its neighbours.
  *
  * Read next: decode.c.
  */
@@ -17,9 +19,10 @@
 #include "lib/base/mem.h"
 
 #define NO_PAIR    UINT64_MAX
+#define CUTS       256
 #define KEPT       (1 << 16) /* symbols for which the room stays */
 #define KEY_BYTES  28
-#define WORDS      (1 << 14)
+#define WORDS      (1 << 16)
 #define WORD_IDS   8
 #define TOKEN_MOST 4096 /* bytes of a prefix or suffix */
 
@@ -31,6 +34,7 @@ struct medvl_charbpe {
     int32_t empty;      /* the token without bytes, or -1 */
     bool unk_missing;   /* named, and no token */
     bool fuse_unk, byte_fallback, whole_words;
+    bool cuts; /* a piece may be cut where no merge reaches across */
 };
 
 /* A token in a piece; `size` 0: joined to the one before. */
@@ -60,6 +64,7 @@ struct medvl_charbpe_cache {
     size_t heap_count, heap_capacity;
     struct medvl_text scratch;
     struct word *words;
+    size_t cuts[CUTS];
 };
 
 /* ---- the model ---------------------------------------------------------- */
@@ -115,6 +120,18 @@ static void set_bytes(struct medvl_charbpe *m)
     }
 }
 
+/* Does a character's token not hang on where in a piece it stands? */
+static bool stands_alone(const struct medvl_charbpe *m)
+{
+    if (m->prefix.size > 0 || m->suffix.size > 0)
+        return false;
+    for (int i = 0; i < 256 && m->fuse_unk; i++) {
+        if (!m->byte_fallback || m->bytes[i] < 0)
+            return false;
+    }
+    return true;
+}
+
 int medvl_charbpe_set(struct medvl_charbpe *model,
                       const struct medvl_charbpe_options *options,
                       struct medvl_error *err)
@@ -139,7 +156,18 @@ int medvl_charbpe_set(struct medvl_charbpe *model,
     if (rc == MEDVL_OK)
         rc = medvl_text_append(&model->suffix, options->suffix.data,
                                options->suffix.size, err);
+    model->cuts = stands_alone(model);
+    medvl_bpe_keep_characters(model->bpe);
     return rc;
+}
+
+/* Does the token stand for other bytes than its own? */
+static bool stands_for_others(const struct medvl_charbpe *m, int32_t id)
+{
+    const struct medvl_span bytes = medvl_bpe_bytes(m->bpe, id);
+
+    return id == m->unk ||
+           (bytes.size == 6 && memcmp(bytes.data, "<0x", 3) == 0);
 }
 
 int medvl_charbpe_add_merge(struct medvl_charbpe *model,
@@ -156,6 +184,8 @@ int medvl_charbpe_add_merge(struct medvl_charbpe *model,
     if (a < 0 || b < 0)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "a merge joins what is no token");
+    if (stands_for_others(model, a) || stands_for_others(model, b))
+        model->cuts = false;
     if (cut == 0)
         return medvl_bpe_add_merge(model->bpe, left, right, err);
     if (right.size < cut)
@@ -520,21 +550,16 @@ static int encode_piece(const struct medvl_charbpe *m,
     return rc;
 }
 
-static int encode_one(const struct medvl_charbpe *m,
-                      struct medvl_charbpe_cache *cache,
-                      struct medvl_tokens *out, struct medvl_span piece,
-                      size_t at, struct medvl_error *err)
+/* Bytes that no merge joins to others. */
+static int encode_word(const struct medvl_charbpe *m,
+                       struct medvl_charbpe_cache *cache,
+                       struct medvl_tokens *out, struct medvl_span piece,
+                       size_t at, struct medvl_error *err)
 {
     struct span span = {at, at + piece.size};
     struct word *word = NULL;
     int rc = MEDVL_OK;
 
-    if (m->whole_words) {
-        const int32_t id = medvl_bpe_id(m->bpe, piece);
-
-        if (id >= 0)
-            return give(out, id, piece.size, &span, err);
-    }
     if (piece.size <= KEY_BYTES) {
         word = &cache->words[medvl_hash64(piece.data, piece.size) % WORDS];
         if (word->size == piece.size &&
@@ -546,6 +571,38 @@ static int encode_one(const struct medvl_charbpe *m,
         word->size = 0;
     }
     return encode_piece(m, cache, out, piece, span, word, err);
+}
+
+static int encode_one(const struct medvl_charbpe *m,
+                      struct medvl_charbpe_cache *cache,
+                      struct medvl_tokens *out, struct medvl_span piece,
+                      size_t at, struct medvl_error *err)
+{
+    size_t start = 0;
+
+    if (m->whole_words) {
+        struct span span = {at, at + piece.size};
+        const int32_t id = medvl_bpe_id(m->bpe, piece);
+
+        if (id >= 0)
+            return give(out, id, piece.size, &span, err);
+    }
+    if (!m->cuts || piece.size <= KEY_BYTES)
+        return encode_word(m, cache, out, piece, at, err);
+    while (start < piece.size) {
+        const size_t count = medvl_bpe_split(m->bpe, cache->cuts, CUTS,
+                                             piece, start);
+
+        for (size_t i = 0; i < count; start = cache->cuts[i++]) {
+            const struct medvl_span word = {piece.data + start,
+                                            cache->cuts[i] - start};
+            const int rc = encode_word(m, cache, out, word, at + start, err);
+
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return MEDVL_OK;
 }
 
 int medvl_charbpe_encode(const struct medvl_charbpe *model,

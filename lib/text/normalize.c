@@ -265,6 +265,23 @@ static int prepend(struct medvl_rewrite *r, const char *text,
     return rc;
 }
 
+/* The next match that is not what it is replaced by already. */
+static int next_other(const struct step *step,
+                      struct medvl_regex_scratch *scratch,
+                      struct medvl_matches *m, struct medvl_error *err)
+{
+    const struct medvl_span to = medvl_span(step->text);
+
+    for (;;) {
+        const int found = medvl_regex_next(step->regex, scratch, m, err);
+
+        /* One byte for itself leaves the alignment as it is, too. */
+        if (found <= 0 || to.size != 1 || m->end - m->start != 1 ||
+            m->text.data[m->start] != *to.data)
+            return found;
+    }
+}
+
 static int replace(struct medvl_rewrite *r,
                    struct medvl_regex_scratch *scratch,
                    const struct step *step, struct medvl_error *err)
@@ -272,7 +289,7 @@ static int replace(struct medvl_rewrite *r,
     struct medvl_matches m = {.text = r->text};
     const struct medvl_span to = medvl_span(step->text);
     size_t kept = 0;
-    int found = medvl_regex_next(step->regex, scratch, &m, err);
+    int found = next_other(step, scratch, &m, err);
     int rc;
 
     if (found <= 0)
@@ -291,7 +308,7 @@ static int replace(struct medvl_rewrite *r,
         }
         kept = m.end;
         if (rc == MEDVL_OK)
-            found = medvl_regex_next(step->regex, scratch, &m, err);
+            found = next_other(step, scratch, &m, err);
     }
     if (found < 0)
         return found;
