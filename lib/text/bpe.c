@@ -906,11 +906,3 @@ size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
         ends[count++] = data.size;
     return count;
 }
-
-void medvl_bpe_keep_characters(struct medvl_bpe *bpe)
-{
-    for (size_t pair = 0; pair < 1 << 16; pair++) {
-        if ((pair & 0xC0) == 0x80)
-            bpe->joins[pair] = true;
-    }
-}

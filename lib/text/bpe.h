@@ -136,8 +136,37 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
 size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
                        struct medvl_span data, size_t start);
 
-/* From now on it cuts no character of UTF-8. */
-void medvl_bpe_keep_characters(struct medvl_bpe *bpe);
+
+/* ---- characters --------------------------------------------------------- */
+
+/*
+ * Vocabularies over characters, with byte tokens for what has none, run on
+ * this encoder too: every byte is a token, merges of rank 0 join those of a
+ * character, and all others have ranks from 1 on.  What is no token of the
+ * vocabulary on the way gets an id from its size up, and is spelled in byte
+ * tokens when it is left at the end.
+ */
+
+/* Give `bytes` the id *next, and move that on, unless they are a token. */
+int medvl_bpe_add_other(struct medvl_bpe *bpe, int32_t *next,
+                        struct medvl_span bytes,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The merges of rank 0 for all characters of `text` (UTF-8). */
+int medvl_bpe_add_characters(struct medvl_bpe *bpe, int32_t *next,
+                             struct medvl_span text,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Spell the tokens from `first` on that are none of the vocabulary's.
+ *
+ *   size    of the vocabulary
+ *   bytes   the id of each byte's token
+ *   space   a space stands for U+2581 and is spelled as that
+ */
+int medvl_bpe_spell(const struct medvl_bpe *bpe, struct medvl_tokens *out,
+                    size_t first, int32_t size, const int32_t bytes[256],
+                    bool space, struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* ---- training ---------------------------------------------------------- */
 

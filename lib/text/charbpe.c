@@ -4,9 +4,10 @@
  * The vocabulary and the pairs are those of bpe.h.
  *
  * Words of up to KEY_BYTES bytes and few tokens are kept: a word is looked
- * up by its bytes in a table of one place each.  A longer piece, as a whole
- * text is to SentencePiece, is cut into words where no merge joins what
- * stands there, unless what comes of a character hangs on its neighbours.
+ * up by its bytes in a table of one place each.
+ *
+ * What SentencePiece's vocabularies become in tokenizer.json runs on the
+ * byte-level encoder, as bpe.h says of characters.
  *
  * Read next: decode.c.
  */
@@ -34,7 +35,12 @@ struct medvl_charbpe {
     int32_t empty;      /* the token without bytes, or -1 */
     bool unk_missing;   /* named, and no token */
     bool fuse_unk, byte_fallback, whole_words;
-    bool cuts; /* a piece may be cut where no merge reaches across */
+
+    /* Where no token hangs on its place and each byte has one: the same on
+     * the byte-level encoder, which is faster; else NULL. */
+    struct medvl_bpe *fast;
+    int32_t next;    /* id for what is no token there */
+    uint32_t merges; /* so far */
 };
 
 /* A token in a piece; `size` 0: joined to the one before. */
@@ -64,6 +70,7 @@ struct medvl_charbpe_cache {
     size_t heap_count, heap_capacity;
     struct medvl_text scratch;
     struct word *words;
+    struct medvl_bpe_cache *fast; /* and no words */
     size_t cuts[CUTS];
 };
 
@@ -93,6 +100,7 @@ void medvl_charbpe_free(struct medvl_charbpe *model)
     if (!model)
         return;
     medvl_bpe_free(model->bpe);
+    medvl_bpe_free(model->fast);
     medvl_text_release(&model->prefix);
     medvl_text_release(&model->suffix);
     medvl_free(model);
@@ -120,16 +128,66 @@ static void set_bytes(struct medvl_charbpe *m)
     }
 }
 
-/* Does a character's token not hang on where in a piece it stands? */
-static bool stands_alone(const struct medvl_charbpe *m)
+/* Does the token stand for other bytes than its own? */
+static bool stands_for_others(const struct medvl_charbpe *m, int32_t id)
 {
-    if (m->prefix.size > 0 || m->suffix.size > 0)
-        return false;
-    for (int i = 0; i < 256 && m->fuse_unk; i++) {
-        if (!m->byte_fallback || m->bytes[i] < 0)
-            return false;
+    const struct medvl_span bytes = medvl_bpe_bytes(m->bpe, id);
+
+    return id == m->unk ||
+           (bytes.size == 6 && memcmp(bytes.data, "<0x", 3) == 0);
+}
+
+static int add_fast(struct medvl_charbpe *m, struct medvl_error *err)
+{
+    const int32_t size = medvl_bpe_size(m->bpe);
+    int rc = MEDVL_OK;
+
+    for (int32_t id = 0; id < size && rc == MEDVL_OK; id++) {
+        const struct medvl_span bytes = medvl_bpe_bytes(m->bpe, id);
+
+        if (bytes.size > 0 && !stands_for_others(m, id))
+            rc = medvl_bpe_add_token(m->fast, id, bytes, err);
     }
-    return true;
+    for (int i = 0; i < 256 && rc == MEDVL_OK; i++) {
+        const char byte = (char)i;
+        const struct medvl_span bytes = {&byte, 1};
+
+        if (medvl_bpe_id(m->fast, bytes) < 0)
+            rc = medvl_bpe_add_token(m->fast, m->bytes[i], bytes, err);
+    }
+    for (int32_t id = 0; id < size && rc == MEDVL_OK; id++) {
+        const struct medvl_span bytes = medvl_bpe_bytes(m->bpe, id);
+        uint32_t rune;
+
+        if (bytes.size > 1 && bytes.size <= 4 &&
+            (size_t)medvl_utf8_decode(&rune, bytes.data, bytes.size) ==
+                bytes.size)
+            rc = medvl_bpe_add_characters(m->fast, &m->next, bytes, err);
+    }
+    return rc;
+}
+
+static int make_fast(struct medvl_charbpe *m, struct medvl_error *err)
+{
+    const size_t size = (size_t)medvl_bpe_size(m->bpe);
+    int rc;
+
+    if (!m->byte_fallback || m->prefix.size > 0 || m->suffix.size > 0 ||
+        size > MEDVL_BPE_IDS / 2)
+        return MEDVL_OK;
+    for (int i = 0; i < 256; i++) {
+        if (m->bytes[i] < 0)
+            return MEDVL_OK;
+    }
+    m->next = (int32_t)size;
+    rc = medvl_bpe_new(&m->fast, size + size / 2, size * 2, false, err);
+    return rc < 0 ? rc : add_fast(m, err);
+}
+
+static void drop_fast(struct medvl_charbpe *m)
+{
+    medvl_bpe_free(m->fast);
+    m->fast = NULL;
 }
 
 int medvl_charbpe_set(struct medvl_charbpe *model,
@@ -156,18 +214,7 @@ int medvl_charbpe_set(struct medvl_charbpe *model,
     if (rc == MEDVL_OK)
         rc = medvl_text_append(&model->suffix, options->suffix.data,
                                options->suffix.size, err);
-    model->cuts = stands_alone(model);
-    medvl_bpe_keep_characters(model->bpe);
-    return rc;
-}
-
-/* Does the token stand for other bytes than its own? */
-static bool stands_for_others(const struct medvl_charbpe *m, int32_t id)
-{
-    const struct medvl_span bytes = medvl_bpe_bytes(m->bpe, id);
-
-    return id == m->unk ||
-           (bytes.size == 6 && memcmp(bytes.data, "<0x", 3) == 0);
+    return rc < 0 ? rc : make_fast(model, err);
 }
 
 int medvl_charbpe_add_merge(struct medvl_charbpe *model,
@@ -184,8 +231,17 @@ int medvl_charbpe_add_merge(struct medvl_charbpe *model,
     if (a < 0 || b < 0)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "a merge joins what is no token");
-    if (stands_for_others(model, a) || stands_for_others(model, b))
-        model->cuts = false;
+    if (stands_for_others(model, a) || stands_for_others(model, b) ||
+        model->merges == UINT32_MAX - 2)
+        drop_fast(model);
+    if (model->fast) {
+        rc = medvl_bpe_add_ranked(model->fast, ++model->merges, left, right,
+                                  err);
+        if (rc == MEDVL_ENOMEM)
+            return rc;
+        if (rc < 0) /* it makes one that stands for others */
+            drop_fast(model);
+    }
     if (cut == 0)
         return medvl_bpe_add_merge(model->bpe, left, right, err);
     if (right.size < cut)
@@ -261,6 +317,7 @@ void medvl_charbpe_cache_free(struct medvl_charbpe_cache *cache)
         return;
     drop_scratch(cache);
     medvl_text_release(&cache->scratch);
+    medvl_bpe_cache_free(cache->fast);
     medvl_free(cache->words);
     medvl_free(cache);
 }
@@ -550,11 +607,10 @@ static int encode_piece(const struct medvl_charbpe *m,
     return rc;
 }
 
-/* Bytes that no merge joins to others. */
-static int encode_word(const struct medvl_charbpe *m,
-                       struct medvl_charbpe_cache *cache,
-                       struct medvl_tokens *out, struct medvl_span piece,
-                       size_t at, struct medvl_error *err)
+static int encode_one(const struct medvl_charbpe *m,
+                      struct medvl_charbpe_cache *cache,
+                      struct medvl_tokens *out, struct medvl_span piece,
+                      size_t at, struct medvl_error *err)
 {
     struct span span = {at, at + piece.size};
     struct word *word = NULL;
@@ -573,36 +629,34 @@ static int encode_word(const struct medvl_charbpe *m,
     return encode_piece(m, cache, out, piece, span, word, err);
 }
 
-static int encode_one(const struct medvl_charbpe *m,
-                      struct medvl_charbpe_cache *cache,
-                      struct medvl_tokens *out, struct medvl_span piece,
-                      size_t at, struct medvl_error *err)
+/* A piece [start, end) by the byte-level encoder. */
+static int encode_fast(const struct medvl_charbpe *m,
+                       struct medvl_charbpe_cache *cache,
+                       struct medvl_tokens *out, const char *data,
+                       size_t start, size_t end, size_t base,
+                       struct medvl_error *err)
 {
-    size_t start = 0;
+    const struct medvl_span text = {data, end};
+    const size_t first = out->count;
+    int32_t largest = -1;
+    int rc = MEDVL_OK;
 
-    if (m->whole_words) {
-        struct span span = {at, at + piece.size};
-        const int32_t id = medvl_bpe_id(m->bpe, piece);
+    if (!cache->fast)
+        rc = medvl_bpe_cache_new(&cache->fast, err);
+    while (start < end && rc == MEDVL_OK) {
+        const size_t count = medvl_bpe_split(m->fast, cache->cuts, CUTS,
+                                             text, start);
 
-        if (id >= 0)
-            return give(out, id, piece.size, &span, err);
+        rc = medvl_bpe_encode(m->fast, cache->fast, out, text, start,
+                              cache->cuts, count, base, err);
+        start = cache->cuts[count - 1];
     }
-    if (!m->cuts || piece.size <= KEY_BYTES)
-        return encode_word(m, cache, out, piece, at, err);
-    while (start < piece.size) {
-        const size_t count = medvl_bpe_split(m->bpe, cache->cuts, CUTS,
-                                             piece, start);
-
-        for (size_t i = 0; i < count; start = cache->cuts[i++]) {
-            const struct medvl_span word = {piece.data + start,
-                                            cache->cuts[i] - start};
-            const int rc = encode_word(m, cache, out, word, at + start, err);
-
-            if (rc < 0)
-                return rc;
-        }
-    }
-    return MEDVL_OK;
+    for (size_t i = first; i < out->count; i++)
+        largest = out->ids[i] > largest ? out->ids[i] : largest;
+    if (rc < 0 || largest < medvl_bpe_size(m->bpe))
+        return rc;
+    return medvl_bpe_spell(m->fast, out, first, medvl_bpe_size(m->bpe),
+                           m->bytes, false, err);
 }
 
 int medvl_charbpe_encode(const struct medvl_charbpe *model,
@@ -616,8 +670,18 @@ int medvl_charbpe_encode(const struct medvl_charbpe *model,
 
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
         const struct medvl_span piece = {data.data + start, ends[i] - start};
+        struct span span = {base + start, base + ends[i]};
+        const int32_t id = model->whole_words
+                               ? medvl_bpe_id(model->bpe, piece)
+                               : -1;
 
-        rc = encode_one(model, cache, out, piece, base + start, err);
+        if (id >= 0)
+            rc = give(out, id, piece.size, &span, err);
+        else if (model->fast)
+            rc = encode_fast(model, cache, out, data.data, start, ends[i],
+                             base, err);
+        else
+            rc = encode_one(model, cache, out, piece, base + start, err);
         start = ends[i];
         if (rc == MEDVL_OK && out->count > MEDVL_BPE_TOKENS)
             rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "more than %d tokens",

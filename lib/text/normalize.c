@@ -268,10 +268,9 @@ static int prepend(struct medvl_rewrite *r, const char *text,
 /* The next match that is not what it is replaced by already. */
 static int next_other(const struct step *step,
                       struct medvl_regex_scratch *scratch,
-                      struct medvl_matches *m, struct medvl_error *err)
+                      struct medvl_matches *m, struct medvl_span to,
+                      struct medvl_error *err)
 {
-    const struct medvl_span to = medvl_span(step->text);
-
     for (;;) {
         const int found = medvl_regex_next(step->regex, scratch, m, err);
 
@@ -289,7 +288,7 @@ static int replace(struct medvl_rewrite *r,
     struct medvl_matches m = {.text = r->text};
     const struct medvl_span to = medvl_span(step->text);
     size_t kept = 0;
-    int found = next_other(step, scratch, &m, err);
+    int found = next_other(step, scratch, &m, to, err);
     int rc;
 
     if (found <= 0)
@@ -308,7 +307,7 @@ static int replace(struct medvl_rewrite *r,
         }
         kept = m.end;
         if (rc == MEDVL_OK)
-            found = next_other(step, scratch, &m, err);
+            found = next_other(step, scratch, &m, to, err);
     }
     if (found < 0)
         return found;

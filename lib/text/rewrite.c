@@ -69,11 +69,22 @@ static int reserve(struct medvl_rewrite *r, size_t more,
                           "a text that normalisation makes longer than %d "
                           "bytes",
                           MEDVL_REWRITE_BYTES);
+    if (r->next.size + more < r->next.capacity &&
+        r->next.size + more <= r->next_capacity)
+        return MEDVL_OK;
     rc = medvl_text_reserve(&r->next, more, err);
     if (rc == MEDVL_OK)
         rc = medvl_grow(&r->next_origins, &r->next_capacity,
                         r->next.size + more, sizeof(*r->next_origins), err);
     return rc;
+}
+
+/* Append what there is room for. */
+static void append(struct medvl_text *text, const char *data, size_t size)
+{
+    memcpy(text->data + text->size, data, size);
+    text->size += size;
+    text->data[text->size] = 0;
 }
 
 /* Origins of text[from, to) while nothing was rewritten: characters. */
@@ -83,6 +94,11 @@ static void first_origins(struct medvl_origin *out, const char *text,
     for (size_t at = from; at < to;) {
         size_t end = at + 1;
 
+        if ((unsigned char)text[at] < 0x80) {
+            *out++ = (struct medvl_origin){(uint32_t)at, (uint32_t)end};
+            at = end;
+            continue;
+        }
         while (end < to && (text[end] & 0xC0) == 0x80)
             end++;
         for (size_t i = at; i < end; i++)
@@ -108,7 +124,8 @@ int medvl_rewrite_keep(struct medvl_rewrite *r, size_t from, size_t to,
         memcpy(origins, r->origins + from, size * sizeof(*origins));
     else
         first_origins(origins, r->text.data, from, to);
-    return medvl_text_append(&r->next, r->text.data + from, size, err);
+    append(&r->next, r->text.data + from, size);
+    return MEDVL_OK;
 }
 
 /* In the text that `r` began with. */
@@ -152,7 +169,8 @@ int medvl_rewrite_put(struct medvl_rewrite *r, struct medvl_span bytes,
     }
     for (size_t i = 0; i < bytes.size; i++)
         r->next_origins[r->next.size + i] = origin;
-    return medvl_text_append(&r->next, bytes.data, bytes.size, err);
+    append(&r->next, bytes.data, bytes.size);
+    return MEDVL_OK;
 }
 
 void medvl_rewrite_done(struct medvl_rewrite *r)

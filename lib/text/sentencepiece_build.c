@@ -1,14 +1,11 @@
 /*
  * A model's pieces as what encodes with them.
  *
- * BPE becomes the byte-pair encoder of bpe.h.  SentencePiece joins the two
- * neighbours that give the best piece, beginning with characters; here the
- * beginning is bytes, and merges before all others join those of a
- * character: every character that a piece holds.  What is no piece on the
- * way (the first bytes of a character, a character) gets an id behind the
- * pieces', and one that is left at the end is spelled in byte pieces or
- * unknown.  A piece can come of any two that spell it, with the rank of its
- * score, leftmost first among equals.
+ * BPE becomes the byte-pair encoder of bpe.h, as it is said there of
+ * characters.  SentencePiece joins the two neighbours that give the best
+ * piece: one can come of any two that spell it, with the rank of its score,
+ * leftmost first among equals.  A character that is no piece may be part of
+ * one; what is no piece at the end is spelled in byte pieces or unknown.
  *
  * Read next: sentencepiece_encode.c.
  */
@@ -124,15 +121,6 @@ static uint32_t rank_of(const struct build *build, float score)
     return (uint32_t)low + 1;
 }
 
-/* Add a token with an id behind the pieces', unless there is one. */
-static int add_other(struct build *build, struct medvl_span bytes,
-                     struct medvl_error *err)
-{
-    if (medvl_bpe_id(build->bpe, bytes) >= 0)
-        return MEDVL_OK;
-    return medvl_bpe_add_token(build->bpe, build->next++, bytes, err);
-}
-
 /* Every byte is a token: a piece of one character, a byte piece, or not. */
 static int add_bytes(struct build *build, struct medvl_error *err)
 {
@@ -145,35 +133,10 @@ static int add_bytes(struct build *build, struct medvl_error *err)
         const bool space = i == ' ' && model->info.escape_whitespaces;
 
         if (model->byte_ids[i] < 0 || space)
-            rc = add_other(build, bytes, err);
+            rc = medvl_bpe_add_other(build->bpe, &build->next, bytes, err);
         else if (medvl_bpe_id(build->bpe, bytes) < 0)
             rc = medvl_bpe_add_token(build->bpe, model->byte_ids[i], bytes,
                                      err);
-    }
-    return rc;
-}
-
-/* The merges, before all others, that make the characters of a piece. */
-static int add_characters(struct build *build, struct medvl_span piece,
-                          struct medvl_error *err)
-{
-    int rc = MEDVL_OK;
-
-    for (size_t at = 0; at < piece.size && rc == MEDVL_OK;) {
-        uint32_t rune;
-        const size_t size = (size_t)medvl_utf8_decode(
-            &rune, piece.data + at, piece.size - at);
-
-        for (size_t i = 1; i < size && rc == MEDVL_OK; i++) {
-            const struct medvl_span left = {piece.data + at, i};
-            const struct medvl_span right = {piece.data + at + i, 1};
-
-            rc = add_other(build, (struct medvl_span){left.data, i + 1},
-                           err);
-            if (rc == MEDVL_OK)
-                rc = medvl_bpe_add_ranked(build->bpe, 0, left, right, err);
-        }
-        at += size;
     }
     return rc;
 }
@@ -220,7 +183,8 @@ static int fill_bpe(struct build *build, struct medvl_error *err)
     if (rc == MEDVL_OK)
         rc = add_bytes(build, err);
     for (int32_t id = 0; id < size && rc == MEDVL_OK; id++)
-        rc = add_characters(build, mergeable(model, id), err);
+        rc = medvl_bpe_add_characters(build->bpe, &build->next,
+                                      mergeable(model, id), err);
     for (int32_t id = 0; id < size && rc == MEDVL_OK; id++)
         rc = add_merges(build, mergeable(model, id),
                         rank_of(build, model->pieces[id].score), err);

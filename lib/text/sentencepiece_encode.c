@@ -340,68 +340,6 @@ static int encode_bpe(struct medvl_sentencepiece_encoder *encoder,
 
 /* ---- what is in no piece ------------------------------------------------ */
 
-/* How many byte pieces spell a token that is no piece. */
-static size_t spelled_size(const struct medvl_sentencepiece *model,
-                           int32_t id)
-{
-    const struct medvl_span bytes = medvl_bpe_bytes(model->bpe, id);
-
-    /* A space here is an escaped one: the only such token with a space. */
-    if (model->info.escape_whitespaces && *bytes.data == ' ')
-        return 3;
-    return bytes.size;
-}
-
-/* Spell a token in byte pieces that end before place `to`. */
-static void spell(const struct medvl_sentencepiece *model,
-                  struct medvl_tokens *out, size_t to, int32_t id,
-                  size_t end)
-{
-    const size_t size = spelled_size(model, id);
-    const char *bytes = medvl_bpe_bytes(model->bpe, id).data;
-    const bool space = model->info.escape_whitespaces && *bytes == ' ';
-
-    if (space)
-        bytes = VISIBLE_SPACE;
-    for (size_t i = 1; i <= size; i++) {
-        out->ids[to - i] = model->byte_ids[(unsigned char)bytes[size - i]];
-        if (out->keep_ends)
-            out->ends[to - i] = space ? end : end - (i - 1);
-    }
-}
-
-static int spell_all(const struct medvl_sentencepiece *model,
-                     struct medvl_tokens *out, size_t first,
-                     struct medvl_error *err)
-{
-    size_t more = 0;
-    size_t to;
-    int rc;
-
-    for (size_t i = first; i < out->count; i++) {
-        if (out->ids[i] >= model->info.size)
-            more += spelled_size(model, out->ids[i]) - 1;
-    }
-    rc = medvl_tokens_reserve(out, more, err);
-    if (rc < 0)
-        return rc;
-    to = out->count + more;
-    for (size_t i = out->count; i-- > first;) {
-        const int32_t id = out->ids[i];
-
-        if (id >= model->info.size) {
-            spell(model, out, to, id, out->keep_ends ? out->ends[i] : 0);
-            to -= spelled_size(model, id);
-        } else {
-            out->ids[--to] = id;
-            if (out->keep_ends)
-                out->ends[to] = out->ends[i];
-        }
-    }
-    out->count += more;
-    return MEDVL_OK;
-}
-
 /* Neighbours that are no pieces become one unknown together. */
 static void fuse_all(const struct medvl_sentencepiece *model,
                      struct medvl_tokens *out, size_t first)
@@ -433,7 +371,9 @@ static int settle_unknown(const struct medvl_sentencepiece *model,
     if (largest < model->info.size)
         return MEDVL_OK;
     if (model->info.byte_fallback)
-        return spell_all(model, out, first, err);
+        return medvl_bpe_spell(model->bpe, out, first, model->info.size,
+                               model->byte_ids,
+                               model->info.escape_whitespaces, err);
     fuse_all(model, out, first);
     return MEDVL_OK;
 }
