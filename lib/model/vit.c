@@ -3,7 +3,7 @@
  * registers, positions added, then layers of full attention within each
  * view.  N rows of all views together, C channels.
  *
- * Read next: vit_positions.c.
+ * Read next: vit_qwen.c.
  */
 #include "lib/model/vit.h"
 
@@ -316,35 +316,6 @@ static struct medvl_var *embed(struct medvl_tape *tape,
 
 /* ---- layers ---------------------------------------------------------- */
 
-/* `kind` is ".weight", ".bias" or nothing. */
-static struct medvl_param *layer_param(const struct medvl_model *model,
-                                       int64_t layer, const char *name,
-                                       const char *kind)
-{
-    return medvl_model_param(model, "vision.layers.%lld.%s%s",
-                             (long long)layer, name, kind);
-}
-
-static struct medvl_var *linear(struct medvl_tape *tape,
-                                const struct medvl_model *model,
-                                int64_t layer, const char *name,
-                                struct medvl_var *inp)
-{
-    return medvl_tape_linear(tape, inp,
-                             layer_param(model, layer, name, ".weight"),
-                             layer_param(model, layer, name, ".bias"));
-}
-
-static struct medvl_var *norm(struct medvl_tape *tape,
-                              const struct medvl_model *model, int64_t layer,
-                              const char *name, struct medvl_var *inp)
-{
-    return medvl_tape_layernorm(tape, inp,
-                                layer_param(model, layer, name, ".weight"),
-                                layer_param(model, layer, name, ".bias"),
-                                model->config.vision.norm_eps);
-}
-
 static struct medvl_var *attend(struct medvl_tape *tape,
                                 const struct medvl_model *model,
                                 int64_t layer,
@@ -353,41 +324,11 @@ static struct medvl_var *attend(struct medvl_tape *tape,
 {
     struct medvl_var *q, *k, *v;
 
-    q = linear(tape, model, layer, "self_attn.q_proj", inp);
-    k = linear(tape, model, layer, "self_attn.k_proj", inp);
-    v = linear(tape, model, layer, "self_attn.v_proj", inp);
+    q = medvl_vit_linear(tape, model, layer, "self_attn.q_proj", inp);
+    k = medvl_vit_linear(tape, model, layer, "self_attn.k_proj", inp);
+    v = medvl_vit_linear(tape, model, layer, "self_attn.v_proj", inp);
     inp = medvl_tape_attention(tape, q, k, v, attention);
-    return linear(tape, model, layer, "self_attn.o_proj", inp);
-}
-
-static struct medvl_var *feed(struct medvl_tape *tape,
-                              const struct medvl_model *model, int64_t layer,
-                              struct medvl_var *x)
-{
-    const struct medvl_vision_config *v = &model->config.vision;
-    const int64_t wide = v->intermediate;
-
-    if (!v->fused_gated) {
-        x = linear(tape, model, layer, "mlp.fc1", x);
-        x = medvl_tape_act(tape, x, v->act);
-        return linear(tape, model, layer, "mlp.fc2", x);
-    }
-    x = linear(tape, model, layer, "mlp.gate_up_proj", x);
-    x = medvl_tape_glu(tape, medvl_tape_columns(tape, x, 0, wide),
-                       medvl_tape_columns(tape, x, wide, wide), v->act);
-    return linear(tape, model, layer, "mlp.down_proj", x);
-}
-
-/* hidden + x, after the layer's own factors where it has them. */
-static struct medvl_var *add(struct medvl_tape *tape,
-                             const struct medvl_model *model, int64_t layer,
-                             const char *scale, struct medvl_var *hidden,
-                             struct medvl_var *x)
-{
-    if (model->config.vision.layer_scale)
-        x = medvl_tape_scale(tape, x, layer_param(model, layer, scale, ""));
-    x = medvl_tape_dropout(tape, x);
-    return medvl_tape_add(tape, hidden, x);
+    return medvl_vit_linear(tape, model, layer, "self_attn.o_proj", inp);
 }
 
 /* ---- features -------------------------------------------------------- */
@@ -436,12 +377,12 @@ static struct medvl_var *layers(struct medvl_tape *tape,
     for (int64_t i = 0; i < v->run_layers; i++) {
         before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
-        x = norm(tape, model, i, "norm1", hidden);
+        x = medvl_vit_norm(tape, model, i, "norm1", hidden);
         x = attend(tape, model, i, p->attention, x);
-        hidden = add(tape, model, i, "scale1", hidden, x);
-        x = norm(tape, model, i, "norm2", hidden);
-        x = feed(tape, model, i, x);
-        hidden = add(tape, model, i, "scale2", hidden, x);
+        hidden = medvl_vit_add(tape, model, i, "scale1", hidden, x);
+        x = medvl_vit_norm(tape, model, i, "norm2", hidden);
+        x = medvl_vit_feed(tape, model, i, x);
+        hidden = medvl_vit_add(tape, model, i, "scale2", hidden, x);
         medvl_tape_leave(tape, &hidden, 1);
         if (!is_feature(v, i))
             medvl_tape_drop(tape, before);

@@ -23,10 +23,4 @@ struct medvl_var *medvl_vit_forward(struct medvl_tape *tape,
                                     const struct medvl_model *model,
                                     const struct medvl_pictures *pictures);
 
-/* The same for QWEN2_VL and QWEN2_5_VL: vit_qwen.c. */
-struct medvl_var *
-medvl_vit_qwen_forward(struct medvl_tape *tape,
-                       const struct medvl_model *model,
-                       const struct medvl_pictures *pictures);
-
 #endif

@@ -10,7 +10,7 @@
  *
  * Read next: projector.c.
  */
-#include "lib/model/vit.h"
+#include "lib/model/vit_part.h"
 
 #include <math.h>
 #include <string.h>
@@ -173,37 +173,6 @@ static bool make_order(struct order *o, struct medvl_tape *tape,
 
 /* ---- layers ---------------------------------------------------------- */
 
-static struct medvl_param *param(const struct medvl_model *model,
-                                 int64_t layer, const char *name,
-                                 const char *kind)
-{
-    return medvl_model_param(model, "vision.layers.%lld.%s.%s",
-                             (long long)layer, name, kind);
-}
-
-static struct medvl_var *linear(struct medvl_tape *tape,
-                                const struct medvl_model *model,
-                                int64_t layer, const char *name,
-                                struct medvl_var *inp)
-{
-    return medvl_tape_linear(tape, inp, param(model, layer, name, "weight"),
-                             param(model, layer, name, "bias"));
-}
-
-static struct medvl_var *norm(struct medvl_tape *tape,
-                              const struct medvl_model *model, int64_t layer,
-                              const char *name, struct medvl_var *inp)
-{
-    const struct medvl_vision_config *v = &model->config.vision;
-    struct medvl_param *w = param(model, layer, name, "weight");
-
-    if (v->norm == MEDVL_NORM_RMS)
-        return medvl_tape_rmsnorm(tape, inp, w, v->norm_eps);
-    return medvl_tape_layernorm(tape, inp, w,
-                                param(model, layer, name, "bias"),
-                                v->norm_eps);
-}
-
 static struct medvl_var *attend(struct medvl_tape *tape,
                                 const struct medvl_model *model,
                                 int64_t layer, const struct order *o,
@@ -217,7 +186,7 @@ static struct medvl_var *attend(struct medvl_tape *tape,
     const int64_t size = v->hidden / v->heads;
     struct medvl_var *q, *k, *w;
 
-    inp = linear(tape, model, layer, "self_attn.qkv_proj", inp);
+    inp = medvl_vit_linear(tape, model, layer, "self_attn.qkv_proj", inp);
     q = medvl_tape_columns(tape, inp, 0, v->hidden);
     k = medvl_tape_columns(tape, inp, v->hidden, v->hidden);
     w = medvl_tape_columns(tape, inp, 2 * v->hidden, v->hidden);
@@ -225,25 +194,7 @@ static struct medvl_var *attend(struct medvl_tape *tape,
     k = medvl_tape_rope(tape, k, &cosines, &sines, size);
     inp = medvl_tape_attention(
         tape, q, k, w, v->window && !v->whole[layer] ? o->near : o->wide);
-    return linear(tape, model, layer, "self_attn.o_proj", inp);
-}
-
-static struct medvl_var *mlp(struct medvl_tape *tape,
-                             const struct medvl_model *model, int64_t layer,
-                             struct medvl_var *inp)
-{
-    const struct medvl_vision_config *v = &model->config.vision;
-    struct medvl_var *gate, *up;
-
-    if (v->gated) {
-        gate = linear(tape, model, layer, "mlp.gate_proj", inp);
-        up = linear(tape, model, layer, "mlp.up_proj", inp);
-        inp = medvl_tape_glu(tape, gate, up, v->act);
-        return linear(tape, model, layer, "mlp.down_proj", inp);
-    }
-    inp = linear(tape, model, layer, "mlp.fc1", inp);
-    inp = medvl_tape_act(tape, inp, v->act);
-    return linear(tape, model, layer, "mlp.fc2", inp);
+    return medvl_vit_linear(tape, model, layer, "self_attn.o_proj", inp);
 }
 
 static struct medvl_var *layers(struct medvl_tape *tape,
@@ -256,14 +207,12 @@ static struct medvl_var *layers(struct medvl_tape *tape,
     for (int64_t i = 0; i < model->config.vision.run_layers; i++) {
         before = hidden;
         medvl_tape_enter(tape, "layers.%lld", (long long)i);
-        x = norm(tape, model, i, "norm1", hidden);
+        x = medvl_vit_norm(tape, model, i, "norm1", hidden);
         x = attend(tape, model, i, o, x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
-        x = norm(tape, model, i, "norm2", hidden);
-        x = mlp(tape, model, i, x);
-        x = medvl_tape_dropout(tape, x);
-        hidden = medvl_tape_add(tape, hidden, x);
+        hidden = medvl_vit_add(tape, model, i, "scale1", hidden, x);
+        x = medvl_vit_norm(tape, model, i, "norm2", hidden);
+        x = medvl_vit_feed(tape, model, i, x);
+        hidden = medvl_vit_add(tape, model, i, "scale2", hidden, x);
         medvl_tape_leave(tape, &hidden, 1);
         medvl_tape_drop(tape, before);
     }
@@ -296,7 +245,7 @@ medvl_vit_qwen_forward(struct medvl_tape *tape,
 
     medvl_tape_enter(tape, "vision_tower");
     if (!make_order(&o, tape, v, pictures))
-        memset(&o, 0, sizeof(o));
+        return medvl_tape_input(tape, &pictures->rows, false);
     x = medvl_tape_linear(
         tape, medvl_tape_input(tape, &pictures->rows, false),
         medvl_model_param(model, "vision.patch_embedding.weight"), NULL);
