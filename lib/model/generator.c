@@ -227,7 +227,7 @@ static int add_anew(struct medvl_generator *g, int64_t number,
     memcpy(ids, p->ids, (size_t)p->count * sizeof(*ids));
     memcpy(ids + p->count, s->out->tokens,
            (size_t)s->out->count * sizeof(*ids));
-    medvl_kvcache_clear(medvl_pass_cache(g->pass), number);
+    medvl_pass_clear(g->pass, number);
     rc = medvl_pass_add(g->pass, &piece, err);
     medvl_free(ids);
     return rc;
@@ -258,21 +258,41 @@ static int add_tokens(struct medvl_generator *g, struct medvl_error *err)
     return rc;
 }
 
-/* Give the prompt an idle slot, and put it into the pass. */
-static int start(struct medvl_generator *g, struct medvl_completion *out,
-                 const struct medvl_prompt *prompt, int64_t number,
+/* The idle slot that was begun the longest time ago; NULL: none. */
+static struct slot *idle_slot(struct medvl_generator *g)
+{
+    struct slot *oldest = NULL;
+    int64_t used = 0;
+
+    for (int64_t i = 0; i < g->slot_count; i++) {
+        const int64_t at = medvl_pass_used(g->pass, i);
+
+        if (g->slots[i].busy || (oldest && at >= used))
+            continue;
+        oldest = &g->slots[i];
+        used = at;
+    }
+    return oldest;
+}
+
+/* Put the prompt into the pass, in this slot.  Returns 1, or 0 when it is
+ * to wait, or an error. */
+static int start(struct medvl_generator *g, struct slot *s,
+                 struct medvl_completion *out,
+                 const struct medvl_prompt *prompt, int64_t room,
                  struct medvl_error *err)
 {
-    struct slot *s = &g->slots[number];
     const struct medvl_piece piece = {
-        .slot = number,
+        .slot = s - g->slots,
         .ids = prompt->ids,
         .count = prompt->count,
         .pictures = prompt->pictures,
         .wanted = prompt->all_logits ? prompt->count : 1,
         .owner = s};
-    int rc = MEDVL_OK;
+    int rc = medvl_pass_start(g->pass, &piece, room, err);
 
+    if (rc < 1)
+        return rc;
     s->prompt = prompt;
     s->out = out;
     s->row = piece.count - piece.wanted;
@@ -281,11 +301,10 @@ static int start(struct medvl_generator *g, struct medvl_completion *out,
     s->done = prompt->max_tokens == 0;
     out->finish = MEDVL_FINISH_LENGTH;
     medvl_rng_init(&s->rng, prompt->seed, MEDVL_PURPOSE_SAMPLE, prompt->item);
-    for (int64_t i = 0; i < prompt->count && rc == MEDVL_OK; i++)
+    for (int64_t i = 0; i < prompt->count && rc >= 0; i++)
         if (prompt->ids[i] >= 0)
             rc = keep_seen(s, prompt->ids[i], err);
-    medvl_kvcache_clear(medvl_pass_cache(g->pass), number);
-    return rc < 0 ? rc : medvl_pass_add(g->pass, &piece, err);
+    return rc < 0 ? rc : 1;
 }
 
 /* Start prompts in the idle slots, as many as may share a pass.  Returns
@@ -295,19 +314,23 @@ static int64_t start_some(struct medvl_completion *out,
                           const struct medvl_prompt *prompts, int64_t count,
                           struct medvl_error *err)
 {
-    int64_t n = 0, tokens = 0;
+    const int64_t before = medvl_pass_tokens(g->pass);
+    int64_t n = 0;
 
-    for (int64_t i = 0; i < g->slot_count && n < count; i++) {
+    while (n < count) {
+        const int64_t tokens = medvl_pass_tokens(g->pass) - before;
+        struct slot *s = idle_slot(g);
         int rc;
 
-        if (g->slots[i].busy)
-            continue;
-        if (n > 0 && prompts[n].count > MEDVL_PASS_TOKENS - tokens)
+        if (!s)
             break;
-        rc = start(g, &out[n], &prompts[n], i, err);
+        rc = start(g, s, &out[n], &prompts[n],
+                   n > 0 ? MEDVL_PASS_TOKENS - tokens : INT64_MAX, err);
         if (rc < 0)
             return rc;
-        tokens += prompts[n++].count;
+        if (rc == 0)
+            break;
+        n++;
     }
     return n;
 }

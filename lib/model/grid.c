@@ -12,6 +12,11 @@ int64_t medvl_grid_views(const struct medvl_grid *grid)
     return 1 + grid->tiles_down * grid->tiles_across;
 }
 
+int64_t medvl_grid_patches(const struct medvl_grid *grid)
+{
+    return medvl_grid_views(grid) * grid->rows * grid->columns;
+}
+
 int64_t medvl_pictures_views(const struct medvl_pictures *pictures)
 {
     int64_t views = 0;

@@ -31,6 +31,9 @@ int64_t medvl_pictures_views(const struct medvl_pictures *pictures);
 /* Views of one: the base view and its tiles. */
 int64_t medvl_grid_views(const struct medvl_grid *grid);
 
+/* Patches of all its views: its rows for the tower. */
+int64_t medvl_grid_patches(const struct medvl_grid *grid);
+
 /* Rows that tower and projector make of it: patches, class tokens and
  * registers where they are kept, or merged patches. */
 int64_t medvl_grid_features(const struct medvl_config *config,

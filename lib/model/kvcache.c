@@ -117,15 +117,19 @@ static int32_t *table(const struct medvl_kvcache *cache, int64_t slot)
     return cache->tables + slot * cache->each;
 }
 
+static void drop_page(struct medvl_kvcache *cache, int32_t *page)
+{
+    if (--cache->users[*page] == 0)
+        cache->free[cache->free_count++] = *page;
+    *page = 0;
+}
+
 void medvl_kvcache_clear(struct medvl_kvcache *cache, int64_t slot)
 {
     int32_t *pages = table(cache, slot);
 
-    for (int64_t i = medvl_kvcache_pages_for(cache->lengths[slot]); i-- > 0;) {
-        if (--cache->users[pages[i]] == 0)
-            cache->free[cache->free_count++] = pages[i];
-        pages[i] = 0;
-    }
+    for (int64_t i = medvl_kvcache_pages_for(cache->lengths[slot]); i-- > 0;)
+        drop_page(cache, &pages[i]);
     cache->lengths[slot] = cache->nexts[slot] = 0;
 }
 
@@ -185,6 +189,17 @@ static float *page_rows(const struct medvl_kvcache *cache, int64_t layer,
                cache->channels;
 }
 
+/* The first `rest` rows of a page into another, in every layer. */
+static void copy_rows(const struct medvl_kvcache *cache, int64_t to,
+                      int64_t from, int64_t rest)
+{
+    for (int64_t l = 0; rest > 0 && l < cache->layers; l++)
+        for (int kind = 0; kind < 2; kind++)
+            memcpy(page_rows(cache, l, kind, to),
+                   page_rows(cache, l, kind, from),
+                   (size_t)(rest * cache->channels) * sizeof(float));
+}
+
 int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
                         int64_t from, int64_t length, int64_t next,
                         struct medvl_error *err)
@@ -210,12 +225,36 @@ int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
         medvl_kvcache_clear(cache, slot);
         return rc;
     }
-    for (int64_t l = 0; rest > 0 && l < cache->layers; l++)
-        for (int kind = 0; kind < 2; kind++)
-            memcpy(page_rows(cache, l, kind, pages[whole]),
-                   page_rows(cache, l, kind, source[whole]),
-                   (size_t)(rest * cache->channels) * sizeof(float));
+    if (rest)
+        copy_rows(cache, pages[whole], source[whole], rest);
     cache->nexts[slot] = next;
+    return MEDVL_OK;
+}
+
+int medvl_kvcache_truncate(struct medvl_kvcache *cache, int64_t slot,
+                           int64_t length, int64_t next,
+                           struct medvl_error *err)
+{
+    const int64_t keep = medvl_kvcache_pages_for(length), rest = length % PAGE;
+    int32_t *pages = table(cache, slot);
+    int32_t shared;
+
+    assert(length <= cache->lengths[slot]);
+    for (int64_t i = medvl_kvcache_pages_for(cache->lengths[slot]);
+         i-- > keep;)
+        drop_page(cache, &pages[i]);
+    cache->lengths[slot] = length;
+    cache->nexts[slot] = next;
+    if (!rest || cache->users[pages[keep - 1]] == 1)
+        return MEDVL_OK;
+    if (cache->free_count == 0)
+        return medvl_fail(err, MEDVL_ENOMEM,
+                          "no page of keys and values is left");
+    shared = pages[keep - 1];
+    cache->users[shared]--;
+    pages[keep - 1] = cache->free[--cache->free_count];
+    cache->users[pages[keep - 1]] = 1;
+    copy_rows(cache, pages[keep - 1], shared, rest);
     return MEDVL_OK;
 }
 

@@ -51,6 +51,15 @@ int medvl_kvcache_share(struct medvl_kvcache *cache, int64_t slot,
                         int64_t from, int64_t length, int64_t next,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Keep the first `length` tokens of the slot alone; the next position is
+ * `next`.  A part page that others see is copied: MEDVL_ENOMEM when no page
+ * is left for that.
+ */
+int medvl_kvcache_truncate(struct medvl_kvcache *cache, int64_t slot,
+                           int64_t length, int64_t next,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The position of the slot's next token, which is its length unless
  * pictures take other positions than tokens: grid.h; 0 when empty. */
 int64_t medvl_kvcache_next(const struct medvl_kvcache *cache, int64_t slot);

@@ -14,6 +14,9 @@
 /* Rows of logits made at once. */
 enum { LOGIT_ROWS = 64 };
 
+/* So many tokens in common are worth waiting a pass for. */
+enum { WAIT_TOKENS = 64 };
+
 struct medvl_pass {
     const struct medvl_model *model;
     struct medvl_device *dev;
@@ -23,11 +26,11 @@ struct medvl_pass {
 
     struct medvl_inputs inputs; /* its arrays are the ones below */
     int32_t *ids, *positions, *cu, *places;
-    int64_t *slot_of; /* of each sequence */
-    float *patches;
-    struct medvl_grid *grids;
+    int64_t *slot_of;              /* of each sequence */
+    struct medvl_gallery *gallery; /* NULL: a model without pictures */
+    struct medvl_prefix *prefix;   /* of the cache's slots */
+    uint64_t version;              /* of all weights */
     size_t id_room, position_room, cu_room, place_room, slot_room;
-    size_t patch_room, grid_room;
 
     /* Tokens whose logits are wanted, and what goes with each. */
     int32_t *wanted;
@@ -48,6 +51,8 @@ int medvl_pass_open(struct medvl_pass **out, const struct medvl_model *model,
     p->model = model;
     p->dev = dev;
     rc = medvl_tape_open(&p->tape, dev, err);
+    if (rc == MEDVL_OK && model->config.family != MEDVL_FAMILY_TEXT)
+        rc = medvl_gallery_open(&p->gallery, model, 0, err);
     if (rc < 0) {
         medvl_pass_free(p);
         return rc;
@@ -65,29 +70,53 @@ void medvl_pass_free(struct medvl_pass *pass)
     medvl_free(pass->cu);
     medvl_free(pass->places);
     medvl_free(pass->slot_of);
-    medvl_free(pass->patches);
-    medvl_free(pass->grids);
     medvl_free(pass->wanted);
     medvl_free(pass->owners);
     medvl_kvcache_free(pass->cache);
+    medvl_gallery_free(pass->gallery);
+    medvl_prefix_free(pass->prefix);
     medvl_tape_free(pass->tape);
     medvl_free(pass);
+}
+
+/* Nothing that other weights made is kept. */
+static void check_version(struct medvl_pass *p)
+{
+    uint64_t version = 0;
+
+    for (int64_t i = 0; i < p->model->count; i++)
+        version += p->model->params[i].version;
+    if (version == p->version)
+        return;
+    p->version = version;
+    if (p->prefix)
+        medvl_prefix_forget(p->prefix, -1);
+    if (p->gallery)
+        medvl_gallery_forget(p->gallery);
 }
 
 int medvl_pass_reserve(struct medvl_pass *pass, int64_t slots,
                        int64_t longest, int64_t pages,
                        struct medvl_error *err)
 {
+    int rc;
+
+    check_version(pass);
     if (pass->cache && pass->slots >= slots && pass->longest >= longest &&
         pass->pages >= pages)
         return MEDVL_OK;
     medvl_kvcache_free(pass->cache);
+    medvl_prefix_free(pass->prefix);
     pass->cache = NULL;
+    pass->prefix = NULL;
     pass->slots = slots;
     pass->longest = longest;
     pass->pages = pages;
-    return medvl_kvcache_open(&pass->cache, &pass->model->config.decoder,
-                              slots, longest, pages * MEDVL_KV_PAGE, err);
+    rc = medvl_prefix_open(&pass->prefix, &pass->model->config, slots, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_kvcache_open(&pass->cache, &pass->model->config.decoder,
+                                slots, longest, pages * MEDVL_KV_PAGE, err);
+    return rc;
 }
 
 struct medvl_kvcache *medvl_pass_cache(const struct medvl_pass *pass)
@@ -106,6 +135,8 @@ void medvl_pass_begin(struct medvl_pass *pass)
 {
     memset(&pass->inputs, 0, sizeof(pass->inputs));
     pass->wanted_count = 0;
+    if (pass->gallery)
+        medvl_gallery_begin(pass->gallery);
 }
 
 /* Room for one more piece in every array but the patches'. */
@@ -141,37 +172,6 @@ static int make_room(struct medvl_pass *p, const struct medvl_piece *piece,
     return rc;
 }
 
-static int add_pictures(struct medvl_pass *p, const struct medvl_pictures *q,
-                        struct medvl_error *err)
-{
-    struct medvl_pictures *all = &p->inputs.pictures;
-    const int64_t before = all->rows.size[0], more = q->rows.size[0];
-    const int64_t width = q->rows.size[1];
-    int rc;
-
-    assert(!before || all->rows.size[1] == width);
-    rc = medvl_grow(&p->patches, &p->patch_room,
-                    (size_t)((before + more) * width), sizeof(*p->patches),
-                    err);
-    if (rc == MEDVL_OK)
-        rc = medvl_grow(&p->grids, &p->grid_room,
-                        (size_t)(all->count + q->count), sizeof(*p->grids),
-                        err);
-    if (rc < 0)
-        return rc;
-    for (int64_t i = 0; i < more; i++)
-        memcpy(p->patches + (before + i) * width,
-               (const float *)q->rows.data + i * q->rows.stride,
-               (size_t)width * sizeof(*p->patches));
-    memcpy(p->grids + all->count, q->grids,
-           (size_t)q->count * sizeof(*p->grids));
-    all->rows = medvl_tensor_2d(p->patches, MEDVL_DTYPE_F32, before + more,
-                                width);
-    all->grids = p->grids;
-    all->count += q->count;
-    return MEDVL_OK;
-}
-
 int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
                    struct medvl_error *err)
 {
@@ -183,6 +183,9 @@ int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
     int rc;
 
     assert(piece->count > 0 && piece->wanted <= piece->count);
+    if (piece->pictures.count && !pass->gallery)
+        return medvl_fail(err, MEDVL_EARG,
+                          "pictures for a model that takes none");
     if (piece->count > INT32_MAX - first)
         return medvl_fail(err, MEDVL_EARG, "%lld tokens in one pass",
                           (long long)(first + piece->count));
@@ -191,7 +194,7 @@ int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
         rc = medvl_kvcache_extend(pass->cache, piece->slot, piece->count,
                                   err);
     if (rc == MEDVL_OK && piece->pictures.count)
-        rc = add_pictures(pass, &piece->pictures, err);
+        rc = medvl_gallery_add(pass->gallery, &piece->pictures, err);
     if (rc < 0)
         return rc;
     next = medvl_grid_positions(
@@ -212,6 +215,99 @@ int medvl_pass_add(struct medvl_pass *pass, const struct medvl_piece *piece,
     pass->slot_of[tokens->sequences++] = piece->slot;
     pass->cu[tokens->sequences] = (int32_t)tokens->tokens;
     return MEDVL_OK;
+}
+
+/* ---- prompts --------------------------------------------------------- */
+
+/* The slot holds the beginning, and nothing else. */
+static int take_beginning(struct medvl_pass *p, int64_t slot,
+                          const struct medvl_beginning *b,
+                          struct medvl_error *err)
+{
+    if (b->slot == slot)
+        return medvl_kvcache_truncate(p->cache, slot, b->tokens, b->next,
+                                      err);
+    if (b->slot >= 0)
+        return medvl_kvcache_share(p->cache, slot, b->slot, b->tokens,
+                                   b->next, err);
+    medvl_kvcache_clear(p->cache, slot);
+    return MEDVL_OK;
+}
+
+/* What of the prompt comes behind its beginning. */
+static struct medvl_piece rest_of(const struct medvl_piece *prompt,
+                                  const struct medvl_beginning *b)
+{
+    struct medvl_piece rest = *prompt;
+    struct medvl_tensor *rows = &rest.pictures.rows;
+
+    rest.ids += b->tokens;
+    rest.count -= b->tokens;
+    if (b->pictures) {
+        rest.pictures.count -= b->pictures;
+        rest.pictures.grids += b->pictures;
+        rows->data = (float *)rows->data + b->patches * rows->stride;
+        rows->size[0] -= b->patches;
+    }
+    return rest;
+}
+
+static int start(struct medvl_pass *p, const struct medvl_piece *prompt,
+                 const struct medvl_picture_key *keys, int64_t room,
+                 struct medvl_error *err)
+{
+    struct medvl_beginning ready, coming;
+    struct medvl_piece rest;
+    int rc = medvl_prefix_find(&ready, &coming, p->prefix, prompt->ids,
+                               prompt->count,
+                               prompt->count - prompt->wanted, keys, err);
+
+    if (rc < 0)
+        return rc;
+    rest = rest_of(prompt, &ready);
+    if (medvl_pass_tokens(p) > 0 &&
+        (rest.count > room || coming.tokens - ready.tokens >= WAIT_TOKENS))
+        return 0;
+    rc = take_beginning(p, prompt->slot, &ready, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_pass_add(p, &rest, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_prefix_hold(p->prefix, prompt->slot, prompt->ids,
+                               prompt->count, ready.tokens, keys,
+                               prompt->pictures.count, err);
+    return rc < 0 ? rc : 1;
+}
+
+int medvl_pass_start(struct medvl_pass *pass,
+                     const struct medvl_piece *prompt, int64_t room,
+                     struct medvl_error *err)
+{
+    struct medvl_picture_key *keys =
+        medvl_alloc((size_t)prompt->pictures.count + 1, sizeof(*keys));
+    int rc;
+
+    if (!keys)
+        return medvl_no_memory(err);
+    medvl_picture_keys(keys, &prompt->pictures);
+    rc = start(pass, prompt, keys, room, err);
+    medvl_free(keys);
+    return rc;
+}
+
+void medvl_pass_clear(struct medvl_pass *pass, int64_t slot)
+{
+    medvl_kvcache_clear(pass->cache, slot);
+    medvl_prefix_forget(pass->prefix, slot);
+}
+
+int64_t medvl_pass_used(const struct medvl_pass *pass, int64_t slot)
+{
+    return medvl_prefix_used(pass->prefix, slot);
+}
+
+int64_t medvl_pass_encoded(const struct medvl_pass *pass)
+{
+    return pass->gallery ? medvl_gallery_encoded(pass->gallery) : 0;
 }
 
 /* ---- the run --------------------------------------------------------- */
@@ -255,8 +351,13 @@ static int run_inputs(struct medvl_pass *p, row_fn *row, void *arg,
     int end, rc = medvl_decoder_run_open(&run, &p->model->config.decoder,
                                          &p->inputs.tokens, err);
 
-    if (rc < 0)
+    if (rc == MEDVL_OK && p->inputs.picture_tokens)
+        rc = medvl_gallery_features(&p->inputs.features, p->gallery, p->tape,
+                                    err);
+    if (rc < 0) {
+        medvl_decoder_run_free(run);
         return rc;
+    }
     medvl_tape_begin(p->tape, &options, NULL);
     hidden = medvl_vlm_forward(p->tape, p->model, &p->inputs, run);
     rc = medvl_tape_check(p->tape, err);
@@ -285,6 +386,10 @@ int medvl_pass_run(struct medvl_pass *pass,
     pass->dev->row_invariant = true;
     rc = run_inputs(pass, row, arg, err);
     pass->dev->row_invariant = before;
+    if (rc == MEDVL_OK)
+        medvl_prefix_ran(pass->prefix);
+    else
+        medvl_prefix_forget(pass->prefix, -1);
     return rc;
 }
 

@@ -19,7 +19,7 @@
 #ifndef MEDVL_MODEL_PASS_H
 #define MEDVL_MODEL_PASS_H
 
-#include "lib/model/vlm.h"
+#include "lib/model/prefix.h"
 
 /*
  * Tokens of prompts that callers put into one pass at most, so that what
@@ -38,8 +38,9 @@ void medvl_pass_free(struct medvl_pass *pass);
 
 /*
  * A cache of `slots` sequences of up to `longest` tokens, with memory for
- * `pages` of keys and values.  One that has room enough stays as it is; else
- * it is made anew, and all slots are empty.
+ * `pages` of keys and values.  One that has room enough stays as it is, with
+ * what its slots hold, unless weights have changed; else it is made anew, and
+ * all slots are empty.
  */
 int medvl_pass_reserve(struct medvl_pass *pass, int64_t slots,
                        int64_t longest, int64_t pages,
@@ -59,6 +60,29 @@ struct medvl_piece {
     int64_t wanted; /* rows of logits: those of its last tokens, 0..count */
     void *owner;    /* goes with each of them */
 };
+
+/*
+ * Begin a prompt in the piece's slot, whatever that held.  What some slot
+ * holds of its beginning is shared, and only the rest is run.
+ *
+ *   room   tokens that it may add to a pass that has some already
+ *
+ * Returns 1 when it did, and 0 when it should wait for the next pass: there
+ * is no room, or a prompt of this pass begins as it does.  An empty pass
+ * takes every prompt.
+ */
+int medvl_pass_start(struct medvl_pass *pass,
+                     const struct medvl_piece *prompt, int64_t room,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The slot holds nothing any more. */
+void medvl_pass_clear(struct medvl_pass *pass, int64_t slot);
+
+/* When the slot was last begun: larger is later, 0 is never. */
+int64_t medvl_pass_used(const struct medvl_pass *pass, int64_t slot);
+
+/* Pictures that went through the tower so far; for tests. */
+int64_t medvl_pass_encoded(const struct medvl_pass *pass);
 
 /*
  * Put a piece behind those that are there; its arrays are copied.  The slot

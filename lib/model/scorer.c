@@ -164,7 +164,7 @@ static int64_t run_prompts(struct medvl_scorer *s,
     int rc = MEDVL_OK;
 
     medvl_pass_begin(s->pass);
-    for (; n < count && n < s->prompts && rc == MEDVL_OK; n++) {
+    while (n < count && n < s->prompts && rc >= 0) {
         const struct medvl_question *q = &questions[n];
         const struct medvl_piece piece = {.slot = n,
                                           .ids = q->ids,
@@ -173,14 +173,15 @@ static int64_t run_prompts(struct medvl_scorer *s,
                                           .wanted = 1,
                                           .owner = &s->places[n]};
 
-        if (n > 0 &&
-            q->count > MEDVL_PASS_TOKENS - medvl_pass_tokens(s->pass))
-            break;
         s->places[n] = (struct place){q, -1, 0};
-        medvl_kvcache_clear(medvl_pass_cache(s->pass), n);
-        rc = medvl_pass_add(s->pass, &piece, err);
+        rc = medvl_pass_start(
+            s->pass, &piece,
+            MEDVL_PASS_TOKENS - medvl_pass_tokens(s->pass), err);
+        if (rc == 0)
+            break;
+        n++;
     }
-    if (rc == MEDVL_OK)
+    if (rc >= 0)
         rc = medvl_pass_run(s->pass, take_row, s, err);
     return rc < 0 ? rc : n;
 }

@@ -1,7 +1,7 @@
 /*
  * Pictures and tokens together.
  *
- * Read next: sampler.h.
+ * Read next: gallery.h.
  */
 #include "lib/model/vlm.h"
 
@@ -154,11 +154,14 @@ struct medvl_var *medvl_vlm_forward(struct medvl_tape *tape,
     const struct medvl_tensor places = medvl_tensor_1d(
         (void *)(uintptr_t)inputs->picture_token, MEDVL_DTYPE_I32,
         inputs->picture_tokens);
-    struct medvl_var *features, *hidden, *words;
+    struct medvl_var *features = NULL, *hidden, *words;
 
     hidden = words = medvl_decoder_embed(tape, model, run);
-    if (inputs->pictures.count > 0) {
+    if (inputs->features.data)
+        features = medvl_tape_input(tape, &inputs->features, false);
+    else if (inputs->pictures.count > 0)
         features = medvl_vlm_encode(tape, model, &inputs->pictures);
+    if (features) {
         hidden = medvl_tape_scatter_rows(tape, words, features, &places);
         medvl_tape_drop(tape, words);
         medvl_tape_drop(tape, features);

@@ -2,7 +2,7 @@
  * The whole model over a batch: pictures through tower and projector, put
  * in their places among the token embeddings, then the decoder.
  *
- * Read next: sampler.h.
+ * Read next: gallery.h.
  */
 #ifndef MEDVL_MODEL_VLM_H
 #define MEDVL_MODEL_VLM_H
@@ -13,6 +13,10 @@
 struct medvl_inputs {
     struct medvl_sequences tokens;
     struct medvl_pictures pictures;
+
+    /* (picture tokens, C) f32: pictures that are encoded already, in place
+     * of `pictures`; data NULL: none. */
+    struct medvl_tensor features;
     const int32_t *picture_token; /* (picture tokens): index into tokens of
                                      each picture token, in order */
     int64_t picture_tokens;

@@ -345,6 +345,12 @@ static void a_pass_has_a_bounded_number_of_prompt_tokens(void **state)
                                 &s.err),
                  &s.err);
     }
+    /* One that holds none of them. */
+    medvl_generator_free(s.generator);
+    CHECK_OK(medvl_generator_open(
+                 &s.generator, s.model, s.dev,
+                 &(struct medvl_generator_options){.slots = MANY}, &s.err),
+             &s.err);
     passes_taken(s.model);
     assert_true(fit < MANY && 2 * fit > MANY);
     CHECK_OK(medvl_generate(among, s.generator, prompts, MANY, &s.err),

@@ -131,6 +131,34 @@ static void absurd_sizes_are_refused(void **state)
                 MEDVL_ENOMEM, &err, "large");
 }
 
+static void a_truncated_sequence_leaves_others_what_they_share(void **state)
+{
+    struct medvl_kvcache *c = cache_open();
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_kvcache_extend(c, 0, 130, &err), &err);
+    for (int i = 0; i < 130; i++)
+        row(c, 1, 0, i)[5] = (float)i;
+    CHECK_OK(medvl_kvcache_share(c, 1, 0, 128, 128, &err), &err);
+    /* Within a page that slot 1 sees: slot 0 gets its own. */
+    CHECK_OK(medvl_kvcache_truncate(c, 0, 100, 90, &err), &err);
+    assert_int_equal(medvl_kvcache_length(c, 0), 100);
+    assert_int_equal(medvl_kvcache_next(c, 0), 90);
+    assert_int_equal(medvl_kvcache_row(c, 0, 63), medvl_kvcache_row(c, 1, 63));
+    assert_int_not_equal(medvl_kvcache_row(c, 0, 64),
+                         medvl_kvcache_row(c, 1, 64));
+    CHECK_OK(medvl_kvcache_extend(c, 0, 1, &err), &err);
+    row(c, 1, 0, 100)[5] = -1;
+    for (int i = 0; i < 100; i++)
+        assert_true(row(c, 1, 0, i)[5] == (float)i);
+    assert_true(row(c, 1, 1, 100)[5] == 100);
+    /* At the end of a page nothing is copied. */
+    CHECK_OK(medvl_kvcache_truncate(c, 0, 64, 64, &err), &err);
+    assert_int_equal(medvl_kvcache_free_tokens(c), TOKENS - 2 * 64);
+    medvl_kvcache_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +166,8 @@ int main(void)
         cmocka_unit_test(rows_of_running_sequences_never_meet),
         cmocka_unit_test(a_shared_prefix_is_one_and_its_ends_are_apart),
         cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(
+            a_truncated_sequence_leaves_others_what_they_share),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
