@@ -54,9 +54,9 @@ static void check_sizes(struct medvl_vision_config *v,
 static void read_dinov2(struct medvl_vision_config *v,
                         struct medvl_config_reader *r, bool registers)
 {
-    const int64_t ratio = medvl_config_int(r, "mlp_ratio", 1, 64, 4);
+    const float ratio = medvl_config_float(r, "mlp_ratio", 1, 64, 4);
 
-    v->intermediate = v->hidden * ratio;
+    v->intermediate = (int64_t)((double)v->hidden * (double)ratio);
     v->layer_scale = v->interpolate = true;
     v->gated = v->fused_gated = medvl_config_bool(r, "use_swiglu_ffn",
                                                   false);

@@ -188,6 +188,12 @@ static const struct {
     {"{\"model_type\":\"llava\",\"vision_config\":"
      "{\"image_size\":6,\"patch_size\":7}}",
      MEDVL_EFORMAT, "vision_config: image_size 6"},
+    {"{\"model_type\":\"llava\",\"vision_config\":"
+     "{\"image_size\":8194,\"patch_size\":2}}",
+     MEDVL_EFORMAT, "image_size 8194 is more than 4096 patches"},
+    {"{\"model_type\":\"llava\",\"vision_config\":"
+     "{\"model_type\":\"siglip_vision_model\"}}",
+     MEDVL_EUNSUPPORTED, "leaves out the first patch"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
      MEDVL_EFORMAT, "feature layer -40"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,0.5]}",

@@ -113,6 +113,35 @@ static void no_key_and_no_name_stands_twice(void **state)
     close_list();
 }
 
+/* The last layer's features pass SigLIP's last norm, others do not. */
+static void what_the_features_do_not_reach_is_unused(void **state)
+{
+    static const char TOWER[] =
+        "\"vision_config\":{\"model_type\":\"siglip_vision_model\","
+        "\"hidden_size\":12,\"num_attention_heads\":2,"
+        "\"num_hidden_layers\":2,\"image_size\":35}}";
+    char json[1000];
+
+    (void)state;
+    for (int last = 0; last < 2; last++) {
+        snprintf(json, sizeof(json),
+                 "{\"model_type\":\"llava\","
+                 "\"vision_feature_select_strategy\":\"full\","
+                 "\"image_token_index\":7,\"vision_feature_layer\":%d,%s",
+                 last - 2, TOWER);
+        open_list(json);
+        expect("vision.position_embedding",
+               "vision_tower.vision_model.embeddings.position_embedding"
+               ".weight",
+               2, 4, 12);
+        assert_int_equal(by_key("vision.post_norm.bias")->unused, !last);
+        assert_int_equal(by_key("vision.layers.1.norm1.bias")->unused, !last);
+        assert_true(by_key("vision.head.mlp.fc2.weight")->unused);
+        assert_false(by_key("vision.patch_embedding.bias")->unused);
+        close_list();
+    }
+}
+
 static void names_of_other_versions_become_canonical(void **state)
 {
     static const char *const PAIRS[][2] = {
@@ -146,6 +175,7 @@ int main(void)
         cmocka_unit_test(brands_differ_in_names_and_shapes),
         cmocka_unit_test(a_matrix_stored_by_columns_has_both_shapes),
         cmocka_unit_test(no_key_and_no_name_stands_twice),
+        cmocka_unit_test(what_the_features_do_not_reach_is_unused),
         cmocka_unit_test(names_of_other_versions_become_canonical),
     };
 
