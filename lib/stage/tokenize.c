@@ -22,6 +22,7 @@ struct stage {
     struct medvl_tokenizer *tok;
     struct medvl_chat *chat; /* NULL: no_chat says why */
     struct medvl_error no_chat;
+    int32_t image; /* to decode: a placeholder that is no token, or -1 */
 };
 
 struct worker {
@@ -49,12 +50,22 @@ static void stage_free(void *arg)
  * The chat template of the model's folder.  That there is none, or that it
  * is no good, matters only to a record with messages.
  */
-static int open_chat(struct stage *stage, struct medvl_error *err)
+static int open_chat(struct stage *stage, const char *folder,
+                     struct medvl_error *err)
+{
+    const int rc = medvl_chat_open(&stage->chat, folder, stage->options->chat,
+                                   stage->tok, &stage->no_chat);
+
+    return rc == MEDVL_ENOMEM ? medvl_no_memory(err) : MEDVL_OK;
+}
+
+/* What the folder of the tokenizer says besides it. */
+static int open_folder(struct stage *stage, struct medvl_error *err)
 {
     const char *path = stage->options->model;
     const char *slash = strrchr(path, '/');
     char *folder = NULL;
-    int rc;
+    int rc = MEDVL_OK;
 
     if (medvl_folder_exists(path))
         folder = medvl_copy_string(path, strlen(path));
@@ -64,10 +75,12 @@ static int open_chat(struct stage *stage, struct medvl_error *err)
         folder = medvl_copy_string(".", 1);
     if (!folder)
         return medvl_no_memory(err);
-    rc = medvl_chat_open(&stage->chat, folder, stage->options->chat, stage->tok,
-                         &stage->no_chat);
+    if (stage->options->decode)
+        rc = medvl_chat_image_id(&stage->image, folder, stage->tok, err);
+    else if (!stage->options->field)
+        rc = open_chat(stage, folder, err);
     medvl_free(folder);
-    return rc == MEDVL_ENOMEM ? medvl_no_memory(err) : MEDVL_OK;
+    return rc;
 }
 
 static int stage_open(void **out, const void *options,
@@ -81,9 +94,7 @@ static int stage_open(void **out, const void *options,
         return medvl_no_memory(err);
     stage->options = options;
     rc = medvl_tokenizer_open(&stage->tok, stage->options->model, err);
-    if (rc == MEDVL_OK && !stage->options->decode && !stage->options->field)
-        rc = open_chat(stage, err);
-    return rc;
+    return rc < 0 ? rc : open_folder(stage, err);
 }
 
 static void worker_free(void *arg)
@@ -262,10 +273,30 @@ static int encode_text(struct worker *worker, struct medvl_record *record,
     return rc;
 }
 
+/* Text of ids; a placeholder that the tokenizer does not have is "<image>". */
+static int decode_ids(struct worker *worker, const struct medvl_tokens *tokens,
+                      struct medvl_error *err)
+{
+    const struct stage *stage = worker->stage;
+    size_t to;
+    int rc = MEDVL_OK;
+
+    for (size_t at = 0; at < tokens->count && rc == MEDVL_OK; at = to + 1) {
+        for (to = at; to < tokens->count && tokens->ids[to] != stage->image;)
+            to++;
+        rc = medvl_tokenizer_decode(stage->tok, &worker->text,
+                                    tokens->ids + at, to - at, 0, err);
+        if (rc == MEDVL_OK && to < tokens->count)
+            rc = medvl_text_puts(&worker->text, MEDVL_CHAT_IMAGE, err);
+    }
+    return rc;
+}
+
 static int decode(struct worker *worker, struct medvl_record *record,
                   const char *field, struct medvl_error *err)
 {
-    const struct medvl_tokenizer *tok = worker->stage->tok;
+    const int32_t last = medvl_tokenizer_size(worker->stage->tok) - 1;
+    const int32_t image = worker->stage->image;
     const struct medvl_span span = medvl_record_get(record, "tokens");
     struct medvl_tokens *tokens = &worker->tokens;
     int rc;
@@ -276,10 +307,9 @@ static int decode(struct worker *worker, struct medvl_record *record,
                           "--decode sets them)");
     rc = medvl_json_read_ints(&tokens->ids, &tokens->count,
                               &tokens->capacity, span, 0,
-                              medvl_tokenizer_size(tok) - 1, err);
+                              image > last ? image : last, err);
     if (rc == MEDVL_OK)
-        rc = medvl_tokenizer_decode(tok, &worker->text, tokens->ids,
-                                    tokens->count, 0, err);
+        rc = decode_ids(worker, tokens, err);
     if (rc < 0)
         return medvl_context(err, "\"tokens\"");
     return medvl_record_set_text(record, field,

@@ -99,7 +99,12 @@ int medvl_chat_open(struct medvl_chat **out, const char *folder,
                     const char *layout, const struct medvl_tokenizer *tok,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* The same from a template's text; `image` is the placeholder. */
+/* The id of the folder's placeholder where its tokenizer has none; else -1. */
+int medvl_chat_image_id(int32_t *out, const char *folder,
+                        const struct medvl_tokenizer *tok,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* A chat from a template's text; `image` is the placeholder. */
 int medvl_chat_new(struct medvl_chat **out, struct medvl_span template,
                    const char *image, const struct medvl_tokenizer *tok,
                    struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -181,6 +186,8 @@ struct medvl_chat_tokens {
  * MEDVL_EFORMAT, besides those of rendering: the number of placeholders is
  * not the number of image parts; or a turn cannot be found again, because
  * the template writes the messages before it differently once it is there.
+ * MEDVL_EUNSUPPORTED: each turn is found by rendering what is before it, and
+ * there are too many (from about 2,800 messages).
  */
 int medvl_chat_encode(struct medvl_chat_worker *worker,
                       struct medvl_chat_tokens *out,

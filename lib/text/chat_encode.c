@@ -11,6 +11,7 @@
 #include "lib/text/template_eval.h"
 
 #define RUNS_KEPT (1 << 16) /* room that stays for the next messages */
+#define MOST_WORK 4000000   /* messages rendered again for a record's turns */
 
 /* ---- where the turns are ---------------------------------------------- */
 
@@ -133,11 +134,19 @@ static int find_turns(struct medvl_chat_worker *w, size_t count,
                       struct medvl_error *err)
 {
     const size_t images = w->image_count;
+    size_t work = 0;
     int rc = MEDVL_OK;
 
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
         if (!w->assistant[i])
             continue;
+        work += 2 * i;
+        if (work > MOST_WORK)
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "%zu messages: so many turns of the assistant "
+                              "are not looked for (write shorter "
+                              "conversations)",
+                              count);
         rc = medvl_grow(&w->turns, &w->turn_capacity, w->turn_count + 1,
                         sizeof(*w->turns), err);
         if (rc == MEDVL_OK)

@@ -291,6 +291,21 @@ static int read_image(struct medvl_span *image, int32_t *id,
     return MEDVL_OK;
 }
 
+int medvl_chat_image_id(int32_t *out, const char *folder,
+                        const struct medvl_tokenizer *tok,
+                        struct medvl_error *err)
+{
+    struct medvl_json *config = NULL;
+    struct medvl_span image;
+    int rc = read_config(&config, folder, "config.json", err);
+
+    *out = -1;
+    if (rc == MEDVL_OK)
+        rc = read_image(&image, out, config, tok, err);
+    medvl_json_free(config);
+    return rc < 0 ? medvl_context(err, "%s", folder) : MEDVL_OK;
+}
+
 /* A chat of the template that was found, or of a layout. */
 static int make_chat(struct medvl_chat **out, struct medvl_span template,
                      const struct medvl_chat_layout *layout,

@@ -273,6 +273,13 @@ learned() {
     [[ "$output" == *'user\nleft?<|im_end|><|im_start|>assistant\nno<|im_'* ]]
     run_code 2 medvl-tokenize -m folder --chat v9 in.jsonl
     [[ $stderr == *'--chat is one of llama3|'*'|v1|'* ]]
+    layout llava_qwen2 600
+    printf '{"messages":[{"role":"user","content":[%s,%s]}]}\n' \
+        '{"type":"image"}' '{"type":"text","text":"a"}' >picture.jsonl
+    run_ok medvl-tokenize -m folder picture.jsonl
+    [[ "$output" == *',600,'* ]]
+    run_ok medvl-tokenize --decode -m folder <<<"$output"
+    [[ "$output" == *$'"<|user|>\\n<image>\\na\\n"}' ]]
     run_code 2 medvl-tokenize -m folder --chat v1 --decode in.jsonl
 }
 

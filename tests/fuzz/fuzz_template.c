@@ -50,6 +50,7 @@ static void render(const struct medvl_template *template, bool expression)
     must(medvl_json_view_object(&view, medvl_span(RECORD), &err) == 0);
     must(medvl_template_run_new(&run, &limits, &err) == 0);
     medvl_template_begin(run);
+    must(medvl_template_set_date(run, medvl_span("2024-07-26"), &err) == 0);
     must(medvl_template_set_members(run, &view, true, &err) == 0);
     if (medvl_template_render(&out, template, run, &err) < 0) {
         must(out.text.size == 0 && out.run_count == 0);
