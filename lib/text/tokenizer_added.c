@@ -178,18 +178,9 @@ static int make_matcher(struct medvl_tokenizer *tok, struct matcher *m,
     return MEDVL_OK;
 }
 
-int medvl_added_finish(struct medvl_tokenizer *tok, struct medvl_error *err)
+/* By id, which the search for one needs. */
+int medvl_added_index(struct medvl_tokenizer *tok, struct medvl_error *err)
 {
-    int rc;
-
-    /* Special ones are found first, then in the order of the file. */
-    for (size_t i = 0; i < tok->added_count; i++) {
-        if (!tok->added[i].special)
-            tok->added[i].order += tok->added_count;
-    }
-    rc = normalize_all(tok, err);
-    if (rc < 0)
-        return rc;
     if (tok->added_count > 0)
         qsort(tok->added, tok->added_count, sizeof(*tok->added), by_id);
     for (size_t i = 0; i < tok->added_count; i++) {
@@ -200,7 +191,50 @@ int medvl_added_finish(struct medvl_tokenizer *tok, struct medvl_error *err)
         if (tok->added[i].id >= tok->size)
             tok->size = tok->added[i].id + 1;
     }
-    rc = make_matcher(tok, &tok->matchers[0], false, err);
+    return MEDVL_OK;
+}
+
+int medvl_added_extras(struct medvl_tokenizer *tok,
+                       const struct extras *extras, struct medvl_error *err)
+{
+    for (size_t i = 0; i < extras->count; i++) {
+        struct added added = extras->items[i];
+        bool there = false;
+        int rc;
+
+        for (size_t k = 0; k < tok->added_count && !there; k++)
+            there = medvl_span_equal(tok->added[k].content, added.content);
+        if (there)
+            continue;
+        if (added.id < 0)
+            added.id = medvl_model_spelled(&tok->model, added.content);
+        if (added.id < 0)
+            added.id = tok->size;
+        if (added.id >= MEDVL_BPE_IDS)
+            return medvl_fail(err, MEDVL_EFORMAT, "no id is left");
+        rc = medvl_added_add(tok, &added, err);
+        if (rc < 0)
+            return rc;
+        if (added.id >= tok->size)
+            tok->size = added.id + 1;
+    }
+    return MEDVL_OK;
+}
+
+int medvl_added_finish(struct medvl_tokenizer *tok, struct medvl_error *err)
+{
+    int rc;
+
+    /* Special ones are found first, then in the order of the file. */
+    for (size_t i = 0; i < tok->added_count; i++) {
+        if (!tok->added[i].special)
+            tok->added[i].order += tok->added_count;
+    }
+    rc = normalize_all(tok, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_added_index(tok, err);
+    if (rc == MEDVL_OK)
+        rc = make_matcher(tok, &tok->matchers[0], false, err);
     if (rc == MEDVL_OK)
         rc = make_matcher(tok, &tok->matchers[1], true, err);
     return rc;

@@ -134,12 +134,27 @@ const struct added *medvl_tokenizer_added(const struct medvl_tokenizer *tok,
                                           int32_t id);
 
 /*
- * Take over a new added token, whose contents are copied; one that is there
- * already is left as it is.  Then, behind the last: sort and match.
+ * Take over a new added token, whose contents are copied.  Index makes those
+ * so far be found by id; finish, behind the last, in a text.
  */
 int medvl_added_add(struct medvl_tokenizer *tok, const struct added *added,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_added_index(struct medvl_tokenizer *tok,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
 int medvl_added_finish(struct medvl_tokenizer *tok,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Tokens of files beside the vocabulary, before medvl_added_finish.  One
+ * that is there already is left as it is; id -1: that of the vocabulary,
+ * else the next free one.
+ */
+struct extras {
+    struct added *items;
+    size_t count, capacity;
+};
+int medvl_added_extras(struct medvl_tokenizer *tok,
+                       const struct extras *extras,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_added_release(struct medvl_tokenizer *tok);
 
@@ -164,10 +179,26 @@ int medvl_tokenizer_part(struct medvl_json **out,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 #define PART_BYTES ((size_t)4 << 20) /* of such a part at most */
 
-/* The whole of a tokenizer.json. */
+/* The whole of a tokenizer.json; `extras` may be NULL. */
 int medvl_tokenizer_read(struct medvl_tokenizer **out, struct medvl_span json,
-                         bool *has_template,
+                         const struct extras *extras, bool *has_template,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Append the tokenizer.json that says the same as vocab.json and merges.txt,
+ * or the lines of a vocab.txt.
+ *
+ *   config   tokenizer_config.json, or NULL
+ *
+ * MEDVL_EFORMAT: not UTF-8, or vocab.json is no object.
+ */
+int medvl_merges_to_json(struct medvl_text *json, struct medvl_span vocab,
+                         struct medvl_span merges,
+                         const struct medvl_json *config,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+int medvl_lines_to_json(struct medvl_text *json, struct medvl_span lines,
+                        const struct medvl_json *config,
+                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
  * Is each byte spelled as itself?  Only then does Hugging Face, which looks

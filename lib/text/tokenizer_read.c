@@ -106,7 +106,7 @@ static int read_added(struct medvl_tokenizer *tok,
             rc = medvl_context(err, "\"added_tokens\"");
     }
     medvl_json_free(list);
-    return rc < 0 ? rc : medvl_added_finish(tok, err);
+    return rc;
 }
 
 /* ---- what is put around a text ------------------------------------------ */
@@ -277,7 +277,8 @@ static int read_post_processor(struct medvl_tokenizer *tok,
 /* ---- the whole ---------------------------------------------------------- */
 
 static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
-                      bool *has_template, struct medvl_error *err)
+                      const struct extras *extras, bool *has_template,
+                      struct medvl_error *err)
 {
     struct medvl_json_view root = {0};
     int rc = medvl_json_view_object(&root, file, err);
@@ -289,7 +290,13 @@ static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
     if (rc == MEDVL_OK)
         rc = read_added(tok, &root, err);
     if (rc == MEDVL_OK)
+        rc = medvl_added_index(tok, err);
+    if (rc == MEDVL_OK)
         rc = medvl_tokenizer_read_model(tok, &root, err);
+    if (rc == MEDVL_OK && extras)
+        rc = medvl_added_extras(tok, extras, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_added_finish(tok, err);
     if (rc == MEDVL_OK)
         rc = read_post_processor(tok, &root, has_template, err);
     medvl_json_view_release(&root);
@@ -297,7 +304,8 @@ static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
 }
 
 int medvl_tokenizer_read(struct medvl_tokenizer **out, struct medvl_span json,
-                         bool *has_template, struct medvl_error *err)
+                         const struct extras *extras, bool *has_template,
+                         struct medvl_error *err)
 {
     struct medvl_tokenizer *tok = medvl_alloc(1, sizeof(*tok));
     int rc;
@@ -306,7 +314,7 @@ int medvl_tokenizer_read(struct medvl_tokenizer **out, struct medvl_span json,
     if (!tok)
         return medvl_no_memory(err);
     tok->begin = tok->end = tok->pad = -1;
-    rc = read_parts(tok, json, has_template, err);
+    rc = read_parts(tok, json, extras, has_template, err);
     if (rc < 0) {
         medvl_tokenizer_free(tok);
         return rc;
@@ -320,7 +328,7 @@ int medvl_tokenizer_new(struct medvl_tokenizer **out, struct medvl_span json,
 {
     bool has_template = false;
 
-    return medvl_tokenizer_read(out, json, &has_template, err);
+    return medvl_tokenizer_read(out, json, NULL, &has_template, err);
 }
 
 void medvl_tokenizer_free(struct medvl_tokenizer *tok)
