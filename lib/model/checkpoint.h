@@ -70,6 +70,12 @@ void medvl_model_free(struct medvl_model *model);
  */
 void medvl_model_load(struct medvl_model *model);
 
+/*
+ * The folder that the tower's values were read from, where LLaVA's own
+ * naming keeps them in one of their own (config.h), or NULL.
+ */
+const char *medvl_model_tower(const struct medvl_model *model);
+
 /* By key; NULL when there is none. */
 struct medvl_param *medvl_model_param(const struct medvl_model *model,
                                       const char *format, ...)
@@ -82,7 +88,8 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
  * safetensors.h says one model.safetensors, or several files of at most 5 GB
  * and their index.  Every other file of a model (tokenizer.json, chat
  * template, preprocessor_config.json, licences, ...) is copied from
- * model->folder.
+ * model->folder.  A tower that LLaVA's own naming keeps in a folder is
+ * written to one below `folder`, of the same name.
  *
  *   values   count f32 tensors to write in place of the params' (averages),
  *            each converted to the param's type; NULL: the params

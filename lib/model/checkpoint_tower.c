@@ -48,6 +48,16 @@ int model_tower_open(struct medvl_model *m, struct medvl_error *err)
     return medvl_safetensors_open(&s->tower, s->tower_folder, err);
 }
 
+const char *medvl_model_tower(const struct medvl_model *model)
+{
+    const struct state *s = model_state(model);
+
+    for (int64_t i = 0; i < model->count; i++)
+        if (s->held[i].beside)
+            return s->tower_folder;
+    return NULL;
+}
+
 /* The folder's path below the model's, where it is written again. */
 static int find_place(char **out, const struct medvl_model *m,
                       struct medvl_error *err)

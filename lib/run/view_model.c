@@ -81,7 +81,8 @@ static int open_pictures(struct seen *s, struct medvl_error *err)
     int rc;
 
     if (c->family == MEDVL_FAMILY_TEXT ||
-        !holds(s->folder, "preprocessor_config.json"))
+        (c->naming != MEDVL_NAMING_ORIGINAL &&
+         !holds(s->folder, "preprocessor_config.json")))
         return MEDVL_OK;
     rc = medvl_frontend_open(&s->frontend, s->folder, c, err);
     if (rc == MEDVL_OK)
@@ -305,53 +306,66 @@ static void put_training(struct medvl_json_writer *w, const struct seen *s)
     medvl_json_end(w);
 }
 
-/* How many values the files have of each type; of a config, all of one. */
-static void put_types(struct medvl_json_writer *w, const struct seen *s,
-                      const struct medvl_safetensors *file)
-{
-    const int64_t count = file ? medvl_safetensors_count(file) : 0;
-    const char *names[TYPES_MOST] = {0};
-    int64_t items[TYPES_MOST] = {0};
+struct types {
+    const char *names[TYPES_MOST];
+    int64_t items[TYPES_MOST];
+    int64_t files, bytes;
+};
 
-    for (int64_t i = 0; i < count; i++) {
+/* How many values the files of a folder have of each type. */
+static int add_types(struct types *types, const char *folder,
+                     struct medvl_error *err)
+{
+    struct medvl_safetensors *file = NULL;
+    int64_t bytes;
+    int rc = medvl_safetensors_open(&file, folder, err);
+
+    for (int64_t i = 0; rc == MEDVL_OK && i < medvl_safetensors_count(file);
+         i++) {
         const struct medvl_tensor *t = medvl_safetensors_tensor(file, i);
         const char *type = medvl_safetensors_type(file, i);
         int k = 0;
 
-        while (k < TYPES_MOST - 1 && names[k] && strcmp(names[k], type) != 0)
+        while (k < TYPES_MOST - 1 && types->names[k] &&
+               strcmp(types->names[k], type) != 0)
             k++;
-        names[k] = type;
-        items[k] += medvl_tensor_rows(t) * medvl_tensor_columns(t);
+        types->names[k] = type;
+        types->items[k] += medvl_tensor_rows(t) * medvl_tensor_columns(t);
     }
-    medvl_json_begin(w, "dtype", '{');
-    if (!file)
-        medvl_json_put_int(w, medvl_dtype_name(s->model->config.dtype),
-                           s->total);
-    for (int k = 0; k < TYPES_MOST && names[k]; k++)
-        medvl_json_put_int(w, names[k], items[k]);
-    medvl_json_end(w);
+    if (rc == MEDVL_OK) {
+        types->files += medvl_safetensors_files(file, &bytes);
+        types->bytes += bytes;
+    }
+    medvl_safetensors_free(file);
+    return rc;
 }
 
+/* Of a config without weights all values are of one type. */
 static int put_files(struct medvl_json_writer *w, const struct seen *s,
                      struct medvl_error *err)
 {
-    struct medvl_safetensors *file = NULL;
-    int64_t count, bytes;
-    int rc;
+    const char *tower = medvl_model_tower(s->model);
+    struct types types = {.names = {NULL}};
+    int rc = MEDVL_OK;
 
     medvl_json_put_bool(w, "weights", s->weights);
-    if (!s->weights) {
-        put_types(w, s, NULL);
-        return MEDVL_OK;
-    }
-    rc = medvl_safetensors_open(&file, s->folder, err);
+    if (s->weights)
+        rc = add_types(&types, s->folder, err);
+    if (s->weights && tower && rc == MEDVL_OK)
+        rc = add_types(&types, tower, err);
     if (rc < 0)
         return rc;
-    put_types(w, s, file);
-    count = medvl_safetensors_files(file, &bytes);
-    medvl_json_put_int(w, "files", count);
-    medvl_json_put_int(w, "bytes", bytes);
-    medvl_safetensors_free(file);
+    medvl_json_begin(w, "dtype", '{');
+    if (!s->weights)
+        medvl_json_put_int(w, medvl_dtype_name(s->model->config.dtype),
+                           s->total);
+    for (int k = 0; k < TYPES_MOST && types.names[k]; k++)
+        medvl_json_put_int(w, types.names[k], types.items[k]);
+    medvl_json_end(w);
+    if (s->weights) {
+        medvl_json_put_int(w, "files", types.files);
+        medvl_json_put_int(w, "bytes", types.bytes);
+    }
     return MEDVL_OK;
 }
 
