@@ -133,4 +133,7 @@ void medvl_list_decoder(struct medvl_lister *l,
     if (!d->tied)
         medvl_list_linear(l, "lm_head", "lm_head", d->vocab_size, d->hidden,
                           d->head_bias, false);
+    else if (d->head_bias)
+        medvl_list_vector(l, "lm_head.bias", "lm_head.bias",
+                          MEDVL_INIT_ZERO, d->vocab_size);
 }

@@ -58,7 +58,11 @@ def phi3(**other):
 
 
 def longrope():
-    """rope_scaling of Phi-3-mini-128k, for four pairs."""
+    """rope_scaling of Phi-3-mini-128k, for four pairs.
+
+    Without a window: where the text runs anew, generate of transformers
+    4.57.1 makes the window's mask for the last token alone.
+    """
     scaling = {
         "type": "longrope",
         "short_factor": [1.0, 1.05, 1.1, 1.3],
