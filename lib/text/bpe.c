@@ -28,6 +28,9 @@ int medvl_tokens_reserve(struct medvl_tokens *tokens, size_t more,
 
     if (!medvl_size_add(&need, tokens->count, more))
         return medvl_no_memory(err);
+    if (need <= tokens->capacity &&
+        (!tokens->keep_ends || need <= tokens->ends_capacity))
+        return MEDVL_OK;
     rc = medvl_grow(&tokens->ids, &tokens->capacity, need,
                     sizeof(*tokens->ids), err);
     if (rc == MEDVL_OK && tokens->keep_ends)

@@ -46,6 +46,7 @@ struct step {
     enum scheme scheme; /* of METASPACE */
     bool invert;
     struct medvl_regex *regex;
+    bool keeps_letters; /* the regex, GPT-2's, never cuts between two */
     uint32_t character;
     size_t length;
 };
@@ -79,13 +80,14 @@ static int add_piece(struct medvl_pieces *p, size_t start, size_t end,
                      struct medvl_error *err)
 {
     const size_t need = p->next.count + 1;
-    int rc;
+    int rc = MEDVL_OK;
 
     if (start == end)
         return MEDVL_OK;
-    rc = medvl_grow(&p->next.starts, &p->next.capacity, need,
-                    sizeof(*p->next.starts), err);
-    if (rc == MEDVL_OK)
+    if (need > p->next.capacity)
+        rc = medvl_grow(&p->next.starts, &p->next.capacity, need,
+                        sizeof(*p->next.starts), err);
+    if (rc == MEDVL_OK && need > p->next.ends_capacity)
         rc = medvl_grow(&p->next.ends, &p->next.ends_capacity, need,
                         sizeof(*p->next.ends), err);
     if (rc < 0)
@@ -118,10 +120,11 @@ static void take_next(struct medvl_pieces *p)
 static int add_segment(struct medvl_pieces *p, size_t start, size_t end,
                        bool match, struct medvl_error *err)
 {
-    const int rc = medvl_grow(&p->segments, &p->segment_capacity,
-                              p->segment_count + 1, sizeof(*p->segments),
-                              err);
+    int rc = MEDVL_OK;
 
+    if (p->segment_count == p->segment_capacity)
+        rc = medvl_grow(&p->segments, &p->segment_capacity,
+                        p->segment_count + 1, sizeof(*p->segments), err);
     if (rc == MEDVL_OK)
         p->segments[p->segment_count++] = (struct medvl_segment){start, end,
                                                                  match};
@@ -335,6 +338,14 @@ static int cut_length(struct medvl_pieces *p, size_t length,
     return rc == MEDVL_OK ? add_piece(p, from, end, err) : rc;
 }
 
+/* ASCII alone, as most words are. */
+static bool is_letters(struct medvl_span text, size_t start, size_t end)
+{
+    while (start < end && (unsigned char)((text.data[start] | 32) - 'a') < 26)
+        start++;
+    return start == end;
+}
+
 static int cut_piece(struct medvl_pieces *p, const struct step *step,
                      struct medvl_regex_scratch *scratch,
                      struct medvl_span text, size_t start, size_t end,
@@ -348,6 +359,8 @@ static int cut_piece(struct medvl_pieces *p, const struct step *step,
         return cut_scripts(p, text, start, end, err);
     if (step->kind == LENGTH)
         return cut_length(p, step->length, text, start, end, err);
+    if (step->keeps_letters && is_letters(text, start, end))
+        return add_piece(p, start, end, err);
     p->segment_count = 0;
     if (step->kind == REGEX)
         rc = find_regex(p, step, scratch, text, start, end, err);
@@ -536,7 +549,9 @@ static int read_byte_level(struct medvl_cutter *c,
                            struct medvl_error *err)
 {
     const struct medvl_json *regex = medvl_json_get(json, "use_regex");
-    struct step step = {.kind = REGEX, .behaviour = ISOLATED};
+    struct step step = {.kind = REGEX,
+                        .behaviour = ISOLATED,
+                        .keeps_letters = true};
     int rc = MEDVL_OK;
 
     if (medvl_json_true(medvl_json_get(json, "add_prefix_space")))

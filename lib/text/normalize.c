@@ -70,17 +70,27 @@ int medvl_rune_byte(uint32_t rune)
 int medvl_normalize_bytes(struct medvl_rewrite *r, size_t from, size_t to,
                           struct medvl_error *err)
 {
-    for (size_t at = from; at < to; at++) {
-        char spelled[4];
-        const int size = medvl_utf8_encode(
-            spelled, medvl_byte_rune((unsigned char)r->text.data[at]));
-        const int rc = medvl_rewrite_put(
-            r, (struct medvl_span){spelled, (size_t)size}, at, at + 1, err);
+    int rc = MEDVL_OK;
 
-        if (rc < 0)
-            return rc;
+    for (size_t at = from; at < to && rc == MEDVL_OK;) {
+        const char *text = r->text.data;
+        const size_t start = at;
+        char spelled[4];
+        int size;
+
+        /* Most are spelled by themselves. */
+        while (at < to && text[at] > ' ' && text[at] < 0x7F)
+            at++;
+        rc = medvl_rewrite_keep(r, start, at, err);
+        if (rc < 0 || at == to)
+            break;
+        size = medvl_utf8_encode(spelled,
+                                 medvl_byte_rune((unsigned char)text[at]));
+        rc = medvl_rewrite_put(
+            r, (struct medvl_span){spelled, (size_t)size}, at, at + 1, err);
+        at++;
     }
-    return MEDVL_OK;
+    return rc;
 }
 
 /* ---- steps that look at one character ----------------------------------- */

@@ -32,6 +32,7 @@
 
 struct medvl_regex {
     pcre2_code *code;
+    bool jit; /* it is machine code */
     char *literal; /* or these bytes */
     size_t literal_size;
     bool may_be_empty;
@@ -406,7 +407,7 @@ static int compile(struct medvl_regex *regex, struct medvl_span pattern,
     (void)pcre2_pattern_info(regex->code, PCRE2_INFO_MATCHEMPTY, &empty);
     regex->may_be_empty = empty;
     /* Without machine code it is slower and no different. */
-    (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+    regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0;
     return MEDVL_OK;
 }
 
@@ -523,9 +524,14 @@ static int find(const struct medvl_regex *regex,
         m->end = m->start + regex->literal_size;
         return 1;
     }
-    rc = pcre2_match(regex->code, (PCRE2_SPTR)m->text.data, m->text.size,
-                     m->search, PCRE2_NO_UTF_CHECK, scratch->data,
-                     scratch->context);
+    if (regex->jit) /* which never checks UTF-8 */
+        rc = pcre2_jit_match(regex->code, (PCRE2_SPTR)m->text.data,
+                             m->text.size, m->search, 0, scratch->data,
+                             scratch->context);
+    else
+        rc = pcre2_match(regex->code, (PCRE2_SPTR)m->text.data, m->text.size,
+                         m->search, PCRE2_NO_UTF_CHECK, scratch->data,
+                         scratch->context);
     if (rc == PCRE2_ERROR_NOMATCH)
         return 0;
     if (rc < 0) {
