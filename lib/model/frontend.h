@@ -13,9 +13,12 @@
 struct medvl_frontend;
 
 /*
- * From config.json and preprocessor_config.json of a folder.  LLaVA: CLIP's
- * processor (resize the shorter side, centre crop, rescale, normalise; each
- * step as the file says).  A step that is not built is MEDVL_EUNSUPPORTED.
+ * From config.json and preprocessor_config.json of a folder.  LLaVA: the
+ * processor that is named there (CLIP's: resize the shorter side, centre
+ * crop, rescale, normalise; each step as the file says).  Qwen2-VL: sides to
+ * multiples of a merged patch, between min_pixels and max_pixels, which
+ * older and newer files also have in "size".  Results are those of the
+ * processors on Pillow.  A step that is not built is MEDVL_EUNSUPPORTED.
  * The config is borrowed.
  */
 int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
@@ -40,7 +43,9 @@ int medvl_frontend_size(struct medvl_frontend_size *out,
  * The picture's patch rows.
  *
  *   out   (patches, row) f32: patches in raster order, each (channel, y, x),
- *         normalised; the caller's memory
+ *         normalised; the caller's memory.  Qwen2-VL: merged patches in
+ *         raster order, the patches of each, too; a patch is (channel,
+ *         frame, y, x), the picture in every frame
  */
 int medvl_frontend_rows(float *out, const struct medvl_frontend *frontend,
                         const struct medvl_picture *picture,
