@@ -129,6 +129,37 @@ static void a_prompt_gets_the_same_alone_and_among_others(void **state)
     check_alone_and_among_others("tests/golden/models/phi3_longrope");
 }
 
+/* Phi-3 past its first length of 24: keys that ran anew are no beginning of
+ * a short prompt. */
+static void what_ran_anew_is_shared_with_no_short_prompt(void **state)
+{
+    static const char *const folder = "tests/golden/models/phi3_longrope";
+    struct medvl_prompt prompts[2] = {{.count = 20, .max_tokens = 12},
+                                      {.count = 22, .max_tokens = 2}};
+    struct medvl_completion alone, first, second;
+    int32_t ids[LONGEST];
+    struct subject s;
+
+    (void)state;
+    for (int i = 0; i < LONGEST; i++)
+        ids[i] = (i * 17 + 3) % VOCAB;
+    prompts[0].ids = prompts[1].ids = ids;
+    CHECK_OK(subject_try(&s, folder, 2, &s.err), &s.err);
+    CHECK_OK(medvl_generate(&alone, s.generator, &prompts[1], 1, &s.err),
+             &s.err);
+    subject_release(&s);
+    CHECK_OK(subject_try(&s, folder, 2, &s.err), &s.err);
+    CHECK_OK(medvl_generate(&first, s.generator, &prompts[0], 1, &s.err),
+             &s.err);
+    CHECK_OK(medvl_generate(&second, s.generator, &prompts[1], 1, &s.err),
+             &s.err);
+    same_completion(&alone, &second);
+    medvl_completion_release(&alone);
+    medvl_completion_release(&first);
+    medvl_completion_release(&second);
+    subject_release(&s);
+}
+
 static void another_seed_gives_another_answer(void **state)
 {
     struct medvl_prompt prompts[PROMPTS];
@@ -799,6 +830,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prompt_gets_the_same_alone_and_among_others),
+        cmocka_unit_test(what_ran_anew_is_shared_with_no_short_prompt),
         cmocka_unit_test(another_seed_gives_another_answer),
         cmocka_unit_test(every_token_has_its_row_and_the_cache_changes_none),
         cmocka_unit_test(every_kind_of_prompt_gets_the_same_in_any_company),
