@@ -4,12 +4,14 @@
  *
  * Read next: view.c.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/model/checkpoint.h"
 #include "lib/run/merge_part.h"
+#include "lib/tensor/safetensors.h"
 
 #define CARD_LIMIT ((size_t)64 << 20)
 
@@ -65,21 +67,23 @@ int merge_end(struct medvl_text *folder, const char *output, int rc,
 
 /* ---- another type ------------------------------------------------------ */
 
-/* The types that a folder's tensors have, "F32" or "BF16, F32". */
-static int name_types(struct medvl_text *out, const struct medvl_model *m,
+/* The types of the folder's tensors: " F32", or " BF16, F32". */
+static int name_types(struct medvl_text *out, const char *folder,
                       struct medvl_error *err)
 {
-    unsigned seen = 0;
-    int rc = MEDVL_OK;
+    struct medvl_safetensors *file = NULL;
+    int rc = medvl_safetensors_open(&file, folder, err);
+    const int64_t count = rc < 0 ? 0 : medvl_safetensors_count(file);
 
-    for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++) {
-        const enum medvl_dtype dtype = m->params[i].value.dtype;
+    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        char type[32];
 
-        if (!(seen & 1u << dtype))
-            rc = medvl_text_printf(out, err, "%s%s", seen ? ", " : "",
-                                   medvl_dtype_name(dtype));
-        seen |= 1u << dtype;
+        snprintf(type, sizeof(type), " %s", medvl_safetensors_type(file, i));
+        if (!out->size || !strstr(out->data, type))
+            rc = medvl_text_printf(out, err, "%s%s", out->size ? "," : "",
+                                   type);
     }
+    medvl_safetensors_free(file);
     return rc;
 }
 
@@ -96,11 +100,11 @@ static int write_card(const struct medvl_model *m, const char *folder,
     if (rc == MEDVL_OK && medvl_file_exists(from))
         rc = medvl_file_read_regular(&text, from, CARD_LIMIT, err);
     if (rc == MEDVL_OK)
-        rc = name_types(&types, m, err);
+        rc = name_types(&types, m->folder, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_printf(&text, err,
                                "%s## Converted\n\nmedvl-merge of medvl "
-                               "%s wrote the weights, which were %s, as "
+                               "%s wrote the weights, which were%s, as "
                                "%s.\n",
                                text.size ? "\n" : "", MEDVL_VERSION,
                                types.data, medvl_dtype_name(dtype));

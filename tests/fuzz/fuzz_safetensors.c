@@ -1,7 +1,7 @@
 /*
  * A model folder of strangers: up to the first zero byte an index, and after
  * it the file "1.safetensors"; without an index, model.safetensors.  What
- * opens is read to its last byte.
+ * opens is read to its last byte, and opened as a small Llama.
  *
  * Read next: driver.c.
  */
@@ -13,6 +13,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/model/checkpoint.h"
 #include "lib/tensor/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +59,39 @@ static unsigned use(const struct medvl_safetensors *st)
     return sum;
 }
 
+/* Its frozen values are read, and its trained ones. */
+static void use_model(const char *folder)
+{
+    static const char CONFIG[] =
+        "{\"model_type\":\"llama\",\"vocab_size\":3,\"hidden_size\":4,"
+        "\"intermediate_size\":2,\"num_hidden_layers\":1,"
+        "\"num_attention_heads\":1,\"tie_word_embeddings\":true}";
+    struct medvl_error err = {0};
+    struct medvl_model *model;
+    unsigned sum = 0;
+
+    put(folder, "config.json", (const uint8_t *)CONFIG, strlen(CONFIG));
+    for (int train = 0; train <= MEDVL_PART_DECODER;
+         train += MEDVL_PART_DECODER) {
+        if (medvl_model_open(&model, folder, train, &err) < 0) {
+            if (!err.text[0])
+                abort();
+            continue;
+        }
+        for (int64_t i = 0; i < model->count; i++) {
+            const struct medvl_tensor *t = &model->params[i].value;
+            const int64_t n = medvl_tensor_rows(t) * medvl_tensor_columns(t);
+
+            for (int64_t k = 0; k < n; k++)
+                sum += medvl_float_at(t->data, t->dtype, k) > 0;
+        }
+        medvl_model_load(model);
+        medvl_model_free(model);
+    }
+    if (sum == 0xffffffff)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
@@ -81,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (use(st) == 0xffffffff)
             abort(); /* so that the bytes are read */
         medvl_safetensors_free(st);
+        use_model(folder);
     }
     if (medvl_path_remove(folder, &err) < 0)
         abort();
