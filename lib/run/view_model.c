@@ -80,11 +80,11 @@ static int open_pictures(struct seen *s, struct medvl_error *err)
     const int64_t side = c->vision.image_size ? c->vision.image_size : 448;
     int rc;
 
-    if (c->family == MEDVL_FAMILY_TEXT ||
-        (c->naming != MEDVL_NAMING_ORIGINAL &&
-         !holds(s->folder, "preprocessor_config.json")))
+    if (c->family == MEDVL_FAMILY_TEXT)
         return MEDVL_OK;
     rc = medvl_frontend_open(&s->frontend, s->folder, c, err);
+    if (rc == MEDVL_EIO) /* a folder without a processor */
+        return MEDVL_OK;
     if (rc == MEDVL_OK)
         rc = medvl_frontend_size(&s->picture, s->frontend, side, side, err);
     return rc;
@@ -211,7 +211,8 @@ static void put_decoder(struct medvl_json_writer *w,
     medvl_json_end(w);
 }
 
-static void put_vision(struct medvl_json_writer *w, const struct seen *s)
+static int put_vision(struct medvl_json_writer *w, const struct seen *s,
+                      struct medvl_error *err)
 {
     static const char *const TOWERS[] = {
         [MEDVL_TOWER_CLIP] = "clip",
@@ -223,8 +224,12 @@ static void put_vision(struct medvl_json_writer *w, const struct seen *s)
     const struct medvl_config *c = &s->model->config;
     const struct medvl_vision_config *v = &c->vision;
 
+    char *folder = NULL;
+    int rc;
+
     if (c->family == MEDVL_FAMILY_TEXT)
-        return;
+        return MEDVL_OK;
+    rc = medvl_config_tower(&folder, c, s->folder, err);
     medvl_json_begin(w, "vision", '{');
     medvl_json_put_string(w, "tower", medvl_span(TOWERS[v->tower]));
     medvl_json_put_int(w, "layers", v->layers);
@@ -234,7 +239,11 @@ static void put_vision(struct medvl_json_writer *w, const struct seen *s)
     medvl_json_put_int(w, "patch_size", v->patch_size);
     if (v->image_size)
         medvl_json_put_int(w, "image_size", v->image_size);
+    if (folder)
+        medvl_json_put_string(w, "folder", medvl_span(folder));
     medvl_json_end(w);
+    medvl_free(folder);
+    return rc;
 }
 
 /* Tokens of pictures of some sizes: one number where all take the same. */
@@ -446,8 +455,9 @@ static int put_line(struct medvl_json_writer *w, const struct seen *s,
     put_model(w, s);
     put_parts(w, "parameters", s->parameters, 1);
     put_decoder(w, &s->model->config.decoder);
-    put_vision(w, s);
-    rc = put_tokens(w, s, err);
+    rc = put_vision(w, s, err);
+    if (rc == MEDVL_OK)
+        rc = put_tokens(w, s, err);
     put_running(w, s, activations);
     put_training(w, s);
     if (rc == MEDVL_OK)
