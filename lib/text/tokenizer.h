@@ -1,14 +1,19 @@
 /*
- * A tokenizer.json of byte-level BPE (GPT-2, Llama 3, Qwen): text to ids
- * and back, its added tokens, its training.
+ * Text to ids and back, with every kind of tokenizer.json: BPE (byte-level,
+ * SentencePiece's, with prefix and suffix), Unigram, WordPiece, WordLevel;
+ * all normalizers, pre-tokenizers, post-processors and decoders; added
+ * tokens with all their flags.  And the training of a byte-level BPE.
  *
- * Supported: model BPE without byte_fallback, unk_token, dropout, prefix or
- * suffix; normalizer none or NFC; pre_tokenizer Split, Digits and ByteLevel
- * in sequence; added_tokens with all their flags; post_processor ByteLevel
- * and TemplateProcessing.  Anything else is MEDVL_EUNSUPPORTED by name.
+ * The ids are those of Hugging Face's tokenizers 0.22, compared on real
+ * files and by a fuzzer (tests/peers/tokenizer_fuzz.py).  Not taken are a
+ * model with dropout, and regular expressions as said in regex.h, each
+ * named (MEDVL_EUNSUPPORTED).  Padding and truncation of the file say
+ * nothing here.  In three places the result is another on purpose:
  *
- * The ids are those of Hugging Face's tokenizers 0.22, compared on the
- * reference files of Llama 3 and Qwen 3.
+ *   a character for which a BPE has nothing is an error; it is dropped there
+ *   bytes of added tokens are text when decoded; ByteLevel takes characters
+ *   from U+00A1 up for bytes there
+ *   the space that an added token takes is never given out twice
  *
  * Read next: template.h.
  */
@@ -35,8 +40,22 @@ struct medvl_run {
 struct medvl_tokenizer;
 
 /*
- * Open a tokenizer.json, or the one in the folder `path`.  A
- * tokenizer_config.json beside it names the begin, end and padding tokens.
+ * Open a file, or the first of these in the folder `path`:
+ *
+ *   tokenizer.json
+ *   tokenizer.model              of SentencePiece or tiktoken, by its bytes
+ *   vocab.json with merges.txt   GPT-2, RoBERTa, Qwen2 (by tokenizer_class
+ *                                of tokenizer_config.json), CLIP (by "</w>")
+ *   vocab.txt                    BERT
+ *   qwen.tiktoken
+ *   bpe_simple_vocab_16e6.txt    CLIP's merges, unpacked
+ *
+ * tokenizer_config.json beside it (else special_tokens_map.json) names the
+ * begin, end and padding tokens.  Where it is no tokenizer.json these two
+ * and added_tokens.json add their tokens, and the ids are those of the slow
+ * tokenizers of transformers: of LlamaTokenizer ("legacy" as the
+ * configuration says) for SentencePiece, of BertTokenizerFast for vocab.txt,
+ * of CLIPTokenizerFast for CLIP.
  *
  * MEDVL_EIO, MEDVL_EFORMAT, MEDVL_EUNSUPPORTED, MEDVL_ENOMEM.
  */
@@ -51,7 +70,10 @@ void medvl_tokenizer_free(struct medvl_tokenizer *tok);
 /* Largest id plus one: the least vocab_size a model needs. */
 int32_t medvl_tokenizer_size(const struct medvl_tokenizer *tok);
 
-/* The token's bytes (not its spelling in the file); {NULL, 0}: no such. */
+/*
+ * The token's bytes: of a byte-level BPE not the spelling in the file, of
+ * other models just that.  {NULL, 0}: no such.
+ */
 struct medvl_span medvl_tokenizer_bytes(const struct medvl_tokenizer *tok,
                                         int32_t id);
 
@@ -83,8 +105,8 @@ void medvl_encoder_free(struct medvl_encoder *encoder);
  * Wanted of medvl_encoder_encode:
  *
  *   MEDVL_ENCODE_SPECIAL         put the begin and end tokens around the
- *                                text: those of the TemplateProcessing, or
- *                                of add_bos_token and add_eos_token in
+ *                                text: those of the post_processor, or of
+ *                                add_bos_token and add_eos_token in
  *                                tokenizer_config.json; there may be none
  *   MEDVL_ENCODE_PARSE_SPECIAL   recognise added tokens in bytes from the
  *                                record too
@@ -102,10 +124,10 @@ void medvl_encoder_free(struct medvl_encoder *encoder);
  * A token that came of normalisation ends where the characters that it was
  * made of end.  On failure `out` holds what it held.
  *
- * MEDVL_EFORMAT       not UTF-8; or a byte the vocabulary has no token for
+ * MEDVL_EFORMAT       not UTF-8; or what the vocabulary has no token for
  * MEDVL_EARG          the runs do not add up to the text
  * MEDVL_EUNSUPPORTED  a piece or ids past the limits of bpe.h, or changes
- *                     past those of unicode.h
+ *                     past those of unicode.h and rewrite.h
  */
 int medvl_encoder_encode(struct medvl_encoder *encoder,
                          struct medvl_tokens *out, struct medvl_span text,

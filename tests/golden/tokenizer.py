@@ -6,6 +6,9 @@ NAME.json     400 entries learnt from it with the pattern NAME
 flags.json    the llama3 one, with NFC, a template that adds begin and end,
               and added tokens with every flag
 flags.jsonl   texts and their ids by flags.json, without begin and end
+parts.jsonl   random tokenizers, so many that every part of the format comes
+              up twice, each with texts: ids without and with begin and end,
+              and what the first decode to, with and without special tokens
 
     pip install tokenizers==0.22.2
     python3 tests/golden/tokenizer.py
@@ -14,6 +17,7 @@ import json
 import os
 import random
 
+from tokenizer_random import drops, file, odd_bytes, odd_space, text
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models,
                         normalizers, pre_tokenizers, processors, trainers)
 
@@ -83,6 +87,66 @@ def cases(rng):
         yield ''.join(rng.choice(parts) for _ in range(rng.randrange(12)))
 
 
+def types(tree):
+    """All parts of a file, and what is set in its model."""
+    if isinstance(tree, dict):
+        if 'type' in tree:
+            yield tree['type']
+        for name in ('behavior', 'prepend_scheme', 'invert', 'split'):
+            if name in tree:
+                yield '%s %s' % (name, tree[name])
+        for name in ('byte_fallback', 'fuse_unk', 'ignore_merges',
+                     'end_of_word_suffix', 'continuing_subword_prefix',
+                     'unk_token', 'Regex', 'single_word', 'lstrip', 'rstrip'):
+            if tree.get(name):
+                yield name
+        tree = [v for k, v in tree.items() if k not in ('vocab', 'merges')]
+    if isinstance(tree, list):
+        for value in tree:
+            yield from types(value)
+
+
+def one(seed):
+    """A random tokenizer with cases; None where Hugging Face has none."""
+    rng = random.Random(seed)
+    try:
+        tree = file(rng, (80,))
+        tok = Tokenizer.from_str(json.dumps(tree))
+        vocab = tree['model']['vocab']
+        if drops(tree) or odd_bytes(tree) or odd_space(tree, tok) or (
+                isinstance(vocab, dict) and len(vocab) <= max(
+                    vocab.values())):  # ids with holes
+            return None
+        out = []
+        for _ in range(10):
+            x = text(rng).replace('\0', '')
+            ids = tok.encode(x, add_special_tokens=False).ids
+            out.append({'text': x, 'ids': ids, 'special': tok.encode(x).ids,
+                        'decoded': tok.decode(ids, skip_special_tokens=False),
+                        'skipped': tok.decode(ids)})
+    except BaseException:  # a panic is no Exception
+        return None
+    return {'file': tree, 'cases': out}
+
+
+def write_parts():
+    seen, seed = {}, 0
+    with open(os.path.join(OUT, 'parts.jsonl'), 'w') as f:
+        while seed < 3000:
+            seed += 1
+            found = one(seed)
+            if not found:
+                continue
+            parts = set(types(found['file']))
+            if all(seen.get(p, 0) >= 2 for p in parts):
+                continue
+            for p in parts:
+                seen[p] = seen.get(p, 0) + 1
+            f.write(json.dumps(found, ensure_ascii=False,
+                               separators=(',', ':')) + '\n')
+    print(seen)
+
+
 def main():
     rng = random.Random(1)
     lines = list(texts(rng))
@@ -103,6 +167,7 @@ def main():
                 'text': text,
                 'ids': tok.encode(text, add_special_tokens=False).ids},
                 ensure_ascii=False) + '\n')
+    write_parts()
 
 
 main()

@@ -1,6 +1,8 @@
 /* tokenizer.json: ids, text, training.  The module is lib/text/tokenizer.h. */
 #include "lib/text/tokenizer.h"
 
+#include <time.h>
+
 #include "lib/base/json.h"
 #include "tests/unit/check.h"
 
@@ -55,7 +57,7 @@ static void check_ids(const struct medvl_tokenizer *tok,
         fail_msg("other ids for <%.*s>", (int)text.size, text.data);
     for (size_t i = 1; i < count; i++)
         assert_true(tokens.ends[i] >= tokens.ends[i - 1]);
-    if (count > 0)
+    if (count > 0 && same_text)
         assert_int_equal(tokens.ends[count - 1], text.size);
     CHECK_OK(medvl_tokenizer_decode(tok, &back, tokens.ids, tokens.count, 0,
                                     &err),
@@ -183,6 +185,59 @@ static void qwen_3_gives_every_reference_id(void **state)
     medvl_tokenizer_free(tok);
 }
 
+/* The vocabularies in the formats of their makers. */
+static void files_of_their_makers_give_every_reference_id(void **state)
+{
+    static const struct {
+        const char *file, *reference;
+        int lines;
+        bool same_text;
+    } FILES[] = {
+        {"tokenizers/mistral-spm/tokenizer.model",
+         "tokenizers/mistral-spm/reference.jsonl", 343, false},
+        {"tokenizers/llama3/tokenizer.model",
+         "tokenizers/llama3/reference.jsonl", 346, true},
+    };
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+    char *path, *reference;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+        path = check_data(FILES[i].file);
+        reference = check_data(FILES[i].reference);
+        CHECK_OK(medvl_tokenizer_open(&tok, path, &err), &err);
+        assert_int_equal(check_reference(tok, reference, FILES[i].same_text),
+                         FILES[i].lines);
+        medvl_tokenizer_free(tok);
+        medvl_free(path);
+        medvl_free(reference);
+    }
+}
+
+static void clip_gives_every_reference_id(void **state)
+{
+    char *zipped = check_data("tokenizers/clip/bpe_simple_vocab_16e6.txt.gz");
+    char *reference = check_data("tokenizers/clip/reference.jsonl");
+    char *path = check_temp("clip.txt");
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+    char command[4000];
+
+    (void)state;
+    CHECK_FAILS(medvl_tokenizer_open(&tok, zipped, &err), MEDVL_EUNSUPPORTED,
+                &err, "gzip -d");
+    snprintf(command, sizeof(command), "gzip -dc '%s' >'%s'", zipped, path);
+    assert_int_equal(system(command), 0);
+    CHECK_OK(medvl_tokenizer_open(&tok, path, &err), &err);
+    assert_int_equal(check_reference(tok, reference, false), 221);
+    assert_int_equal(medvl_tokenizer_size(tok), 49408);
+    medvl_tokenizer_free(tok);
+    medvl_free(zipped);
+    medvl_free(reference);
+    medvl_free(path);
+}
+
 static void llama_3_gives_the_ids_that_its_makers_publish(void **state)
 {
     static const char dialog[] =
@@ -239,6 +294,190 @@ static void flags_of_added_tokens_work_as_in_hugging_face(void **state)
     (void)state;
     assert_int_equal(check_reference(tok, GOLDEN "flags.jsonl", false), 700);
     medvl_tokenizer_free(tok);
+}
+
+/* ---- every part of the format ------------------------------------------- */
+
+static void check_list(const struct medvl_json_view *view, const char *name,
+                       const struct medvl_tokens *tokens,
+                       struct medvl_span text)
+{
+    struct medvl_error err = {0};
+    int32_t *ids = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    bool same;
+
+    CHECK_OK(medvl_json_read_ints(&ids, &count, &capacity,
+                                  medvl_json_view_get(view, name), 0,
+                                  INT32_MAX, &err),
+             &err);
+    same = count == tokens->count;
+    for (size_t i = 0; i < count && same; i++)
+        same = ids[i] == tokens->ids[i];
+    if (!same)
+        fail_msg("other \"%s\" for <%.*s>", name, (int)text.size, text.data);
+    medvl_free(ids);
+}
+
+static void check_text(const struct medvl_json_view *view, const char *name,
+                       const struct medvl_tokenizer *tok,
+                       const struct medvl_tokens *tokens, unsigned flags)
+{
+    struct medvl_error err = {0};
+    struct medvl_text want = {0};
+    struct medvl_text got = {0};
+
+    CHECK_OK(medvl_json_unescape(&want, medvl_json_view_get(view, name),
+                                 &err),
+             &err);
+    CHECK_OK(medvl_tokenizer_decode(tok, &got, tokens->ids, tokens->count,
+                                    flags, &err),
+             &err);
+    if (!medvl_span_equal(medvl_text_span(&want), medvl_text_span(&got)))
+        fail_msg("\"%s\" is <%s>, not <%s>", name,
+                 got.data ? got.data : "", want.data ? want.data : "");
+    medvl_text_release(&want);
+    medvl_text_release(&got);
+}
+
+static void check_case(const struct medvl_tokenizer *tok,
+                       struct medvl_encoder *encoder, struct medvl_span json)
+{
+    struct medvl_json_view view = {0};
+    struct medvl_tokens tokens = {.keep_ends = true};
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+    struct medvl_span span;
+
+    CHECK_OK(medvl_json_view_object(&view, json, &err), &err);
+    CHECK_OK(medvl_json_unescape(&text, medvl_json_view_get(&view, "text"),
+                                 &err),
+             &err);
+    span = medvl_text_span(&text);
+    CHECK_OK(medvl_encoder_encode(encoder, &tokens, span, NULL, 0,
+                                  MEDVL_ENCODE_SPECIAL, &err),
+             &err);
+    check_list(&view, "special", &tokens, span);
+    medvl_tokens_clear(&tokens);
+    CHECK_OK(medvl_encoder_encode(encoder, &tokens, span, NULL, 0, 0, &err),
+             &err);
+    check_list(&view, "ids", &tokens, span);
+    for (size_t i = 0; i < tokens.count; i++) {
+        assert_true(tokens.ends[i] <= span.size);
+        assert_true(i == 0 || tokens.ends[i] >= tokens.ends[i - 1]);
+    }
+    check_text(&view, "decoded", tok, &tokens, 0);
+    check_text(&view, "skipped", tok, &tokens, MEDVL_DECODE_SKIP_SPECIAL);
+    medvl_json_view_release(&view);
+    medvl_tokens_release(&tokens);
+    medvl_text_release(&text);
+}
+
+static void every_part_works_as_in_hugging_face(void **state)
+{
+    struct medvl_json_view line = {0};
+    struct medvl_json_view cases = {0};
+    struct medvl_text file = {0};
+    struct medvl_error err = {0};
+    int files = 0;
+
+    (void)state;
+    CHECK_OK(medvl_file_read(&file, GOLDEN "parts.jsonl", 1 << 20, &err),
+             &err);
+    for (size_t at = 0; at < file.size; files++) {
+        const char *end = memchr(file.data + at, '\n', file.size - at);
+        const size_t size = (size_t)(end - file.data) - at;
+        struct medvl_tokenizer *tok = NULL;
+        struct medvl_encoder *encoder;
+
+        CHECK_OK(medvl_json_view_object(
+                     &line, (struct medvl_span){file.data + at, size}, &err),
+                 &err);
+        CHECK_OK(medvl_tokenizer_new(
+                     &tok, medvl_json_view_get(&line, "file"), &err),
+                 &err);
+        CHECK_OK(medvl_json_view_array(
+                     &cases, medvl_json_view_get(&line, "cases"), &err),
+                 &err);
+        encoder = new_encoder(tok);
+        for (size_t i = 0; i < cases.count; i++)
+            check_case(tok, encoder, cases.members[i].value);
+        medvl_encoder_free(encoder);
+        medvl_tokenizer_free(tok);
+        at += size + 1;
+    }
+    assert_true(files > 40);
+    medvl_json_view_release(&line);
+    medvl_json_view_release(&cases);
+    medvl_text_release(&file);
+}
+
+/* A file of one model behind nothing, whose vocabulary is `vocab`. */
+static struct medvl_tokenizer *open_model(const char *model)
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_text json = {0};
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_text_printf(&json, &err, "{\"model\":{%s}}", model),
+             &err);
+    CHECK_OK(medvl_tokenizer_new(&tok, medvl_text_span(&json), &err), &err);
+    medvl_text_release(&json);
+    return tok;
+}
+
+/* Seconds for a text of one letter. */
+static double time_letters(const struct medvl_tokenizer *tok, size_t size)
+{
+    struct medvl_encoder *encoder = new_encoder(tok);
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+    char *text = medvl_alloc(size, 1);
+    struct timespec start, end;
+
+    memset(text, 'a', size);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    CHECK_OK(medvl_encoder_encode(encoder, &tokens,
+                                  (struct medvl_span){text, size}, NULL, 0, 0,
+                                  &err),
+             &err);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(tokens.count > 0);
+    medvl_free(text);
+    medvl_tokens_release(&tokens);
+    medvl_encoder_free(encoder);
+    return (double)(end.tv_sec - start.tv_sec) +
+           (double)(end.tv_nsec - start.tv_nsec) * 1e-9;
+}
+
+static void a_megabyte_without_a_space_takes_linear_time(void **state)
+{
+    static const char *const MODELS[] = {
+        "\"type\":\"BPE\",\"vocab\":{\"a\":0,\"aa\":1,\"aaaa\":2},"
+        "\"merges\":[\"a a\",\"aa aa\"]",
+        "\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"u\",0],"
+        "[\"a\",-1.5],[\"aa\",-2.5],[\"aaaaaaa\",-3]]",
+        "\"type\":\"WordPiece\",\"unk_token\":\"u\","
+        "\"continuing_subword_prefix\":\"##\","
+        "\"max_input_chars_per_word\":9999999,\"vocab\":{\"u\":0,"
+        "\"a\":1,\"##a\":2,\"##aaa\":3}",
+        "\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":"
+        "{\"u\":0}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(MODELS) / sizeof(MODELS[0]); i++) {
+        struct medvl_tokenizer *tok = open_model(MODELS[i]);
+        const double tenth = time_letters(tok, 100000);
+        const double whole = time_letters(tok, 1000000);
+
+        /* A square would be 100 times as long. */
+        if (whole > 40 * tenth + 0.2)
+            fail_msg("model %zu: %g s, and %g s for ten times as much", i,
+                     tenth, whole);
+        medvl_tokenizer_free(tok);
+    }
 }
 
 /* Encode with runs and give the tokens' bytes with bars between. */
@@ -650,6 +889,85 @@ static void the_configuration_beside_it_names_tokens(void **state)
     medvl_free(config);
 }
 
+/* A folder with these files in it, opened. */
+static struct medvl_tokenizer *open_folder(const char *const files[][2],
+                                           size_t count)
+{
+    char *folder = check_temp("vocabulary");
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        char *path = NULL;
+
+        CHECK_OK(medvl_path_join(&path, folder, files[i][0], &err), &err);
+        write_text(path, files[i][1]);
+        medvl_free(path);
+    }
+    CHECK_OK(medvl_tokenizer_open(&tok, folder, &err), &err);
+    medvl_free(folder);
+    return tok;
+}
+
+static void vocab_txt_is_a_bert(void **state)
+{
+    static const char *const files[][2] = {
+        {"vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nlung\n##s\ne\n"},
+        {"special_tokens_map.json", "{\"pad_token\":\"[PAD]\"}"},
+        {"added_tokens.json", "{\"<image>\":7}"},
+    };
+    struct medvl_tokenizer *tok = open_folder(files, 3);
+    struct medvl_text out = {0};
+
+    (void)state;
+    encode_runs(&out, tok, "LUNGS \xC3\xA9<image>x", NULL, 0,
+                MEDVL_ENCODE_SPECIAL);
+    assert_string_equal(out.data, "[[CLS]]lung##se[<image>][[UNK]][[SEP]]");
+    assert_int_equal(medvl_tokenizer_pad(tok), 0);
+    assert_int_equal(medvl_tokenizer_size(tok), 8);
+    medvl_text_release(&out);
+    medvl_tokenizer_free(tok);
+}
+
+static void vocab_json_and_merges_txt_are_a_byte_level_bpe(void **state)
+{
+    static const char *const files[][2] = {
+        {"vocab.json", "{\"a\":0,\"b\":1,\"ab\":2,\"\xC4\xA0\":3,"
+                       "\"\xC4\xA0"
+                       "ab\":4,\"<|endoftext|>\":5}"},
+        {"merges.txt", "#version: 0.2\na b\r\n\xC4\xA0 ab\n"},
+        {"tokenizer_config.json",
+         "{\"added_tokens_decoder\":{\"6\":{\"content\":\"<x>\","
+         "\"lstrip\":true,\"special\":true}},\"eos_token\":"
+         "\"<|endoftext|>\"}"},
+    };
+    struct medvl_tokenizer *tok = open_folder(files, 3);
+    struct medvl_text out = {0};
+
+    (void)state;
+    encode_runs(&out, tok, "ab ab <x>ba<|endoftext|>", NULL, 0, 0);
+    assert_string_equal(out.data, "ab ab[<x>]ba[<|endoftext|>]");
+    assert_int_equal(medvl_tokenizer_id(tok, medvl_span("<x>")), 6);
+    assert_int_equal(medvl_tokenizer_end(tok), 5);
+    medvl_text_release(&out);
+    medvl_tokenizer_free(tok);
+}
+
+static void a_folder_without_a_vocabulary_is_an_error(void **state)
+{
+    char *folder = check_temp("nothing");
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_FAILS(medvl_tokenizer_open(&tok, folder, &err), MEDVL_EIO, &err,
+                "no tokenizer.json");
+    medvl_free(folder);
+}
+
 /* Write golden flags.json with `from` replaced by `to`, and open it. */
 static int open_changed(const char *from, const char *to,
                         struct medvl_error *err)
@@ -811,6 +1129,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(llama_3_gives_every_reference_id),
         cmocka_unit_test(qwen_3_gives_every_reference_id),
+        cmocka_unit_test(files_of_their_makers_give_every_reference_id),
+        cmocka_unit_test(clip_gives_every_reference_id),
+        cmocka_unit_test(every_part_works_as_in_hugging_face),
+        cmocka_unit_test(a_megabyte_without_a_space_takes_linear_time),
         cmocka_unit_test(llama_3_gives_the_ids_that_its_makers_publish),
         cmocka_unit_test(flags_of_added_tokens_work_as_in_hugging_face),
         cmocka_unit_test(added_tokens_in_a_record_stay_text),
@@ -824,6 +1146,9 @@ int main(void)
         cmocka_unit_test(too_few_texts_for_a_vocabulary_are_an_error),
         cmocka_unit_test(tokens_are_added_and_all_else_stays),
         cmocka_unit_test(the_configuration_beside_it_names_tokens),
+        cmocka_unit_test(vocab_txt_is_a_bert),
+        cmocka_unit_test(vocab_json_and_merges_txt_are_a_byte_level_bpe),
+        cmocka_unit_test(a_folder_without_a_vocabulary_is_an_error),
         cmocka_unit_test(what_is_not_built_in_is_named),
         cmocka_unit_test(damaged_files_are_errors),
         cmocka_unit_test(a_truncated_file_never_opens),
