@@ -512,8 +512,9 @@ static int merge_short(const struct medvl_bpe *bpe, int32_t *ids,
         uint64_t least = NO_PAIR;
         int at = 0;
 
+        /* By rank alone: of equal ones the leftmost. */
         for (int i = 0; i + 1 < count; i++) {
-            if (values[i] < least) {
+            if (values[i] >> 32 < least >> 32) {
                 least = values[i];
                 at = i;
             }

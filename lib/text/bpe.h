@@ -136,7 +136,6 @@ int medvl_bpe_encode(const struct medvl_bpe *bpe,
 size_t medvl_bpe_split(const struct medvl_bpe *bpe, size_t *ends, size_t max,
                        struct medvl_span data, size_t start);
 
-
 /* ---- characters --------------------------------------------------------- */
 
 /*

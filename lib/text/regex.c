@@ -32,7 +32,7 @@
 
 struct medvl_regex {
     pcre2_code *code;
-    bool jit; /* it is machine code */
+    bool jit;      /* it is machine code */
     char *literal; /* or these bytes */
     size_t literal_size;
     bool may_be_empty;

@@ -503,6 +503,101 @@ static void no_memory_is_said(void **state)
     check_no_memory(make_and_encode, text, 1000);
 }
 
+/* Ranks of the caller's: of "ab" and "ba", both 5, the leftmost goes. */
+static void of_equal_ranks_the_leftmost_merges_first(void **state)
+{
+    static const char *const TOKENS[] = {"a", "b", "ab", "ba"};
+    const struct medvl_span text = medvl_span("bab");
+    struct medvl_bpe *bpe = NULL;
+    struct medvl_bpe_cache *cache = NULL;
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_bpe_new(&bpe, 4, 2, false, &err), &err);
+    for (int32_t id = 0; id < 4; id++)
+        CHECK_OK(medvl_bpe_add_token(bpe, id, span_of(TOKENS[id]), &err),
+                 &err);
+    CHECK_OK(medvl_bpe_add_ranked(bpe, 5, span_of("a"), span_of("b"), &err),
+             &err);
+    CHECK_OK(medvl_bpe_add_ranked(bpe, 5, span_of("b"), span_of("a"), &err),
+             &err);
+    CHECK_OK(medvl_bpe_cache_new(&cache, &err), &err);
+    CHECK_OK(medvl_bpe_encode(bpe, cache, &tokens, text, 0, &text.size, 1, 0,
+                              &err),
+             &err);
+    assert_int_equal(tokens.count, 2);
+    assert_int_equal(tokens.ids[0], 3);
+    assert_int_equal(tokens.ids[1], 1);
+    medvl_tokens_release(&tokens);
+    medvl_bpe_cache_free(cache);
+    medvl_bpe_free(bpe);
+}
+
+static void a_text_is_cut_where_no_merge_reaches(void **state)
+{
+    static const char *const MERGES[] = {"a b", "ab c", "d d"};
+    struct medvl_bpe *bpe = make(MERGES, 3, false);
+    const struct medvl_span text = span_of("abcaddcab");
+    size_t ends[9];
+
+    (void)state;
+    assert_int_equal(medvl_bpe_split(bpe, ends, 9, text, 0), 5);
+    assert_int_equal(ends[0], 3); /* abc a dd c ab */
+    assert_int_equal(ends[1], 4);
+    assert_int_equal(ends[2], 6);
+    assert_int_equal(ends[3], 7);
+    assert_int_equal(ends[4], 9);
+    assert_int_equal(medvl_bpe_split(bpe, ends, 1, text, 4), 1);
+    assert_int_equal(ends[0], 6);
+    assert_int_equal(medvl_bpe_split(bpe, ends, 9, text, 9), 0);
+    medvl_bpe_free(bpe);
+}
+
+/* Two characters of three bytes share their first two; one is a token. */
+static void characters_without_a_token_are_spelled(void **state)
+{
+    const struct medvl_span known = span_of("\xE2\x96\x81");
+    const struct medvl_span text = span_of("\xE2\x96\x81\xE2\x96\x82");
+    int32_t bytes[256];
+    int32_t next = 257;
+    struct medvl_bpe *bpe = NULL;
+    struct medvl_bpe_cache *cache = NULL;
+    struct medvl_tokens tokens = {.keep_ends = true};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_bpe_new(&bpe, 1, 1, false, &err), &err);
+    for (int32_t i = 0; i < 256; i++) {
+        const char byte = (char)i;
+
+        bytes[i] = i;
+        CHECK_OK(medvl_bpe_add_token(bpe, i, (struct medvl_span){&byte, 1},
+                                     &err),
+                 &err);
+    }
+    CHECK_OK(medvl_bpe_add_token(bpe, 256, known, &err), &err);
+    CHECK_OK(medvl_bpe_add_characters(bpe, &next, known, &err), &err);
+    assert_int_equal(next, 258);
+    CHECK_OK(medvl_bpe_cache_new(&cache, &err), &err);
+    CHECK_OK(medvl_bpe_encode(bpe, cache, &tokens, text, 0, &text.size, 1, 0,
+                              &err),
+             &err);
+    CHECK_OK(medvl_bpe_spell(bpe, &tokens, 0, 257, bytes, false, &err),
+             &err);
+    assert_int_equal(tokens.count, 4);
+    assert_int_equal(tokens.ids[0], 256);
+    assert_int_equal(tokens.ids[1], 0xE2);
+    assert_int_equal(tokens.ids[2], 0x96);
+    assert_int_equal(tokens.ids[3], 0x82);
+    assert_int_equal(tokens.ends[0], 3);
+    assert_int_equal(tokens.ends[1], 4);
+    assert_int_equal(tokens.ends[3], 6);
+    medvl_tokens_release(&tokens);
+    medvl_bpe_cache_free(cache);
+    medvl_bpe_free(bpe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +613,9 @@ int main(void)
         cmocka_unit_test(merges_come_by_count_then_by_ids),
         cmocka_unit_test(training_ends_when_no_pair_is_left),
         cmocka_unit_test(no_memory_is_said),
+        cmocka_unit_test(of_equal_ranks_the_leftmost_merges_first),
+        cmocka_unit_test(a_text_is_cut_where_no_merge_reaches),
+        cmocka_unit_test(characters_without_a_token_are_spelled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
