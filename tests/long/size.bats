@@ -44,9 +44,10 @@ EOF
 
     base64 -d >a.png <<<'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQ
 VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
-    cat >record.jsonl <<'EOF'
-{"id":"a","images":[{"path":"a.png"}],"messages":[{"role":"user","content":[{"type":"image"},{"type":"text","text":"Is there a pneumothorax?"}]}]}
-EOF
+    jq -nc '{id: "a", images: [{path: "a.png"}], messages: [{role: "user",
+        content: [{type: "image"},
+            {type: "text", text: "Is there a pneumothorax?"}]}]}' \
+        >record.jsonl
     measured ask medvl-generate -q -m model --temperature 0 --max-tokens 1 \
         record.jsonl >answer
     jq -e '.id == "a" and has("prediction")' answer
