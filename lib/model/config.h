@@ -162,6 +162,10 @@ struct medvl_config {
     enum medvl_act projector_act;
     bool projector_bias;
     enum medvl_merge merge;
+
+    /* The grid of tiles is shrunk to the tokens of so many views where it has
+     * more ("anyres_max_9"); 0: it is not. */
+    int64_t max_views;
     int32_t pinpoints[MEDVL_PINPOINTS_MAX][2]; /* width, height: pixels of
                                                   the grids of tiles */
     int pinpoint_count;

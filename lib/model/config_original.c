@@ -189,6 +189,19 @@ static void read_projector(struct medvl_config *config,
                           (long long)v->hidden);
 }
 
+/* "anyres", or "anyres_max_" and a number of views; else 0 of *max. */
+static bool is_anyres(const char *ratio, int64_t *max)
+{
+    char *end = NULL;
+
+    *max = 0;
+    if (strcmp(ratio, "anyres") == 0)
+        return true;
+    if (strncmp(ratio, "anyres_max_", 11) == 0)
+        *max = strtol(ratio + 11, &end, 10);
+    return end && !*end && *max >= 1 && *max <= 1000;
+}
+
 /* How pictures become views, and views tokens. */
 static void read_views(struct medvl_config *config,
                        struct medvl_config_reader *r)
@@ -205,9 +218,11 @@ static void read_views(struct medvl_config *config,
     else if (strcmp(merge, "flat") != 0)
         medvl_config_refuse(r, MERGE, merge);
     config->pad_square = strcmp(ratio, "pad") == 0;
-    if (strcmp(ratio, "anyres") == 0) {
+    if (is_anyres(ratio, &config->max_views)) {
         config->family = MEDVL_FAMILY_LLAVA_NEXT;
         medvl_config_read_pinpoints(config, r, true);
+        if (config->merge != MEDVL_MERGE_SPATIAL_UNPAD)
+            config->max_views = 0;
     } else if (!config->pad_square && strcmp(ratio, "square") != 0) {
         medvl_config_refuse(r, RATIO, ratio);
     }

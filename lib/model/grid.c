@@ -7,6 +7,7 @@
 
 #include <assert.h>
 
+
 int64_t medvl_grid_views(const struct medvl_grid *grid)
 {
     return 1 + grid->tiles_down * grid->tiles_across;
@@ -54,6 +55,7 @@ void medvl_grid_places(int32_t *out, const struct medvl_config *config,
 {
     const int64_t count = medvl_grid_tokens(config, grid);
 
+    assert(config->max_views == 0);
     if (in_one_grid(config, grid))
         medvl_grid_tile_places(out, config, grid);
     else

@@ -44,12 +44,22 @@ int64_t medvl_grid_tokens(const struct medvl_config *config,
                           const struct medvl_grid *grid);
 
 /*
- * Which of its features each of its tokens is.
+ * Which of its features each of its tokens is, where config->max_views is 0.
  *
  *   out   (medvl_grid_tokens) from 0; -1: the newline
  */
 void medvl_grid_places(int32_t *out, const struct medvl_config *config,
                        const struct medvl_grid *grid);
+
+/*
+ * The same where config->max_views may have shrunk the grid: each token is a
+ * sum of four features by weight.
+ *
+ *   index, weight   (medvl_grid_tokens, 4); index -1: the newline, or nothing
+ */
+void medvl_grid_mix(int32_t *index, float *weight,
+                    const struct medvl_config *config,
+                    const struct medvl_grid *grid);
 
 /*
  * Positions of a sequence's tokens, `first` that of the first.

@@ -68,10 +68,11 @@ int medvl_vlm_expand(int32_t **out, int32_t **from, int64_t *count,
     return MEDVL_OK;
 }
 
-/* Which feature row each token is, and which tokens are newlines. */
+/* Which feature rows each token is, and which tokens are newlines. */
 struct order {
     int32_t *feature, *newline, *zeros;
-    int64_t tokens, newlines;
+    float *weight; /* of each feature, where a token may be four */
+    int64_t tokens, newlines, taps;
 };
 
 static bool make_order(struct order *o, struct medvl_tape *tape,
@@ -82,24 +83,31 @@ static bool make_order(struct order *o, struct medvl_tape *tape,
     int64_t at = 0;
 
     memset(o, 0, sizeof(*o));
+    o->taps = config->max_views > 0 ? 4 : 1;
     for (int64_t p = 0; p < pictures->count; p++)
         o->tokens += medvl_grid_tokens(config, &pictures->grids[p]);
-    o->feature = medvl_tape_memory(tape,
-                                   3 * (size_t)o->tokens * sizeof(int32_t));
-    if (!o->feature)
+    o->feature = medvl_tape_memory(
+        tape, (size_t)((o->taps + 2) * o->tokens) * sizeof(int32_t));
+    o->weight = medvl_tape_memory(
+        tape, (size_t)(o->taps * o->tokens) * sizeof(float));
+    if (!o->feature || !o->weight)
         return false;
-    o->newline = o->feature + o->tokens;
+    o->newline = o->feature + o->taps * o->tokens;
     o->zeros = o->newline + o->tokens;
     for (int64_t p = 0; p < pictures->count; p++) {
         const struct medvl_grid *grid = &pictures->grids[p];
         const int64_t count = medvl_grid_tokens(config, grid);
+        int32_t *feature = o->feature + o->taps * at;
 
-        medvl_grid_places(o->feature + at, config, grid);
-        for (int64_t i = at; i < at + count; i++)
-            if (o->feature[i] < 0)
-                o->newline[o->newlines++] = (int32_t)i;
-            else
-                o->feature[i] += before;
+        if (o->taps > 1)
+            medvl_grid_mix(feature, o->weight + o->taps * at, config, grid);
+        else
+            medvl_grid_places(feature, config, grid);
+        for (int64_t i = 0; i < count; i++)
+            if (feature[i * o->taps] < 0)
+                o->newline[o->newlines++] = (int32_t)(at + i);
+        for (int64_t i = 0; i < count * o->taps; i++)
+            feature[i] += feature[i] < 0 ? 0 : before;
         at += count;
         before += (int32_t)medvl_grid_features(config, grid);
     }
@@ -114,7 +122,7 @@ static struct medvl_var *arrange(struct medvl_tape *tape,
 {
     struct medvl_param *newline = medvl_model_param(model,
                                                     "projector.newline");
-    struct medvl_tensor feature, at, zeros;
+    struct medvl_tensor feature, weight, at, zeros;
     struct medvl_var *x, *lines;
     struct order o;
 
@@ -122,9 +130,14 @@ static struct medvl_var *arrange(struct medvl_tape *tape,
         !make_order(&o, tape, &model->config, pictures))
         return features;
     feature = medvl_tensor_1d(o.feature, MEDVL_DTYPE_I32, o.tokens);
+    if (o.taps > 1)
+        feature = medvl_tensor_2d(o.feature, MEDVL_DTYPE_I32, o.tokens,
+                                  o.taps);
+    weight = medvl_tensor_2d(o.weight, MEDVL_DTYPE_F32, o.tokens, o.taps);
     at = medvl_tensor_1d(o.newline, MEDVL_DTYPE_I32, o.newlines);
     zeros = medvl_tensor_1d(o.zeros, MEDVL_DTYPE_I32, o.newlines);
-    x = medvl_tape_gather_rows(tape, features, &feature);
+    x = o.taps > 1 ? medvl_tape_mix_rows(tape, features, &feature, &weight)
+                   : medvl_tape_gather_rows(tape, features, &feature);
     if (o.newlines == 0)
         return x;
     lines = medvl_tape_gather_rows(tape, medvl_tape_param(tape, newline),

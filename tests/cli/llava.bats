@@ -6,7 +6,7 @@
 load helper
 
 MODELS="llava_qwen2 llava_next_mistral llava_original llava_original_next
-    llava_original_spatial llava_med huatuo_7b huatuo_34b"
+    llava_original_spatial llava_original_max llava_med huatuo_7b huatuo_34b"
 
 # A tokenizer of 64 tokens beside the weights, and a chat for those of
 # transformers; the others' is in the program.
@@ -66,7 +66,7 @@ records() { # NAME
         ask("two"; "which is larger?"; [2, 3]),
         ask("six"; "all?"; [0, 1, 2, 3, 4, 5])' >records.jsonl
     case ${1:-} in
-    *next* | *spatial) sed -i '$d' records.jsonl ;;
+    *next* | *spatial | *max) sed -i '$d' records.jsonl ;;
     esac
 }
 

@@ -59,8 +59,11 @@ static void use_grid(const struct medvl_config *config)
         abort();
     if (tokens > 100000)
         return;
-    out = medvl_alloc((size_t)tokens, 3 * sizeof(*out));
-    if (out)
+    out = medvl_alloc((size_t)tokens, 8 * sizeof(*out));
+    if (out && config->max_views > 0)
+        medvl_grid_mix(out, (float *)(void *)(out + 4 * tokens), config,
+                       &grid);
+    else if (out)
         medvl_grid_places(out, config, &grid);
     medvl_free(out);
 }

@@ -2,6 +2,7 @@
 
     python models_llava.py transformers
     python models_llava.py llava CHECKOUT       # haotian-liu/LLaVA
+    python models_llava.py next CHECKOUT        # LLaVA-VL/LLaVA-NeXT
     python models_llava.py llava-med CHECKOUT   # microsoft/LLaVA-Med
     python models_llava.py huatuo CHECKOUT      # HuatuoGPT-Vision
 
@@ -208,12 +209,13 @@ def greedy(model, ids, extra):
     return new[0, ids.shape[1] :].tolist(), torch.cat(rows)
 
 
-def load_module(checkout, name):
+def load_module(checkout, name, without=()):
     """`llava.model.language_model.NAME` of a checkout, and its towers.
 
     Changed in memory: the package is entered without its __init__ (they
-    import every model there is); the tower's forward keeps its gradient,
-    which the repositories cut off.
+    import every model there is); towers `without` which a package is missing
+    are empty classes; the tower's forward keeps its gradient, which the
+    repositories cut off.
     """
     sys.path.insert(0, checkout)
     for part in ("llava", "llava.model", "llava.model.language_model"):
@@ -221,11 +223,15 @@ def load_module(checkout, name):
         package.__path__ = [str(pathlib.Path(checkout,
                                              *part.split(".")))]
         sys.modules[part] = package
+    for part, classes in without:
+        stub = types.ModuleType(part)
+        stub.__dict__.update({one: object for one in classes})
+        sys.modules["llava.model." + part] = stub
     module = importlib.import_module(f"llava.model.language_model.{name}")
     encoder = importlib.import_module(
         "llava.model.multimodal_encoder.clip_encoder")
     forward = encoder.CLIPVisionTower.forward
-    encoder.CLIPVisionTower.forward = forward.__wrapped__
+    encoder.CLIPVisionTower.forward = getattr(forward, "__wrapped__", forward)
     return module
 
 
@@ -328,6 +334,29 @@ def make_llava(checkout):
          mm_patch_merge_type="flat", mm_projector_type="mlp3x_gelu")
 
 
+def make_next(checkout):
+    module = load_module(checkout, "llava_qwen", without=[
+        ("multimodal_encoder.imagebind", ["ImageBindWrapper"]),
+        ("multimodal_encoder.open_clip_encoder", ["OpenCLIPVisionTower"]),
+        ("multimodal_encoder.hf_vision", ["HFVisionTower"]),
+        ("multimodal_encoder.mlcd_encoder", ["MLCDVisionTower", "MLCDVisionTowerS2"]),
+        ("multimodal_encoder.siglip_encoder", ["SigLipVisionTower"]),
+        ("multimodal_resampler.perceiver", ["PerceiverResampler"]),
+        ("multimodal_resampler.qformer", ["Qformer"]),
+    ])
+    process = importlib.import_module("llava.mm_utils").process_images
+    make = functools.partial(
+        original, pixels_of=process, takes_sizes=True,
+        model_class=module.LlavaQwenForCausalLM,
+        config_class=module.LlavaQwenConfig, inside=True,
+        made_by="LLaVA-VL/LLaVA-NeXT df179663ae8b, LlavaQwenForCausalLM",
+        mm_patch_merge_type="spatial_unpad",
+        image_grid_pinpoints=[[x * SIDE, y * SIDE]
+                              for x in range(1, 4) for y in range(1, 4)])
+    make("llava_original_max", sizes=[(63, 50)],
+         image_aspect_ratio="anyres_max_2")
+
+
 def make_llava_med(checkout):
     module = load_module(checkout, "llava_mistral")
     utils = importlib.import_module("llava.mm_utils")
@@ -383,5 +412,5 @@ if __name__ == "__main__":
     if what == "transformers":
         make_transformers()
     else:
-        {"llava": make_llava, "llava-med": make_llava_med,
+        {"llava": make_llava, "next": make_next, "llava-med": make_llava_med,
          "huatuo": make_huatuo}[what](sys.argv[2])

@@ -165,6 +165,38 @@ static void each_repository_rounds_in_its_way(void **state)
     assert_int_equal(sum[1], 47292756);
 }
 
+static void many_tokens_are_shrunk_to_so_many_views(void **state)
+{
+    struct medvl_config config = TILES;
+    const struct medvl_grid grid = {.width = 90,
+                                    .height = 90,
+                                    .rows = 2,
+                                    .columns = 2,
+                                    .tiles_across = 3,
+                                    .tiles_down = 3};
+    int32_t index[4 * 24];
+    float weight[4 * 24];
+
+    (void)state;
+    config.max_views = 8; /* 36 features of 32: not by more than 1.1 */
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 4 + 6 * 7);
+    config.max_views = 4; /* 6 x 6 becomes 4 x 4 */
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 4 + 4 * 5);
+    medvl_grid_mix(index, weight, &config, &grid);
+    assert_int_equal(index[4 * 3], 3);
+    CHECK_CLOSE(weight[4 * 3], 1, 0);
+    assert_int_equal(index[4 * 3 + 1], -1);
+    /* The first: 0.25 of the way from the grid's first to its next. */
+    assert_int_equal(index[4 * 4], 4);
+    assert_int_equal(index[4 * 4 + 1], 5);
+    assert_int_equal(index[4 * 4 + 2], 6);
+    assert_int_equal(index[4 * 4 + 3], 7);
+    CHECK_CLOSE(weight[4 * 4], 0.5625, 1e-6);
+    CHECK_CLOSE(weight[4 * 4 + 3], 0.0625, 1e-6);
+    assert_int_equal(index[4 * 8], -1); /* the row's newline */
+    assert_int_equal(index[4 * 23], -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +207,7 @@ int main(void)
         cmocka_unit_test(rows_of_padding_are_no_tokens),
         cmocka_unit_test(tiles_stand_in_one_grid),
         cmocka_unit_test(each_repository_rounds_in_its_way),
+        cmocka_unit_test(many_tokens_are_shrunk_to_so_many_views),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
