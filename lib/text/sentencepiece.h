@@ -97,7 +97,8 @@ void medvl_sentencepiece_encoder_free(
 /*
  * Append the ids of `text`; control pieces in it stay text.
  *
- *   text    UTF-8; up to MEDVL_BPE_PIECE bytes without a space
+ *   text    UTF-8; up to MEDVL_BPE_PIECE bytes without a place to cut them
+ *           (a space), for Unigram in all, once normalised
  *   base    added to the offsets that are kept, which are those of `text`
  *           before its normalisation
  *

@@ -1,7 +1,7 @@
 /*
- * What the files of SentencePiece share: sentencepiece.c reads a model,
- * sentencepiece_build.c makes of it what sentencepiece_encode.c encodes
- * with.  Internal to them.
+ * What the files of SentencePiece share: sentencepiece.c has a model's
+ * pieces, sentencepiece_read.c reads them, sentencepiece_build.c makes of
+ * them what sentencepiece_encode.c encodes with.  Internal to them.
  *
  * They work on pieces and texts in which U+2581, the visible space, is a
  * space: the normaliser makes one of the other, so that in a model that
@@ -49,6 +49,19 @@ struct medvl_sentencepiece {
 struct medvl_span
 medvl_sentencepiece_plain(const struct medvl_sentencepiece *model,
                           int32_t id);
+
+/* What is put together while reading. */
+struct medvl_spm_reading {
+    struct medvl_sentencepiece *model;
+    struct medvl_span names[4]; /* unk, bos, eos, pad */
+    struct medvl_span unk_shown, charsmap;
+    uint64_t model_type;
+};
+
+/* Read the file's messages: pieces, settings, and what is to be settled. */
+int medvl_sentencepiece_read(struct medvl_spm_reading *reading,
+                             struct medvl_span file,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Make what the encoder works with, once the pieces are there. */
 int medvl_sentencepiece_prepare(struct medvl_sentencepiece *model,
