@@ -40,7 +40,10 @@ int medvl_decoder_run_open(struct medvl_decoder_run **out,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_decoder_run_free(struct medvl_decoder_run *run);
 
-/* Embeddings of the ids (N,C); zeros where the id is -1. */
+/*
+ * Embeddings of the ids (N,C); zeros where the id is -1.  Every row learns:
+ * transformers leaves out that of the padding id, where a text has it.
+ */
 struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
                                       const struct medvl_model *model,
                                       const struct medvl_decoder_run *run);
