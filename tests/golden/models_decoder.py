@@ -116,11 +116,12 @@ MODELS = {
         ),
         40,
     ),
+    # More than a page of keys.
     "mistral": (
         lambda: MistralForCausalLM(
             MistralConfig(**(SIZES | {"sliding_window": 12}))
         ),
-        40,
+        90,
     ),
     "yi": (
         lambda: llama(
