@@ -7,7 +7,6 @@
 
 #include <assert.h>
 
-
 int64_t medvl_grid_views(const struct medvl_grid *grid)
 {
     return 1 + grid->tiles_down * grid->tiles_across;
