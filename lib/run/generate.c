@@ -20,6 +20,9 @@
 #include "lib/run/generate_request.h"
 #include "lib/tensor/safetensors.h"
 
+/* Bytes of patch rows that are read before what was read is answered. */
+#define ROWS_LIMIT ((size_t)256 << 20)
+
 struct stage {
     struct medvl_generate_options o; /* defaults filled in */
     struct medvl_device *dev;
@@ -486,29 +489,57 @@ static int choose(struct stage *s, struct job *jobs, int64_t count,
     return rc;
 }
 
+/* Answer the jobs, and let go of them. */
+static int run_jobs(struct stage *s, struct job *jobs, int64_t count,
+                    struct medvl_out *out, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (count)
+        rc = s->o.choices ? choose(s, jobs, count, out, err)
+                          : generate(s, jobs, count, out, err);
+    for (int64_t i = 0; i < count; i++)
+        job_release(&jobs[i]);
+    return rc;
+}
+
+static size_t rows_size(const struct job *job)
+{
+    const struct medvl_tensor *rows = &job->request.pictures.rows;
+
+    return (size_t)(rows->size[0] * rows->stride) * sizeof(float);
+}
+
+/* The window in parts, each with no more pictures than memory is for. */
 static int stage_records(void *stage, struct medvl_record *records,
                          int64_t count, struct medvl_out *out,
                          struct medvl_error *err)
 {
     struct stage *s = stage;
     struct job *jobs = medvl_alloc((size_t)count, sizeof(*jobs));
+    size_t rows = 0;
     int64_t n = 0;
     int rc = jobs ? MEDVL_OK : medvl_no_memory(err);
 
     for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
         rc = job_read(&jobs[n], s, &records[i], err);
-        if (rc == MEDVL_OK) {
-            n++;
+        if (rc < 0) {
+            job_release(&jobs[n]);
+            rc = medvl_out_reject(out, &records[i], err);
             continue;
         }
-        job_release(&jobs[n]);
-        rc = medvl_out_reject(out, &records[i], err);
+        rows += rows_size(&jobs[n++]);
+        if (rows < ROWS_LIMIT)
+            continue;
+        rc = run_jobs(s, jobs, n, out, err);
+        rows = 0;
+        n = 0;
     }
-    if (rc == MEDVL_OK && n)
-        rc = s->o.choices ? choose(s, jobs, n, out, err)
-                          : generate(s, jobs, n, out, err);
-    for (int64_t i = 0; i < n; i++)
-        job_release(&jobs[i]);
+    if (rc == MEDVL_OK)
+        rc = run_jobs(s, jobs, n, out, err);
+    else
+        for (int64_t i = 0; i < n; i++)
+            job_release(&jobs[i]);
     medvl_free(jobs);
     return rc;
 }

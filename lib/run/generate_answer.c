@@ -34,8 +34,9 @@ int medvl_answer_text(struct medvl_text *out,
     int rc;
 
     medvl_text_clear(out);
-    rc = medvl_tokenizer_decode(tok, out, tokens, (size_t)count,
-                                MEDVL_DECODE_SKIP_SPECIAL, err);
+    rc = medvl_tokenizer_decode(
+        tok, out, tokens, (size_t)count,
+        MEDVL_DECODE_SKIP_SPECIAL | MEDVL_DECODE_SKIP_UNKNOWN, err);
     if (rc == MEDVL_OK && find_stop(options, out) < out->size) {
         out->size = find_stop(options, out);
         out->data[out->size] = '\0';

@@ -362,6 +362,8 @@ static int decode_one(const struct medvl_tokenizer *tok, bool bytes,
     int rc;
 
     token = added ? added->content : medvl_model_bytes(&tok->model, id);
+    if (!token.data && (flags & MEDVL_DECODE_SKIP_UNKNOWN))
+        return MEDVL_OK;
     if (!token.data)
         return medvl_fail(err, MEDVL_EARG,
                           "id %d is not one of the tokenizer's", id);

@@ -137,7 +137,13 @@ int medvl_encoder_encode(struct medvl_encoder *encoder,
 
 /* ---- decoding --------------------------------------------------------- */
 
+/*
+ * Wanted of medvl_tokenizer_decode: leave out special tokens; leave out ids
+ * that the tokenizer does not have, as a model whose vocabulary is padded
+ * may say one.
+ */
 #define MEDVL_DECODE_SKIP_SPECIAL 1
+#define MEDVL_DECODE_SKIP_UNKNOWN 2
 
 /*
  * Append the text of the ids.  It is always UTF-8: bytes that are not

@@ -90,9 +90,9 @@ static int put_sample(struct medvl_json_writer *w,
     int rc = medvl_json_view_object(&view, sample->record, err);
 
     if (rc == MEDVL_OK)
-        rc = medvl_tokenizer_decode(tok, &text, done->tokens,
-                                    (size_t)done->count,
-                                    MEDVL_DECODE_SKIP_SPECIAL, err);
+        rc = medvl_tokenizer_decode(
+            tok, &text, done->tokens, (size_t)done->count,
+            MEDVL_DECODE_SKIP_SPECIAL | MEDVL_DECODE_SKIP_UNKNOWN, err);
     if (rc < 0)
         goto done;
     answer = medvl_json_view_get(&view, "answer");

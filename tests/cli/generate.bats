@@ -146,6 +146,16 @@ gen() {
     cmp greedy one
 }
 
+@test "what a padded vocabulary says beyond the tokenizer is no text" {
+    sed 's/{/{"vocab_size":900,/' "${MODEL%model}config.json" >config.json
+    medvl-merge --init config.json --seed 1 -o padded
+    cp "$MODEL/tokenizer.json" padded
+    run_ok medvl-generate -m padded --max-tokens 20 --temperature 2 \
+        <<<'{"id":"a","prompt":"no"}'
+    [[ $output =~ \"prediction_tokens\":\[[0-9,]*[3-8][0-9][0-9] ]]
+    [[ $output == *'"finish_reason":"length"'* ]]
+}
+
 @test "a penalty keeps tokens from coming again" {
     gen --max-tokens 30 --repetition-penalty 100 \
         <<<'{"id":"a","prompt":"no"}' |

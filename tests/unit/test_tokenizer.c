@@ -689,6 +689,10 @@ static void special_tokens_can_be_left_out(void **state)
     assert_string_equal(out.data, "a<image>"); /* added, not special */
     CHECK_FAILS(medvl_tokenizer_decode(tok, &out, &id, 1, 0, &err),
                 MEDVL_EARG, &err, "not one");
+    CHECK_OK(medvl_tokenizer_decode(tok, &out, &id, 1,
+                                    MEDVL_DECODE_SKIP_UNKNOWN, &err),
+             &err);
+    assert_string_equal(out.data, "a<image>");
     id = -1;
     CHECK_FAILS(medvl_tokenizer_decode(tok, &out, &id, 1, 0, &err),
                 MEDVL_EARG, &err, "-1");
