@@ -1,0 +1,133 @@
+/* The normalizers of tokenizer.json: lib/text/normalize.h. */
+#include "lib/text/normalize.h"
+
+#include "tests/unit/check.h"
+
+static int make(struct medvl_normalizer **out, const char *json,
+                struct medvl_error *err)
+{
+    struct medvl_json *tree = NULL;
+    int rc;
+
+    CHECK_OK(medvl_json_parse(&tree, medvl_span(json), err), err);
+    rc = medvl_normalizer_new(out, tree, err);
+    medvl_json_free(tree);
+    return rc;
+}
+
+static void check(const char *json, const char *text, const char *want)
+{
+    struct medvl_normalizer *n = NULL;
+    struct medvl_regex_scratch *scratch = NULL;
+    struct medvl_rewrite r = {0};
+    struct medvl_error err = {0};
+
+    CHECK_OK(make(&n, json, &err), &err);
+    CHECK_OK(medvl_regex_scratch_new(&scratch, &err), &err);
+    medvl_rewrite_begin(&r, medvl_span(text));
+    CHECK_OK(medvl_normalizer_run(n, scratch, &r, &err), &err);
+    if (!medvl_span_is(r.text, want))
+        fail_msg("%s gives <%.*s>, not <%s>", json, (int)r.text.size,
+                 r.text.data, want);
+    if (strcmp(text, want) == 0)
+        assert_false(r.moved);
+    medvl_rewrite_release(&r);
+    medvl_regex_scratch_free(scratch);
+    medvl_normalizer_free(n);
+}
+
+static void every_step_does_what_its_name_says(void **state)
+{
+    (void)state;
+    check("{\"type\":\"NFC\"}", "e\xCC\x81", "\xC3\xA9");
+    check("{\"type\":\"NFD\"}", "\xC3\xA9", "e\xCC\x81");
+    check("{\"type\":\"NFKC\"}", "\xEF\xAC\x81", "fi");
+    check("{\"type\":\"NFKD\"}", "\xC2\xBD", "1\xE2\x81\x84"
+                                             "2");
+    check("{\"type\":\"Lowercase\"}", "A\xC4\xB0", "ai\xCC\x87");
+    check("{\"type\":\"StripAccents\"}", "e\xCC\x81x", "ex");
+    check("{\"type\":\"Nmt\"}", "a\x01\tb\xE2\x80\x8B", "a b ");
+    check("{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}",
+          " \n a b\xE3\x80\x80", "a b");
+    check("{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}",
+          " a ", " a");
+    check("{\"type\":\"Prepend\",\"prepend\":\"_\"}", "a", "_a");
+    check("{\"type\":\"Prepend\",\"prepend\":\"_\"}", "", "");
+    check("{\"type\":\"Replace\",\"pattern\":{\"String\":\".\"},"
+          "\"content\":\"!\"}",
+          "a.b.", "a!b!");
+    check("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" +\"},"
+          "\"content\":\"\"}",
+          "a  b c", "abc");
+    check("{\"type\":\"ByteLevel\"}", " \xC3\xA9", "\xC4\xA0\xC3\x83\xC2\xA9");
+    check("{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+          "\"handle_chinese_chars\":true,\"lowercase\":true}",
+          "\xC3\x89\x07\t\xE8\x83\xB8x", "e  \xE8\x83\xB8 x");
+    check("{\"type\":\"BertNormalizer\",\"strip_accents\":false,"
+          "\"lowercase\":true}",
+          "\xC3\x89", "\xC3\xA9");
+}
+
+static void what_needs_nothing_is_left(void **state)
+{
+    (void)state;
+    check("null", "A b", "A b");
+    check("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},"
+          "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}"
+          "]}]}",
+          "a b", "a b");
+}
+
+static void sequences_run_in_order(void **state)
+{
+    (void)state;
+    check("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\","
+          "\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"A\"},"
+          "{\"type\":\"Lowercase\"}]},{\"type\":\"Prepend\",\"prepend\":"
+          "\"B\"}]}",
+          "X", "Bax");
+}
+
+static void bad_steps_are_errors(void **state)
+{
+    struct medvl_normalizer *n = NULL;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_FAILS(make(&n, "{\"type\":\"Latin\"}", &err), MEDVL_EUNSUPPORTED,
+                &err, "normalizer: \"Latin\"");
+    CHECK_FAILS(make(&n, "{}", &err), MEDVL_EUNSUPPORTED, &err, "no type");
+    CHECK_FAILS(make(&n, "{\"type\":\"Prepend\"}", &err), MEDVL_EFORMAT,
+                &err, "prepend");
+    CHECK_FAILS(make(&n, "{\"type\":\"Replace\",\"content\":\"\"}", &err),
+                MEDVL_EFORMAT, &err, "pattern");
+    CHECK_FAILS(make(&n,
+                     "{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+                     "\"?\"}",
+                     &err),
+                MEDVL_EFORMAT, &err, "base64");
+}
+
+static void every_byte_has_a_character(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 256; byte++)
+        assert_int_equal(
+            medvl_rune_byte(medvl_byte_rune((unsigned char)byte)), byte);
+    assert_int_equal(medvl_byte_rune(' '), 0x120);
+    assert_int_equal(medvl_rune_byte(' '), -1);
+    assert_int_equal(medvl_rune_byte(0x144), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_step_does_what_its_name_says),
+        cmocka_unit_test(what_needs_nothing_is_left),
+        cmocka_unit_test(sequences_run_in_order),
+        cmocka_unit_test(bad_steps_are_errors),
+        cmocka_unit_test(every_byte_has_a_character),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

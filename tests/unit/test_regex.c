@@ -1,0 +1,118 @@
+/* Expressions of tokenizer.json.  The module is lib/text/regex.h. */
+#include "lib/text/regex.h"
+
+#include "tests/unit/check.h"
+
+static void put(struct medvl_text *out, const char *data, size_t size)
+{
+    assert_int_equal(medvl_text_append(out, data, size, NULL), MEDVL_OK);
+}
+
+/* The text with every match in brackets. */
+static void check_matches(const char *pattern, const char *text,
+                          const char *want)
+{
+    struct medvl_regex *regex = NULL;
+    struct medvl_regex_scratch *scratch = NULL;
+    struct medvl_matches m = {.text = medvl_span(text)};
+    struct medvl_text out = {0};
+    struct medvl_error err = {0};
+    size_t last = 0;
+    int rc;
+
+    CHECK_OK(medvl_regex_new(&regex, medvl_span(pattern), &err), &err);
+    CHECK_OK(medvl_regex_scratch_new(&scratch, &err), &err);
+    while ((rc = medvl_regex_next(regex, scratch, &m, &err)) > 0) {
+        put(&out, text + last, m.start - last);
+        put(&out, "[", 1);
+        put(&out, text + m.start, m.end - m.start);
+        put(&out, "]", 1);
+        last = m.end;
+    }
+    CHECK_OK(rc, &err);
+    put(&out, text + last, strlen(text) - last);
+    if (strcmp(out.data, want) != 0)
+        fail_msg("%s gives %s, not %s", pattern, out.data, want);
+    medvl_text_release(&out);
+    medvl_regex_scratch_free(scratch);
+    medvl_regex_free(regex);
+}
+
+/* What Hugging Face's Split gives for the same. */
+static void expressions_are_read_as_oniguruma_reads_them(void **state)
+{
+    (void)state;
+    check_matches("[0-9]{1,3}+", "ab1234567cd", "ab[1234567]cd");
+    check_matches("(?:xy){2}+", "xyxyxyxyxy", "[xyxyxyxy]xy");
+    check_matches("a$", "a\nba\n", "[a]\nb[a]\n");
+    check_matches("^b", "a\nba\n", "a\n[b]a\n");
+    check_matches(".+", "a\nb\rc", "[a]\n[b\rc]");
+    check_matches("(?m).+", "a\nb", "[a\nb]");
+    check_matches("\\h", "axf0", "[a]x[f][0]");
+    check_matches("[\\h]+", "axf0", "[a]x[f0]");
+    check_matches("\\s", "a\xE1\xA0\x8E\xC2\x85"
+                         "b",
+                  "a\xE1\xA0\x8E[\xC2\x85]b");
+    check_matches("\\w+", "a_\xC2\xB2\xCC\x81 b", "[a_\xC2\xB2\xCC\x81] [b]");
+    check_matches("[\\w]+", "a\xC2\xB2 b", "[a]\xC2\xB2 [b]");
+    check_matches("\\b", "ab cd", "[]ab[] []cd[]");
+    check_matches("[[:punct:]]", "a$+\xC2\xA7", "a[$][+][\xC2\xA7]");
+    check_matches("a{,2}", "aaa", "[aa][a]");
+    check_matches("\\u4e00", "\xE4\xB8\x80", "[\xE4\xB8\x80]");
+    check_matches("\\Q[a.\\E", "[a.b", "[[a.]b");
+    check_matches("\\p{Letter}+", "a1", "[a]1");
+    check_matches("a{x", "a{x", "[a{x]");
+}
+
+static void empty_matches_are_found_once(void **state)
+{
+    (void)state;
+    check_matches("b*", "abba", "[]a[bb]a[]");
+    check_matches("(?=b)", "abab", "a[]ba[]b");
+}
+
+static void bytes_are_found_as_they_are(void **state)
+{
+    struct medvl_regex *regex = NULL;
+    struct medvl_matches m = {.text = medvl_span("a.b.")};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_regex_new_literal(&regex, medvl_span("."), &err), &err);
+    assert_int_equal(medvl_regex_next(regex, NULL, &m, &err), 1);
+    assert_int_equal(m.start, 1);
+    assert_int_equal(medvl_regex_next(regex, NULL, &m, &err), 1);
+    assert_int_equal(m.end, 4);
+    assert_int_equal(medvl_regex_next(regex, NULL, &m, &err), 0);
+    assert_false(medvl_regex_may_be_empty(regex));
+    medvl_regex_free(regex);
+}
+
+static void what_has_no_translation_is_named(void **state)
+{
+    static const char *const CASES[] = {"[a&&b]", "[a[bc]]", "\\X", "(?~a)",
+                                        "\\g<1>", "(*ACCEPT)"};
+    struct medvl_regex *regex = NULL;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        CHECK_FAILS(medvl_regex_new(&regex, medvl_span(CASES[i]), &err),
+                    MEDVL_EUNSUPPORTED, &err, "regular expression with");
+        assert_null(regex);
+    }
+    CHECK_FAILS(medvl_regex_new(&regex, medvl_span("a(b"), &err),
+                MEDVL_EFORMAT, &err, "parenthesis");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(expressions_are_read_as_oniguruma_reads_them),
+        cmocka_unit_test(empty_matches_are_found_once),
+        cmocka_unit_test(bytes_are_found_as_they_are),
+        cmocka_unit_test(what_has_no_translation_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
