@@ -168,7 +168,7 @@ static int add_one(struct medvl_gallery *g,
     const size_t fresh = g->fresh_count;
     const int64_t more = medvl_grid_patches(&key->grid);
     const size_t before = (size_t)(g->patches * g->row);
-    size_t i;
+    size_t i = 0;
     int rc = medvl_grow(&g->asked, &g->asked_room, g->asked_count + 1,
                         sizeof(*g->asked), err);
 
