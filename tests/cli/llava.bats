@@ -82,7 +82,7 @@ records() { # NAME
             "${ask[@]}" --batch 1 <<<"$record"
         done <records.jsonl >alone
         cmp together alone
-        [ "$(jq -s 'map(.prediction) | unique | length' together)" -ge 2 ]
+        [ "$(jq -s 'map(.logprob) | unique | length' together)" -ge 3 ]
     done
 }
 
