@@ -393,6 +393,14 @@ int medvl_chat_worker_new(struct medvl_chat_worker **out,
                           const struct medvl_chat *chat,
                           struct medvl_error *err)
 {
+    return medvl_chat_worker_make(out, chat, NULL, err);
+}
+
+int medvl_chat_worker_make(struct medvl_chat_worker **out,
+                           const struct medvl_chat *chat,
+                           const struct medvl_template_limits *limits,
+                           struct medvl_error *err)
+{
     struct medvl_chat_worker *w = medvl_alloc(1, sizeof(*w));
     int rc;
 
@@ -400,7 +408,7 @@ int medvl_chat_worker_new(struct medvl_chat_worker **out,
     if (!w)
         return medvl_no_memory(err);
     w->chat = chat;
-    rc = medvl_template_run_new(&w->run, NULL, err);
+    rc = medvl_template_run_new(&w->run, limits, err);
     if (rc < 0) {
         medvl_free(w);
         return rc;

@@ -64,9 +64,11 @@ static int probe(struct medvl_chat_worker *w, const char *messages,
 /* What kind of content the template takes. */
 static int probe_all(struct medvl_chat *chat, struct medvl_error *err)
 {
+    static const struct medvl_template_limits LIMITS = {
+        .steps = 1000000, .memory = (size_t)32 << 20};
     struct medvl_chat_worker *w;
     bool strings = false, parts = false, pictures = false;
-    int rc = medvl_chat_worker_new(&w, chat, err);
+    int rc = medvl_chat_worker_make(&w, chat, &LIMITS, err);
 
     if (rc < 0)
         return rc;

@@ -48,6 +48,12 @@ struct medvl_chat_worker {
     size_t run_capacity;
 };
 
+/* A worker whose templates have these limits; NULL: their own. */
+int medvl_chat_worker_make(struct medvl_chat_worker **out,
+                           const struct medvl_chat *chat,
+                           const struct medvl_template_limits *limits,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Append the text of the first `count` messages, and begin a turn. */
 int medvl_chat_render_some(struct medvl_chat_worker *w,
                            struct medvl_marked *out, size_t count,

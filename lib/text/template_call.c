@@ -33,6 +33,14 @@ static int parameter(const char *parameters, const char *name, int *count)
     return found;
 }
 
+/* Text that a call reads costs steps: else a loop over a long one has none. */
+static int pay(struct medvl_tv_heap *h, const struct medvl_tv *value)
+{
+    if (!value || value->kind != TV_STRING)
+        return MEDVL_OK;
+    return medvl_tv_steps(h, value->u.string->size / 256);
+}
+
 /* One level deeper: map can apply map. */
 static int run(struct medvl_tv_heap *h, struct medvl_tv *out,
                const struct medvl_tf *f, const struct medvl_tv *in,
@@ -40,11 +48,16 @@ static int run(struct medvl_tv_heap *h, struct medvl_tv *out,
 {
     int rc = medvl_tv_enter(h);
 
+    if (rc < 0)
+        return rc;
+    rc = pay(h, in);
+    for (int i = 0; i < MEDVL_TF_PARAMETERS && rc == MEDVL_OK; i++)
+        rc = pay(h, args->at[i]);
     if (rc == MEDVL_OK) {
         args->how = f->how;
         rc = f->run(h, out, in, args);
-        h->depth--;
     }
+    h->depth--;
     return rc;
 }
 

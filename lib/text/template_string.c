@@ -133,23 +133,27 @@ int medvl_tf_strip(struct medvl_tv_heap *h, struct medvl_tv *out,
                    const struct medvl_tv_string *s,
                    const struct medvl_tv_string *set, bool left, bool right)
 {
+    const size_t cost = 1 + (set ? set->size / 64 : 0);
     size_t from = 0, to = s->size, n;
+    int rc = MEDVL_OK;
 
-    while (left && from < to) {
+    while (left && from < to && rc == MEDVL_OK) {
         for (n = 1; from + n < to && (s->data[from + n] & 0xc0) == 0x80; n++)
             ;
         if (!in_set(set, s->data + from, n))
             break;
         from += n;
+        rc = medvl_tv_steps(h, cost);
     }
-    while (right && from < to) {
+    while (right && from < to && rc == MEDVL_OK) {
         for (n = 1; n < to - from && (s->data[to - n] & 0xc0) == 0x80; n++)
             ;
         if (!in_set(set, s->data + to - n, n))
             break;
         to -= n;
+        rc = medvl_tv_steps(h, cost);
     }
-    return medvl_tv_cut(h, out, s, from, to);
+    return rc < 0 ? rc : medvl_tv_cut(h, out, s, from, to);
 }
 
 MEDVL_TF(str_strip)

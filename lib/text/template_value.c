@@ -254,6 +254,9 @@ static int hash_key(struct medvl_tv_heap *h, uint32_t *out,
     int rc;
 
     if (key->kind == TV_STRING) {
+        rc = medvl_tv_steps(h, key->u.string->size / 256);
+        if (rc < 0)
+            return rc;
         for (size_t i = 0; i < key->u.string->size; i++)
             x = (x ^ (uint8_t)key->u.string->data[i]) * 0x100000001b3u;
     } else if (medvl_tv_is_number(key)) {
@@ -540,9 +543,11 @@ static int equal_lists(struct medvl_tv_heap *h, bool *out,
                        const struct medvl_tv *a, const struct medvl_tv *b)
 {
     const size_t count = a->u.list->count;
-    int rc;
+    int rc = medvl_tv_steps(h, count / 8);
 
-    *out = count == b->u.list->count;
+    *out = rc == MEDVL_OK && count == b->u.list->count;
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < count && *out; i++) {
         rc = medvl_tv_equal(h, out, &a->u.list->items[i],
                             &b->u.list->items[i]);
@@ -587,6 +592,7 @@ int medvl_tv_equal(struct medvl_tv_heap *h, bool *out,
         *out = false;
     } else if (a->kind == TV_STRING) {
         *out = !compare_strings(a->u.string, b->u.string);
+        rc = medvl_tv_steps(h, a->u.string->size / 256);
     } else if (medvl_tv_is_list(a) || a->kind == TV_DICT) {
         rc = medvl_tv_enter(h);
         if (rc < 0)
@@ -629,7 +635,7 @@ int medvl_tv_order(struct medvl_tv_heap *h, int *out,
     }
     if (a->kind == TV_STRING && b->kind == TV_STRING) {
         *out = compare_strings(a->u.string, b->u.string);
-        return MEDVL_OK;
+        return medvl_tv_steps(h, a->u.string->size / 256);
     }
     if (a->kind != b->kind || !medvl_tv_is_list(a))
         return medvl_tv_fail(h, "a %s and a %s have no order",

@@ -435,6 +435,36 @@ static void loops_and_memory_are_limited(void **state)
 }
 
 /* `count` times `open`, `middle`, `count` times `close`. */
+/* A loop over long text ends though none of its steps makes a value. */
+static void long_text_costs_steps(void **state)
+{
+    static const char *const BODIES[] = {
+        "{% if s == t %}{% endif %}",
+        "{% if s < t %}{% endif %}",
+        "{% set x = s.isdigit() %}",
+        "{% set x = s.startswith(s) %}",
+        "{% set x = s | wordcount %}",
+        "{% set x = d[s] %}",
+        "{% set x = s.strip('abcd' * 1000) %}"};
+    const struct medvl_template_limits limits = {.steps = 100000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(BODIES) / sizeof(BODIES[0]); i++) {
+        struct medvl_marked out = {0};
+        struct medvl_error err = {0};
+        char text[300];
+
+        snprintf(text, sizeof(text), "{%% set s = 'a' * 100000 %%}{%% set t "
+                                     "= s ~ '' %%}{%% set d = {t: 1} %%}{%% "
+                                     "for i in range(10000) %%}%s{%% endfor "
+                                     "%%}",
+                 BODIES[i]);
+        CHECK_FAILS(render(&out, medvl_span(text), NULL, &limits, &err),
+                    MEDVL_EFORMAT, &err, "stopped after 100000 steps");
+        medvl_marked_release(&out);
+    }
+}
+
 static void nested_fails(const char *open, const char *middle,
                          const char *close, int count)
 {
@@ -709,6 +739,7 @@ int main(void)
         cmocka_unit_test(the_clock_stands),
         cmocka_unit_test(places_are_put_on_grids),
         cmocka_unit_test(loops_and_memory_are_limited),
+        cmocka_unit_test(long_text_costs_steps),
         cmocka_unit_test(nesting_without_end_is_refused),
         cmocka_unit_test(long_chains_end_in_an_error_not_a_crash),
         cmocka_unit_test(limits_can_be_set),
