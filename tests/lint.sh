@@ -107,7 +107,7 @@ module_order() {
 # stands in one module.
 foreign_headers() {
     local system='assert|cpuid|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float'
-    system="$system|fts|[a-z]*intrin|inttypes|iso646|libgen|limits|locale|math"
+    system="$system|fnmatch|fts|[a-z]*intrin|inttypes|iso646|libgen|limits|locale|math"
     system="$system|poll|pthread|sched|semaphore|setjmp|signal|spawn|stdalign"
     system="$system|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib"
     system="$system|stdnoreturn|string|strings|sys/[a-z]*|linux/[a-z]*|time"

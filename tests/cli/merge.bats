@@ -214,8 +214,8 @@ weights, which were F32, as BF16.") half/README.md
     [[ $stderr == *"model: there already"* ]]
     run_code 1 medvl-merge --dtype f16 -m none -o out
     [[ $stderr == *"none/config.json: No such file"* ]]
-    head -c 3000 model/model.safetensors >cut
-    mv cut model/model.safetensors
+    head -c 3000 model/model.safetensors >short
+    mv short model/model.safetensors
     run_code 1 medvl-merge --dtype f16 -m model -o out
     [[ $stderr == *"model/model.safetensors: "* ]]
     rm model/model.safetensors

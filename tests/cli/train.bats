@@ -593,11 +593,10 @@ kill_before_a_step() { # RUN OPTION...
     "${train[@]}" --data shards=2 --eval held.jsonl --steps 2 -o a >log
     mkdir elsewhere && mv model shards elsewhere
     cp tokens.jsonl held.jsonl elsewhere
-    cd elsewhere
-    train[3]=$PWD/model
-    train[5]=$PWD/tokens.jsonl
-    "${train[@]}" --data "$PWD/shards=2" --eval held.jsonl --steps 2 -o b >log
-    cd ..
+    train[3]=$PWD/elsewhere/model
+    train[5]=$PWD/elsewhere/tokens.jsonl
+    (cd elsewhere && "${train[@]}" --data "$PWD/shards=2" \
+        --eval held.jsonl --steps 2 -o b >log)
     cmp a/README.md elsewhere/b/README.md
     cmp a/README.md a/latest/README.md
     [ "$(sed -n '2p;/^base_model/p;/^- "/p' a/README.md)" = \
