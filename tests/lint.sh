@@ -106,8 +106,9 @@ module_order() {
 # A header of C, POSIX, Linux or the compiler is anybody's; another's
 # stands in one module.
 foreign_headers() {
-    local system='assert|cpuid|ctype|dirent|dlfcn|endian|errno|fcntl|fenv|float'
-    system="$system|fnmatch|fts|[a-z]*intrin|inttypes|iso646|libgen|limits|locale|math"
+    local system='assert|cpuid|ctype|dirent|dlfcn|endian|errno|fcntl|fenv'
+    system="$system|float|fnmatch|fts|[a-z]*intrin|inttypes|iso646|libgen"
+    system="$system|limits|locale|math"
     system="$system|poll|pthread|sched|semaphore|setjmp|signal|spawn|stdalign"
     system="$system|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib"
     system="$system|stdnoreturn|string|strings|sys/[a-z]*|linux/[a-z]*|time"
