@@ -38,7 +38,7 @@ static int pay(struct medvl_tv_heap *h, const struct medvl_tv *value)
 {
     if (!value || value->kind != TV_STRING)
         return MEDVL_OK;
-    return medvl_tv_steps(h, value->u.string->size / 256);
+    return medvl_tv_steps(h, value->u.string->size / 64);
 }
 
 /* One level deeper: map can apply map. */
