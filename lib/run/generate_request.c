@@ -32,9 +32,9 @@ static int open_text(struct medvl_request_reader *r, const char *folder,
                      const char *layout, struct medvl_error *err)
 {
     char *path = NULL;
-    int rc = medvl_path_join(&path, folder, "tokenizer.json", err);
+    int rc = medvl_tokenizer_find(&path, folder, err);
 
-    if (rc == MEDVL_OK && medvl_file_exists(path)) {
+    if (rc == MEDVL_OK && path) {
         rc = medvl_tokenizer_open(&r->tok, folder, err);
         if (rc == MEDVL_OK)
             rc = medvl_encoder_new(&r->encoder, r->tok, err);

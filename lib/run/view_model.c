@@ -384,20 +384,20 @@ static int put_tokenizer(struct medvl_json_writer *w, const struct seen *s,
 {
     struct medvl_json *root = NULL;
     char *path = NULL;
-    const char *kind = NULL, *template;
-    int rc = MEDVL_OK;
+    const struct medvl_json *template;
+    const char *kind = NULL;
+    int rc = medvl_tokenizer_find(&path, s->folder, err);
     bool chat = holds(s->folder, "chat_template.jinja") ||
                 holds(s->folder, "chat_template.json");
 
-    if (holds(s->folder, "tokenizer.json")) {
-        rc = medvl_path_join(&path, s->folder, "tokenizer.json", err);
-        if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK && path) {
+        kind = strrchr(path, '/') + 1;
+        if (strcmp(kind, "tokenizer.json") == 0) {
             rc = medvl_json_read(&root, path, err);
-        kind = medvl_json_string(
-            medvl_json_get(medvl_json_get(root, "model"), "type"));
-        kind = kind ? kind : "BPE";
-    } else if (holds(s->folder, "tokenizer.model")) {
-        kind = "tokenizer.model";
+            kind = medvl_json_string(
+                medvl_json_get(medvl_json_get(root, "model"), "type"));
+            kind = kind ? kind : "BPE";
+        }
     }
     if (rc == MEDVL_OK && kind)
         medvl_json_put_string(w, "tokenizer", medvl_span(kind));
@@ -411,8 +411,9 @@ static int put_tokenizer(struct medvl_json_writer *w, const struct seen *s,
         rc = medvl_path_join(&path, s->folder, "tokenizer_config.json", err);
         if (rc == MEDVL_OK)
             rc = medvl_json_read(&root, path, err);
-        template = medvl_json_string(medvl_json_get(root, "chat_template"));
-        chat = template != NULL;
+        template = medvl_json_get(root, "chat_template");
+        chat = medvl_json_type(template) == MEDVL_JSON_STRING ||
+               medvl_json_type(template) == MEDVL_JSON_ARRAY;
     }
     medvl_json_put_bool(w, "chat_template", chat);
     medvl_json_free(root);

@@ -62,6 +62,11 @@ struct medvl_tokenizer;
 int medvl_tokenizer_open(struct medvl_tokenizer **out, const char *path,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The file that would be opened of a folder, freed by the caller; NULL where
+ * there is none. */
+int medvl_tokenizer_find(char **out, const char *folder,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The same from the file's bytes, without a configuration beside it. */
 int medvl_tokenizer_new(struct medvl_tokenizer **out, struct medvl_span json,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -395,26 +395,36 @@ static bool is_json(const struct opening *o, struct medvl_span file)
 
 /* ---- a folder ----------------------------------------------------------- */
 
-/* The first of these that the folder has. */
-static int find_file(struct opening *o, struct medvl_error *err)
+int medvl_tokenizer_find(char **out, const char *folder,
+                         struct medvl_error *err)
 {
     static const char *const NAMES[] = {"tokenizer.json", "tokenizer.model",
                                         "vocab.json", "vocab.txt",
                                         "qwen.tiktoken",
                                         "bpe_simple_vocab_16e6.txt"};
 
+    *out = NULL;
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
         char *path = NULL;
-        const int rc = medvl_path_join(&path, o->folder, NAMES[i], err);
+        const int rc = medvl_path_join(&path, folder, NAMES[i], err);
 
         if (rc < 0)
             return rc;
         if (medvl_file_exists(path)) {
-            o->file = path;
+            *out = path;
             return MEDVL_OK;
         }
         medvl_free(path);
     }
+    return MEDVL_OK;
+}
+
+static int find_file(struct opening *o, struct medvl_error *err)
+{
+    const int rc = medvl_tokenizer_find(&o->file, o->folder, err);
+
+    if (rc < 0 || o->file)
+        return rc;
     return medvl_fail(err, MEDVL_EIO,
                       "%s: no tokenizer.json, tokenizer.model, vocab.json, "
                       "vocab.txt or other vocabulary",

@@ -8,9 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/model/rope.h"
+#include "lib/text/tokenizer.h"
 #include "lib/train/schedule.h"
 
 /* Records that an error names. */
@@ -91,13 +91,13 @@ static int check_samples(const struct medvl_session *s,
 
     if (!s->eval || is_dense(s) || s->options.samples <= 0)
         return MEDVL_OK;
-    rc = medvl_path_join(&path, s->model->folder, "tokenizer.json", err);
-    if (rc == MEDVL_OK && !medvl_file_exists(path))
+    rc = medvl_tokenizer_find(&path, s->model->folder, err);
+    if (rc == MEDVL_OK && !path)
         rc = medvl_fail(err, MEDVL_EARG,
-                        "%s is not there, so no sample answers can be "
-                        "written: put the tokenizer there, or leave them out "
-                        "with --samples -1",
-                        path);
+                        "%s has no tokenizer.json, so no sample answers can "
+                        "be written: put the tokenizer there, or leave them "
+                        "out with --samples -1",
+                        s->model->folder);
     medvl_free(path);
     return rc;
 }

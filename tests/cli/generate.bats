@@ -156,6 +156,20 @@ gen() {
     [[ $output == *'"finish_reason":"length"'* ]]
 }
 
+@test "a folder with SentencePiece's tokenizer.model alone speaks text" {
+    need_data tokenizers/mistral-spm/tokenizer.model
+    echo '{"model_type":"mistral","vocab_size":32000,"hidden_size":16,
+        "intermediate_size":16,"num_hidden_layers":1,
+        "num_attention_heads":2,"num_key_value_heads":2}' >config.json
+    medvl-merge --init config.json --seed 1 -o spm
+    cp "$MEDVL_DATA/tokenizers/mistral-spm/tokenizer.model" spm
+    run_ok medvl-generate -m spm --max-tokens 3 \
+        <<<'{"id":"a","prompt":"no effusion"}'
+    [[ $output == *'"prediction":"'* ]]
+    run_ok medvl-inspect spm
+    [[ $output == *'"tokenizer":"tokenizer.model"'* ]]
+}
+
 @test "a penalty keeps tokens from coming again" {
     gen --max-tokens 30 --repetition-penalty 100 \
         <<<'{"id":"a","prompt":"no"}' |
