@@ -160,6 +160,8 @@ static int is_llava(struct fresh *f, struct medvl_error *err)
                                                        "architectures");
     const struct medvl_span type = medvl_json_view_get(&f->view,
                                                        "model_type");
+    const bool plain = !type.data || medvl_span_is(type, "\"llava\"") ||
+                       medvl_span_is(type, "\"llama\"");
     int rc = MEDVL_OK;
 
     f->llava = medvl_json_view_get(&f->view, "vision_config").data ||
@@ -168,7 +170,7 @@ static int is_llava(struct fresh *f, struct medvl_error *err)
         rc = medvl_json_view_set(
             &f->view, "model_type",
             medvl_span(f->llava ? "\"llava\"" : "\"llama\""), err);
-    if (rc == MEDVL_OK && !arch.data)
+    if (rc == MEDVL_OK && !arch.data && plain)
         rc = medvl_json_view_set(
             &f->view, "architectures",
             medvl_span(f->llava ? "[\"LlavaForConditionalGeneration\"]"

@@ -124,6 +124,18 @@ EOF
     run_code 2 medvl-merge --init config.json -o other operand
 }
 
+@test "a fresh model of any brand is made by its model_type" {
+    for type in mistral qwen3 phi; do
+        echo "{\"model_type\":\"$type\",\"vocab_size\":40,
+            \"hidden_size\":16,\"intermediate_size\":16,\"head_dim\":8,
+            \"num_hidden_layers\":1,\"num_attention_heads\":2,
+            \"num_key_value_heads\":2}" >config.json
+        run_ok medvl-merge --init config.json -o "$type"
+        run_ok medvl-generate -m "$type" --max-tokens 2 \
+            <<<'{"id":"a","tokens":[1,2,3]}'
+    done
+}
+
 @test "what a config lacks or cannot have is said with what to do" {
     llava >config.json
     run_code 1 medvl-merge --init config.json -o model
