@@ -135,6 +135,7 @@ void medvl_pass_begin(struct medvl_pass *pass)
 {
     memset(&pass->inputs, 0, sizeof(pass->inputs));
     pass->wanted_count = 0;
+    medvl_prefix_drop(pass->prefix);
     if (pass->gallery)
         medvl_gallery_begin(pass->gallery);
 }

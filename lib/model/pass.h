@@ -47,7 +47,8 @@ int medvl_pass_reserve(struct medvl_pass *pass, int64_t slots,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 struct medvl_kvcache *medvl_pass_cache(const struct medvl_pass *pass);
 
-/* Begin an empty pass. */
+/* Begin an empty pass, after a reserve; one that was begun and did not run
+ * leaves nothing. */
 void medvl_pass_begin(struct medvl_pass *pass);
 
 struct medvl_piece {

@@ -176,6 +176,13 @@ void medvl_prefix_ran(struct medvl_prefix *prefix)
         prefix->held[i].ready = prefix->held[i].count;
 }
 
+void medvl_prefix_drop(struct medvl_prefix *prefix)
+{
+    for (int64_t i = 0; i < prefix->slots; i++)
+        if (prefix->held[i].ready < prefix->held[i].count)
+            medvl_prefix_forget(prefix, i);
+}
+
 int64_t medvl_prefix_used(const struct medvl_prefix *prefix, int64_t slot)
 {
     return prefix->held[slot].used;

@@ -61,6 +61,9 @@ int medvl_prefix_hold(struct medvl_prefix *prefix, int64_t slot,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_prefix_ran(struct medvl_prefix *prefix);
 
+/* The pass to come will not run: what it was to compute is not held. */
+void medvl_prefix_drop(struct medvl_prefix *prefix);
+
 /* When the slot was last used: larger is later; 0: it holds nothing. */
 int64_t medvl_prefix_used(const struct medvl_prefix *prefix, int64_t slot);
 

@@ -71,6 +71,25 @@ static void each_picture_is_encoded_once(void **state)
     subject_release(&s);
 }
 
+static void what_was_asked_for_and_not_encoded_is_not_kept(void **state)
+{
+    static float want[KINDS][TOKENS * C];
+    struct medvl_pictures one = passes_pictures(pictures[2], 1, 2);
+    struct medvl_gallery *g;
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, LLAVA, 0);
+    encode_alone(want[2], &s, 2);
+    CHECK_OK(medvl_gallery_open(&g, s.model, 0, &s.err), &s.err);
+    medvl_gallery_begin(g);
+    CHECK_OK(medvl_gallery_add(g, &one, &s.err), &s.err);
+    ask(g, &s, want, (int[]){2, 2}, 2);
+    assert_int_equal(medvl_gallery_encoded(g), 1);
+    medvl_gallery_free(g);
+    subject_release(&s);
+}
+
 static void the_longest_unused_makes_room(void **state)
 {
     static float want[KINDS][TOKENS * C];
@@ -123,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_picture_is_encoded_once),
+        cmocka_unit_test(what_was_asked_for_and_not_encoded_is_not_kept),
         cmocka_unit_test(the_longest_unused_makes_room),
         cmocka_unit_test(
             the_same_rows_in_another_grid_are_another_picture),

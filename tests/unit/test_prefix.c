@@ -69,6 +69,11 @@ static void what_has_run_is_ready(void **state)
     assert_int_equal(ready.tokens, 3);
     assert_int_equal(coming.tokens, 5);
     assert_true(medvl_prefix_used(prefix, 2) > medvl_prefix_used(prefix, 1));
+    medvl_prefix_drop(prefix);
+    look(b, 6, 5, NULL);
+    assert_int_equal(coming.tokens, 3);
+    assert_int_equal(ready.slot, 1);
+    hold(2, b, 5, 3, NULL, 0);
     medvl_prefix_forget(prefix, -1);
     look(a, 6, 5, NULL);
     assert_int_equal(coming.slot, -1);
@@ -257,40 +262,92 @@ static void choices_that_share_get_the_sums_they_get_alone(void **state)
     exam_close(&e);
 }
 
+/* A call that runs out of memory leaves no keys that were never made. */
+static void a_failed_call_leaves_nothing_to_share(void **state)
+{
+    static struct exam e;
+    const struct medvl_generator_options options = {.slots = 16};
+    struct medvl_completion done[QUESTIONS], want;
+    struct medvl_prompt prompts[QUESTIONS];
+    struct medvl_generator *g;
+    int failed = 0;
+
+    (void)state;
+    exam_open(&e);
+    for (int q = 0; q < QUESTIONS; q++)
+        prompts[q] = prompt_of(&e, q);
+    generate(&want, &e, &prompts[1], 1, 1);
+    for (int64_t n = 1; n < 120; n += 3) {
+        CHECK_OK(medvl_generator_open(&g, e.model, e.dev, &options, &e.err),
+                 &e.err);
+        CHECK_OK(medvl_generate(done, g, &prompts[4], 1, &e.err), &e.err);
+        medvl_completion_release(&done[0]);
+        medvl_mem_fail_after(n);
+        failed += medvl_generate(done, g, prompts, 4, &e.err) < 0;
+        medvl_mem_fail_after(-1);
+        for (int i = 0; i < 4; i++)
+            medvl_completion_release(&done[i]);
+        /* Another pass runs, then the prompt that failed. */
+        CHECK_OK(medvl_generate(done, g, &prompts[9], 1, &e.err), &e.err);
+        medvl_completion_release(&done[0]);
+        CHECK_OK(medvl_generate(done, g, &prompts[1], 1, &e.err), &e.err);
+        assert_memory_equal(done[0].logprobs, want.logprobs,
+                            sizeof(float) * 4);
+        medvl_completion_release(&done[0]);
+        medvl_generator_free(g);
+    }
+    assert_true(failed > 10);
+    medvl_completion_release(&want);
+    exam_close(&e);
+}
+
+/* Change the weights of a norm; what it was is the model's. */
+static float *turn_over(struct exam *e, const char *key)
+{
+    struct medvl_param *norm = medvl_model_param(e->model, "%s", key);
+    const int64_t n = norm->value.size[0];
+    float *weights = calloc((size_t)n, sizeof(*weights));
+
+    assert_non_null(weights);
+    for (int64_t i = 0; i < n; i++)
+        weights[i] = 2 - ((float *)norm->value.data)[i];
+    norm->value.data = weights;
+    norm->version++;
+    return weights;
+}
+
 static void other_weights_share_nothing_with_the_old(void **state)
 {
+    static const char *const KEYS[] = {
+        "decoder.layers.0.input_layernorm.weight", "vision.pre_norm.weight"};
     static struct exam e;
     const struct medvl_generator_options options = {.slots = 2};
     struct medvl_completion before, after, fresh;
     struct medvl_prompt prompt;
     struct medvl_generator *g;
-    struct medvl_param *norm;
-    float *weights;
+    float *weights[2];
 
     (void)state;
     exam_open(&e);
     prompt = prompt_of(&e, 0);
-    norm = medvl_model_param(e.model, "decoder.layers.0.input_layernorm.%s",
-                             "weight");
-    weights = calloc((size_t)norm->value.size[0], sizeof(*weights));
-    assert_non_null(weights);
     CHECK_OK(medvl_generator_open(&g, e.model, e.dev, &options, &e.err),
              &e.err);
-    CHECK_OK(medvl_generate(&before, g, &prompt, 1, &e.err), &e.err);
-    for (int64_t i = 0; i < norm->value.size[0]; i++)
-        weights[i] = 2 - ((float *)norm->value.data)[i];
-    norm->value.data = weights;
-    norm->version++;
-    CHECK_OK(medvl_generate(&after, g, &prompt, 1, &e.err), &e.err);
-    generate(&fresh, &e, &prompt, 1, 2);
-    assert_memory_equal(after.logprobs, fresh.logprobs, sizeof(float) * 4);
-    assert_memory_not_equal(after.logprobs, before.logprobs,
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(medvl_generate(&before, g, &prompt, 1, &e.err), &e.err);
+        weights[i] = turn_over(&e, KEYS[i]);
+        CHECK_OK(medvl_generate(&after, g, &prompt, 1, &e.err), &e.err);
+        generate(&fresh, &e, &prompt, 1, 2);
+        assert_memory_equal(after.logprobs, fresh.logprobs,
                             sizeof(float) * 4);
-    medvl_completion_release(&before);
-    medvl_completion_release(&after);
-    medvl_completion_release(&fresh);
+        assert_memory_not_equal(after.logprobs, before.logprobs,
+                                sizeof(float) * 4);
+        medvl_completion_release(&before);
+        medvl_completion_release(&after);
+        medvl_completion_release(&fresh);
+    }
     medvl_generator_free(g);
-    free(weights);
+    free(weights[0]);
+    free(weights[1]);
     exam_close(&e);
 }
 
@@ -302,6 +359,7 @@ int main(void)
         cmocka_unit_test(rope_that_follows_the_length_shares_up_to_it),
         cmocka_unit_test(prompts_that_share_get_the_bits_they_get_alone),
         cmocka_unit_test(choices_that_share_get_the_sums_they_get_alone),
+        cmocka_unit_test(a_failed_call_leaves_nothing_to_share),
         cmocka_unit_test(other_weights_share_nothing_with_the_old),
     };
 
