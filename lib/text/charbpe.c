@@ -18,6 +18,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
+#include "lib/text/wordbpe.h"
 
 #define NO_PAIR    UINT64_MAX
 #define CUTS       256
@@ -39,8 +40,9 @@ struct medvl_charbpe {
     /* Where no token hangs on its place and each byte has one: the same on
      * the byte-level encoder, which is faster; else NULL. */
     struct medvl_bpe *fast;
-    int32_t next;    /* id for what is no token there */
-    uint32_t merges; /* so far */
+    struct medvl_bpe *words; /* as wordbpe.h has it, or NULL */
+    int32_t next;            /* id for what is no token there */
+    uint32_t merges;         /* so far */
 };
 
 /* A token in a piece; `size` 0: joined to the one before. */
@@ -101,6 +103,7 @@ void medvl_charbpe_free(struct medvl_charbpe *model)
         return;
     medvl_bpe_free(model->bpe);
     medvl_bpe_free(model->fast);
+    medvl_bpe_free(model->words);
     medvl_text_release(&model->prefix);
     medvl_text_release(&model->suffix);
     medvl_free(model);
@@ -172,6 +175,9 @@ static int make_fast(struct medvl_charbpe *m, struct medvl_error *err)
     const size_t size = (size_t)medvl_bpe_size(m->bpe);
     int rc;
 
+    if (m->prefix.size == 0 && !m->whole_words &&
+        medvl_span_is(medvl_text_span(&m->suffix), MEDVL_WORD_END))
+        return medvl_wordbpe_new(&m->words, m->bpe, err);
     if (!m->byte_fallback || m->prefix.size > 0 || m->suffix.size > 0 ||
         size > MEDVL_BPE_IDS / 2)
         return MEDVL_OK;
@@ -187,7 +193,33 @@ static int make_fast(struct medvl_charbpe *m, struct medvl_error *err)
 static void drop_fast(struct medvl_charbpe *m)
 {
     medvl_bpe_free(m->fast);
-    m->fast = NULL;
+    medvl_bpe_free(m->words);
+    m->fast = m->words = NULL;
+}
+
+/* The merge there too, or nothing is left of it. */
+static int add_fast_merge(struct medvl_charbpe *m, struct medvl_span left,
+                          struct medvl_span right, struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (m->fast || m->words)
+        m->merges++;
+    if (m->fast)
+        rc = medvl_bpe_add_ranked(m->fast, m->merges, left, right, err);
+    else if (m->words)
+        rc = medvl_wordbpe_add_merge(m->words, m->merges, left, right, err);
+    if (rc == MEDVL_ENOMEM)
+        return rc;
+    if (rc < 0) /* it makes one that stands for others */
+        drop_fast(m);
+    return MEDVL_OK;
+}
+
+const struct medvl_bpe *
+medvl_charbpe_words(const struct medvl_charbpe *model)
+{
+    return model->words;
 }
 
 int medvl_charbpe_set(struct medvl_charbpe *model,
@@ -234,14 +266,9 @@ int medvl_charbpe_add_merge(struct medvl_charbpe *model,
     if (stands_for_others(model, a) || stands_for_others(model, b) ||
         model->merges == UINT32_MAX - 2)
         drop_fast(model);
-    if (model->fast) {
-        rc = medvl_bpe_add_ranked(model->fast, ++model->merges, left, right,
-                                  err);
-        if (rc == MEDVL_ENOMEM)
-            return rc;
-        if (rc < 0) /* it makes one that stands for others */
-            drop_fast(model);
-    }
+    rc = add_fast_merge(model, left, right, err);
+    if (rc < 0)
+        return rc;
     if (cut == 0)
         return medvl_bpe_add_merge(model->bpe, left, right, err);
     if (right.size < cut)

@@ -56,6 +56,10 @@ struct medvl_span medvl_charbpe_bytes(const struct medvl_charbpe *model,
 int32_t medvl_charbpe_id(const struct medvl_charbpe *model,
                          struct medvl_span bytes);
 
+/* The same as wordbpe.h has it, behind the last merge; NULL: it cannot. */
+const struct medvl_bpe *
+medvl_charbpe_words(const struct medvl_charbpe *model);
+
 /* One worker's words and scratch. */
 struct medvl_charbpe_cache;
 

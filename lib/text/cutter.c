@@ -3,7 +3,7 @@
  * match or do not, then puts them together as its behaviour says; one that
  * rewrites writes every piece anew.
  *
- * Read next: charbpe.c.
+ * Read next: wordbpe.c.
  */
 #include "lib/text/cutter.h"
 

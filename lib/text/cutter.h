@@ -5,7 +5,7 @@
  *
  * The pieces are those of Hugging Face's tokenizers 0.22.
  *
- * Read next: charbpe.h.
+ * Read next: wordbpe.h.
  */
 #ifndef MEDVL_TEXT_CUTTER_H
 #define MEDVL_TEXT_CUTTER_H

@@ -72,7 +72,8 @@ int32_t medvl_tokenizer_pad(const struct medvl_tokenizer *tok)
 struct medvl_encoder {
     const struct medvl_tokenizer *tok;
     struct model_cache cache;
-    struct medvl_splitter *splitter; /* of byte-level BPE */
+    struct medvl_splitter *splitter;  /* of byte-level BPE */
+    struct medvl_words_cutter *words; /* of a CLIP, or NULL */
     struct medvl_regex_scratch *scratch;
     struct medvl_rewrite normal, plain; /* a segment, and a part of it */
     struct medvl_pieces pieces;
@@ -95,6 +96,8 @@ int medvl_encoder_new(struct medvl_encoder **out,
     if (rc == MEDVL_OK && tok->pre)
         rc = medvl_splitter_new(&encoder->splitter, tok->pre, err);
     if (rc == MEDVL_OK)
+        rc = medvl_words_cutter_new(&encoder->words, tok, err);
+    if (rc == MEDVL_OK)
         rc = medvl_regex_scratch_new(&encoder->scratch, err);
     if (rc < 0) {
         medvl_encoder_free(encoder);
@@ -110,6 +113,7 @@ void medvl_encoder_free(struct medvl_encoder *encoder)
         return;
     medvl_model_cache_release(&encoder->cache);
     medvl_splitter_free(encoder->splitter);
+    medvl_words_cutter_free(encoder->words);
     medvl_regex_scratch_free(encoder->scratch);
     medvl_rewrite_release(&encoder->normal);
     medvl_rewrite_release(&encoder->plain);
@@ -226,10 +230,13 @@ static int encode_plain(struct medvl_encoder *encoder,
     return rc;
 }
 
-/* Text between added tokens of the first kind; it begins at `base`. */
-static int encode_segment(struct medvl_encoder *encoder,
-                          struct medvl_tokens *out, struct medvl_span text,
-                          size_t base, struct medvl_error *err)
+/*
+ * Text between added tokens of the first kind by all the steps; it begins
+ * at `base`.
+ */
+static int encode_by_steps(struct medvl_encoder *encoder,
+                           struct medvl_tokens *out, struct medvl_span text,
+                           size_t base, struct medvl_error *err)
 {
     struct medvl_rewrite *r = &encoder->normal;
     const struct part part = {r, base, 1};
@@ -252,6 +259,31 @@ static int encode_segment(struct medvl_encoder *encoder,
     }
     if (rc == MEDVL_OK)
         rc = encode_plain(encoder, out, r, at, r->text.size, base, err);
+    return rc;
+}
+
+/* The same; plain words of a CLIP take the short way. */
+static int encode_segment(struct medvl_encoder *encoder,
+                          struct medvl_tokens *out, struct medvl_span text,
+                          size_t base, struct medvl_error *err)
+{
+    size_t at = 0;
+    int rc = MEDVL_OK;
+
+    if (!encoder->words)
+        return encode_by_steps(encoder, out, text, base, err);
+    while (at < text.size && rc == MEDVL_OK) {
+        size_t end;
+
+        rc = medvl_words_encode(encoder->words, out, text, &at, base, err);
+        end = medvl_words_held_end(encoder->words, text, at);
+        if (rc == MEDVL_OK && end > at)
+            rc = encode_by_steps(
+                encoder, out,
+                (struct medvl_span){text.data + at, end - at}, base + at,
+                err);
+        at = end;
+    }
     return rc;
 }
 

@@ -2,6 +2,7 @@
  * What the files of the tokenizer share: tokenizer.c encodes and decodes,
  * tokenizer_model.c has the one model of many kinds, tokenizer_added.c the
  * added tokens, tokenizer_read.c and tokenizer_vocab.c read tokenizer.json,
+ * tokenizer_words.c is quick with CLIP's,
  * tokenizer_open.c finds files, tokenizer_write.c extends and trains.
  * Internal to them.
  */
@@ -113,12 +114,19 @@ struct ids {
     size_t count, capacity;
 };
 
+/* Are the steps CLIP's?  Bytes that a word needs all of them for. */
+struct words {
+    bool known;
+    bool held[256];
+};
+
 struct medvl_tokenizer {
     struct model model;
     struct medvl_normalizer *normalizer;
     struct medvl_pretokenizer *pre; /* of byte-level BPE, else NULL */
     bool prefix_space;              /* before it */
     struct medvl_cutter *cutter;    /* of the other models */
+    struct words words;             /* of a CLIP */
     struct medvl_decoder_steps *decoder;
     struct added *added; /* sorted by id */
     size_t added_count, added_capacity;
@@ -164,6 +172,35 @@ void medvl_added_release(struct medvl_tokenizer *tok);
  */
 bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
                       const struct part *part, struct match *match);
+
+/* ---- words of CLIP ------------------------------------------------------ */
+
+/* Behind the model: sets tok->words. */
+int medvl_words_read(struct medvl_tokenizer *tok,
+                     const struct medvl_json_view *root,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* One worker's; *out is NULL when each text needs all the steps. */
+struct medvl_words_cutter;
+
+int medvl_words_cutter_new(struct medvl_words_cutter **out,
+                           const struct medvl_tokenizer *tok,
+                           struct medvl_error *err) MEDVL_MUST_CHECK;
+void medvl_words_cutter_free(struct medvl_words_cutter *cutter);
+
+/*
+ * Encode the words from *at on up to one that needs all steps, or the end,
+ * where *at is then.  The text, without added tokens of the first kind,
+ * begins at `base`.
+ */
+int medvl_words_encode(struct medvl_words_cutter *cutter,
+                       struct medvl_tokens *out, struct medvl_span text,
+                       size_t *at, size_t base,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* End of the words from `at` on that need all steps. */
+size_t medvl_words_held_end(const struct medvl_words_cutter *cutter,
+                            struct medvl_span text, size_t at);
 
 /* ---- reading ------------------------------------------------------------ */
 

@@ -293,6 +293,8 @@ static int read_parts(struct medvl_tokenizer *tok, struct medvl_span file,
         rc = medvl_added_index(tok, err);
     if (rc == MEDVL_OK)
         rc = medvl_tokenizer_read_model(tok, &root, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_words_read(tok, &root, err);
     if (rc == MEDVL_OK && extras)
         rc = medvl_added_extras(tok, extras, err);
     if (rc == MEDVL_OK)

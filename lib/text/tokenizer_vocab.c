@@ -6,7 +6,7 @@
  * pretokenize.h knows, goes the fast way; any other BPE is read as one over
  * characters.
  *
- * Read next: tokenizer_open.c.
+ * Read next: tokenizer_words.c.
  */
 #include <math.h>
 #include <string.h>
