@@ -115,12 +115,11 @@ static void put_vocabulary(struct medvl_text *json)
 }
 
 /* `replace`: steps before the others; `added`: of tokens, ids from 600. */
-static struct pair open_small(const char *added, const char *replace,
-                              const char *pattern)
+static struct medvl_text make_small(const char *added, const char *replace,
+                                    const char *pattern)
 {
     struct medvl_text json = {0};
     struct medvl_error err = {0};
-    struct pair pair;
 
     CHECK_OK(
         medvl_text_printf(
@@ -140,7 +139,15 @@ static struct pair open_small(const char *added, const char *replace,
     put_vocabulary(&json);
     CHECK_OK(medvl_text_printf(&json, &err, "},\"merges\":%s}}", MERGES),
              &err);
-    pair = open_pair(medvl_text_span(&json));
+    return json;
+}
+
+static struct pair open_small(const char *added, const char *replace,
+                              const char *pattern)
+{
+    struct medvl_text json = make_small(added, replace, pattern);
+    struct pair pair = open_pair(medvl_text_span(&json));
+
     medvl_text_release(&json);
     return pair;
 }
@@ -294,12 +301,43 @@ static void the_vocabulary_of_clip_is_the_same_both_ways(void **state)
     medvl_free(path);
 }
 
+static int open_and_encode(void *arg, struct medvl_error *err)
+{
+    const struct medvl_text *json = arg;
+    struct medvl_tokens tokens = {.keep_ends = true};
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_encoder *encoder = NULL;
+    int rc = medvl_tokenizer_new(&tok, medvl_text_span(json), err);
+
+    if (rc == MEDVL_OK)
+        rc = medvl_encoder_new(&encoder, tok, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_encoder_encode(encoder, &tokens,
+                                  medvl_span("the tumour's \xC3\xA9 !!!"),
+                                  NULL, 0, 0, err);
+    assert_true(rc < 0 || tokens.count == 10);
+    medvl_tokens_release(&tokens);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+    return rc;
+}
+
+static void no_memory_is_said(void **state)
+{
+    struct medvl_text json = make_small("", "", "");
+
+    (void)state;
+    check_no_memory(open_and_encode, &json, 20000);
+    medvl_text_release(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_short_way_gives_what_all_steps_give),
         cmocka_unit_test(every_byte_and_two_of_them_are_the_same),
         cmocka_unit_test(the_vocabulary_of_clip_is_the_same_both_ways),
+        cmocka_unit_test(no_memory_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
