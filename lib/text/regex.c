@@ -10,6 +10,7 @@
 #include "lib/text/regex.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -125,6 +126,55 @@ static const char *property(const struct translation *t, size_t *size)
     return NULL;
 }
 
+/*
+ * Is it the name of a script?  To PCRE2 that alone means all that is used
+ * with the script (U+3002 is of Han then), to Oniguruma the script's own.
+ * 1, 0 or a code below zero.
+ */
+static int is_script(struct medvl_span name, struct medvl_error *err)
+{
+    char pattern[64];
+    int number = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code *code;
+
+    if (name.size > sizeof(pattern) - 9)
+        return 0;
+    (void)snprintf(pattern, sizeof(pattern), "\\p{sc:%.*s}",
+                   (int)name.size, name.data);
+    code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, 0,
+                         &number, &at, NULL);
+    if (!code)
+        return number == PCRE2_ERROR_HEAP_FAILED ? medvl_no_memory(err) : 0;
+    pcre2_code_free(code);
+    return 1;
+}
+
+/* "{Name}" or "{^Name}" behind "\p". */
+static int property_name(struct translation *t, struct medvl_error *err)
+{
+    struct medvl_span name = {t->in.data + t->at + 1, 0};
+    int rc = 0;
+
+    if (peek(t, 1) == '^')
+        name.data++;
+    while (name.data + name.size < t->in.data + t->in.size &&
+           name.data[name.size] != '}')
+        name.size++;
+    if (name.data + name.size < t->in.data + t->in.size)
+        rc = is_script(name, err);
+    if (rc < 0)
+        return rc;
+    if (rc > 0) {
+        rc = copy(t, (size_t)(name.data - t->in.data) - t->at, err);
+        if (rc == MEDVL_OK)
+            rc = put(t, 0, "sc:", err);
+    }
+    while (rc == MEDVL_OK && peek(t, 0) && peek(t, 0) != '}')
+        rc = copy(t, 1, err);
+    return rc == MEDVL_OK && peek(t, 0) ? copy(t, 1, err) : rc;
+}
+
 /* "\p{Name}" or any other escape that both read alike. */
 static int other_escape(struct translation *t, struct medvl_error *err)
 {
@@ -147,11 +197,7 @@ static int other_escape(struct translation *t, struct medvl_error *err)
     rc = copy(t, 2, err);
     if (rc == MEDVL_OK && name)
         return put(t, size, name, err);
-    if (rc < 0 || peek(t, 0) != '{')
-        return rc;
-    while (rc == MEDVL_OK && peek(t, 0) && peek(t, 0) != '}')
-        rc = copy(t, 1, err);
-    return rc == MEDVL_OK && peek(t, 0) ? copy(t, 1, err) : rc;
+    return rc < 0 || peek(t, 0) != '{' ? rc : property_name(t, err);
 }
 
 /* An escape outside of a class. */

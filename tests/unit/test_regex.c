@@ -64,6 +64,22 @@ static void expressions_are_read_as_oniguruma_reads_them(void **state)
     check_matches("a{x", "a{x", "[a{x]");
 }
 
+/* U+4E2D, and U+3002 and U+30FC, which other scripts use too. */
+static void a_script_is_its_own_characters(void **state)
+{
+    (void)state;
+    check_matches("\\p{Han}+", "\xE4\xB8\xAD\xE3\x80\x82",
+                  "[\xE4\xB8\xAD]\xE3\x80\x82");
+    check_matches("[\\p{Han}\\p{Hiragana}]+", "\xE4\xB8\xAD\xE3\x83\xBC",
+                  "[\xE4\xB8\xAD]\xE3\x83\xBC");
+    check_matches("\\P{Han}", "\xE4\xB8\xAD\xE3\x80\x82",
+                  "\xE4\xB8\xAD[\xE3\x80\x82]");
+    check_matches("\\p{^Han}", "\xE4\xB8\xAD\xE3\x80\x82",
+                  "\xE4\xB8\xAD[\xE3\x80\x82]");
+    check_matches("\\p{Greek}", "\xCE\xB1\xCD\x85", "[\xCE\xB1]\xCD\x85");
+    check_matches("\\p{Lu}\\p{Nd}", "A1", "[A1]");
+}
+
 static void empty_matches_are_found_once(void **state)
 {
     (void)state;
@@ -109,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_are_read_as_oniguruma_reads_them),
+        cmocka_unit_test(a_script_is_its_own_characters),
         cmocka_unit_test(empty_matches_are_found_once),
         cmocka_unit_test(bytes_are_found_as_they_are),
         cmocka_unit_test(what_has_no_translation_is_named),
