@@ -1,7 +1,7 @@
 /*
  * Viterbi over a piece.  For each place in it the best token that ends there
  * is kept in the room of the ids that the piece can give; sums of scores
- * only matter as far as the longest token reaches, and stand in a ring.
+ * only matter as far as a token can reach, and stand in a ring.
  * The way back from the end then writes the ids into the same room.
  *
  * Read next: wordpiece.c.
@@ -19,7 +19,7 @@
 #define WORDS       (1 << 15)
 #define WORD_BYTES  31
 #define WORD_IDS    7
-#define RING_KEPT   (1 << 12)
+#define RING        (2 * MEDVL_UNIGRAM_BYTES)
 
 struct place {
     uint32_t offset, size;
@@ -34,7 +34,6 @@ struct medvl_unigram {
     struct medvl_trie *trie;
     struct medvl_unigram_options options;
     double unk_score;
-    size_t longest;
     int32_t bytes[256]; /* ids of "<0x00>" and so on, or -1 */
 };
 
@@ -66,6 +65,10 @@ static int add(struct medvl_unigram *unigram, struct medvl_span bytes,
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "a vocabulary of over %d tokens or 2 GiB",
                           MEDVL_BPE_IDS);
+    if (!hidden && bytes.size > MEDVL_UNIGRAM_BYTES)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "token %zu is of %zu bytes; at most %d are matched",
+                          id, bytes.size, MEDVL_UNIGRAM_BYTES);
     if (!isfinite(score) ||
         medvl_utf8_valid(bytes.data, bytes.size) != bytes.size)
         return medvl_fail(err, MEDVL_EFORMAT, "token %zu %s", id,
@@ -125,8 +128,6 @@ static int make_trie(struct medvl_unigram *unigram, struct medvl_error *err)
     for (size_t id = 0; id < unigram->count; id++) {
         if (!unigram->places[id].hidden)
             keys[id] = medvl_unigram_bytes(unigram, (int32_t)id);
-        if (keys[id].size > unigram->longest)
-            unigram->longest = keys[id].size;
     }
     rc = medvl_trie_new(&unigram->trie, keys, unigram->count, err);
     medvl_free(keys);
@@ -205,8 +206,7 @@ struct word {
 
 struct medvl_unigram_cache {
     struct word *words;
-    double *ring; /* sums, by place */
-    size_t ring_size;
+    double ring[RING]; /* sums, by place */
 };
 
 int medvl_unigram_cache_new(struct medvl_unigram_cache **out,
@@ -231,7 +231,6 @@ void medvl_unigram_cache_free(struct medvl_unigram_cache *cache)
     if (!cache)
         return;
     medvl_block_free(cache->words, WORDS * sizeof(*cache->words));
-    medvl_free(cache->ring);
     medvl_free(cache);
 }
 
@@ -246,13 +245,12 @@ struct way {
     size_t size;
     int32_t *ids; /* [i]: what ends behind byte i */
     double *ring;
-    size_t mask;
 };
 
 /* Is this sum, with `id` at its end, the best one to `end` so far? */
 static void offer(struct way *way, size_t end, int32_t id, double sum)
 {
-    double *best = &way->ring[end & way->mask];
+    double *best = &way->ring[end % RING];
 
     if (way->ids[end - 1] != NOTHING && !(sum > *best))
         return;
@@ -271,7 +269,7 @@ static size_t character_size(unsigned char first)
 static size_t go_on(struct way *way, size_t start)
 {
     const struct medvl_unigram *unigram = way->unigram;
-    const double sum = start ? way->ring[start & way->mask] : 0;
+    const double sum = start ? way->ring[start % RING] : 0;
     const size_t next = start +
                         character_size((unsigned char)way->data[start]);
     uint32_t node = MEDVL_TRIE_ROOT;
@@ -373,36 +371,6 @@ static size_t write_back(struct way *way, size_t *ends, size_t base,
     return to;
 }
 
-/* Room for the sums as far as a token reaches. */
-static int make_ring(struct medvl_unigram_cache *cache, struct way *way,
-                     struct medvl_error *err)
-{
-    size_t size = 8;
-
-    while (size <= way->unigram->longest && size <= way->size)
-        size *= 2;
-    if (size > cache->ring_size) {
-        double *ring = medvl_resize(cache->ring, size, sizeof(*ring));
-
-        if (!ring)
-            return medvl_no_memory(err);
-        cache->ring = ring;
-        cache->ring_size = size;
-    }
-    way->ring = cache->ring;
-    way->mask = size - 1;
-    return MEDVL_OK;
-}
-
-static void trim_ring(struct medvl_unigram_cache *cache)
-{
-    if (cache->ring_size <= RING_KEPT)
-        return;
-    medvl_free(cache->ring);
-    cache->ring = NULL;
-    cache->ring_size = 0;
-}
-
 /* Cut one piece; *plain: tokens alone, so that they spell it. */
 static int cut(const struct medvl_unigram *unigram,
                struct medvl_unigram_cache *cache, struct medvl_tokens *out,
@@ -412,13 +380,11 @@ static int cut(const struct medvl_unigram *unigram,
     struct way way = {.unigram = unigram,
                       .data = piece.data,
                       .size = piece.size,
-                      .ids = out->ids + out->count};
+                      .ids = out->ids + out->count,
+                      .ring = cache->ring};
     size_t *ends = out->keep_ends ? out->ends + out->count : NULL;
     size_t first, count;
-    const int rc = make_ring(cache, &way, err);
 
-    if (rc < 0)
-        return rc;
     for (size_t i = 0; i < piece.size; i++)
         way.ids[i] = NOTHING;
     for (size_t at = 0; at < piece.size;) {
@@ -437,7 +403,6 @@ static int cut(const struct medvl_unigram *unigram,
     if (ends)
         memmove(ends, ends + first, count * sizeof(*ends));
     out->count += count;
-    trim_ring(cache);
     return MEDVL_OK;
 }
 

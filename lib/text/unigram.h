@@ -17,6 +17,9 @@
 
 #include "lib/text/bpe.h"
 
+/* Bytes of a token that is matched at most, so that time is the text's. */
+#define MEDVL_UNIGRAM_BYTES 1024
+
 struct medvl_unigram;
 
 struct medvl_unigram_options {
@@ -37,7 +40,8 @@ void medvl_unigram_free(struct medvl_unigram *unigram);
  *           an empty one is never given
  *   score   finite
  *
- * MEDVL_EFORMAT, MEDVL_EUNSUPPORTED: past MEDVL_BPE_IDS or 2 GiB.
+ * MEDVL_EFORMAT, MEDVL_EUNSUPPORTED: past MEDVL_UNIGRAM_BYTES,
+ * MEDVL_BPE_IDS or 2 GiB.
  */
 int medvl_unigram_add_token(struct medvl_unigram *unigram,
                             struct medvl_span bytes, double score,

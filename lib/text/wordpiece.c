@@ -108,13 +108,32 @@ static struct medvl_span token_bytes(const struct medvl_wordpiece *wordpiece,
     return bytes;
 }
 
+/* Whole words are looked up once, parts from every place in a word. */
+static int check_sizes(const struct medvl_wordpiece *wordpiece,
+                       struct medvl_error *err)
+{
+    for (size_t i = 0; i < wordpiece->count; i++) {
+        if (wordpiece->tokens[i].size > MEDVL_WORDPIECE_BYTES)
+            return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                              "token %d is of %u bytes; at most %d are "
+                              "matched",
+                              wordpiece->tokens[i].id,
+                              wordpiece->tokens[i].size,
+                              MEDVL_WORDPIECE_BYTES);
+    }
+    return MEDVL_OK;
+}
+
 int medvl_wordpiece_finish(struct medvl_wordpiece *wordpiece,
                            const struct medvl_wordpiece_options *options,
                            struct medvl_error *err)
 {
-    struct medvl_span *keys = medvl_alloc(wordpiece->count, sizeof(*keys));
-    int rc;
+    struct medvl_span *keys;
+    int rc = options->whole ? MEDVL_OK : check_sizes(wordpiece, err);
 
+    if (rc < 0)
+        return rc;
+    keys = medvl_alloc(wordpiece->count, sizeof(*keys));
     if (!keys)
         return medvl_no_memory(err);
     for (size_t i = 0; i < wordpiece->count; i++)

@@ -13,6 +13,9 @@
 
 #include "lib/text/bpe.h"
 
+/* Bytes of a token that is matched at most, so that time is the text's. */
+#define MEDVL_WORDPIECE_BYTES 1024
+
 struct medvl_wordpiece;
 
 struct medvl_wordpiece_options {
@@ -34,7 +37,10 @@ int medvl_wordpiece_add_token(struct medvl_wordpiece *wordpiece, int32_t id,
                               struct medvl_span bytes,
                               struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* To be called once, behind the last token and before encoding. */
+/*
+ * To be called once, behind the last token and before encoding.
+ * MEDVL_EUNSUPPORTED: a token past MEDVL_WORDPIECE_BYTES, unless `whole`.
+ */
 int medvl_wordpiece_finish(struct medvl_wordpiece *wordpiece,
                            const struct medvl_wordpiece_options *options,
                            struct medvl_error *err) MEDVL_MUST_CHECK;

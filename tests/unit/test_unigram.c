@@ -149,6 +149,74 @@ static void a_long_piece_takes_linear_time(void **state)
     medvl_unigram_free(unigram);
 }
 
+/* A token as long as may be is found; nothing is tried beyond it. */
+static void a_token_has_1024_bytes_at_most(void **state)
+{
+    const struct medvl_unigram_options options = {.unk = -1};
+    struct medvl_unigram *unigram = NULL;
+    struct medvl_unigram_cache *cache = NULL;
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+    char text[MEDVL_UNIGRAM_BYTES + 3];
+
+    (void)state;
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    CHECK_OK(medvl_unigram_new(&unigram, &err), &err);
+    CHECK_OK(medvl_unigram_add_token(unigram, medvl_span("a"), -1, &err),
+             &err);
+    CHECK_FAILS(medvl_unigram_add_token(
+                    unigram, (struct medvl_span){text, sizeof(text) - 2}, -1,
+                    &err),
+                MEDVL_EUNSUPPORTED, &err, "at most 1024 are matched");
+    CHECK_OK(medvl_unigram_add_token(
+                 unigram, (struct medvl_span){text, MEDVL_UNIGRAM_BYTES}, -1,
+                 &err),
+             &err);
+    CHECK_OK(medvl_unigram_finish(unigram, &options, &err), &err);
+    CHECK_OK(medvl_unigram_cache_new(&cache, &err), &err);
+    CHECK_OK(encode_text(unigram, cache, &tokens, text, &err), &err);
+    assert_int_equal(tokens.count, 3);
+    medvl_tokens_release(&tokens);
+    medvl_unigram_cache_free(cache);
+    medvl_unigram_free(unigram);
+}
+
+/*
+ * Sums of SentencePiece are floats, in which 2^24 and 1 and 1 are 2^24: less
+ * than "abc" alone has, where in double it is more.
+ */
+static void sums_are_floats_where_it_is_said(void **state)
+{
+    static const struct {
+        const char *bytes;
+        double score;
+    } TOKENS[] = {{"a", 16777216}, {"b", 1}, {"c", 1}, {"abc", 16777217.5}};
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (int single = 0; single < 2; single++) {
+        const struct medvl_unigram_options options = {.unk = -1, .single = single != 0};
+        struct medvl_unigram *unigram = NULL;
+        struct medvl_unigram_cache *cache = NULL;
+        struct medvl_tokens tokens = {0};
+
+        CHECK_OK(medvl_unigram_new(&unigram, &err), &err);
+        for (size_t i = 0; i < 4; i++)
+            CHECK_OK(medvl_unigram_add_token(unigram,
+                                             medvl_span(TOKENS[i].bytes),
+                                             TOKENS[i].score, &err),
+                     &err);
+        CHECK_OK(medvl_unigram_finish(unigram, &options, &err), &err);
+        CHECK_OK(medvl_unigram_cache_new(&cache, &err), &err);
+        CHECK_OK(encode_text(unigram, cache, &tokens, "abc", &err), &err);
+        assert_int_equal(tokens.count, single ? 1 : 3);
+        medvl_tokens_release(&tokens);
+        medvl_unigram_cache_free(cache);
+        medvl_unigram_free(unigram);
+    }
+}
+
 static void a_vocabulary_that_is_none_is_refused(void **state)
 {
     const struct medvl_unigram_options options = {.unk = 1};
@@ -205,6 +273,8 @@ int main(void)
         cmocka_unit_test(ids_and_ends_are_those_of_hugging_face),
         cmocka_unit_test(hidden_tokens_are_decoded_and_never_matched),
         cmocka_unit_test(a_long_piece_takes_linear_time),
+        cmocka_unit_test(a_token_has_1024_bytes_at_most),
+        cmocka_unit_test(sums_are_floats_where_it_is_said),
         cmocka_unit_test(a_vocabulary_that_is_none_is_refused),
         cmocka_unit_test(no_memory_is_said),
     };

@@ -106,6 +106,37 @@ static void ids_may_come_in_any_order_and_have_gaps(void **state)
     medvl_wordpiece_free(NULL);
 }
 
+/* Or a word of "a" would take as long as its square. */
+static void a_token_has_1024_bytes_at_most(void **state)
+{
+    struct medvl_wordpiece_options options = {.unk = medvl_span("?"),
+                                              .max_characters = 100000};
+    char text[MEDVL_WORDPIECE_BYTES + 2];
+    struct medvl_error err = {0};
+
+    (void)state;
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = 0;
+    for (int i = 0; i < 3; i++) { /* too long, whole, as long as may be */
+        const size_t size = sizeof(text) - (i < 2 ? 1 : 2);
+        struct medvl_wordpiece *wordpiece = NULL;
+
+        CHECK_OK(medvl_wordpiece_new(&wordpiece, &err), &err);
+        CHECK_OK(medvl_wordpiece_add_token(wordpiece, 0,
+                                           (struct medvl_span){text, size},
+                                           &err),
+                 &err);
+        options.whole = i == 1;
+        if (i == 0)
+            CHECK_FAILS(medvl_wordpiece_finish(wordpiece, &options, &err),
+                        MEDVL_EUNSUPPORTED, &err, "at most 1024");
+        else
+            CHECK_OK(medvl_wordpiece_finish(wordpiece, &options, &err),
+                     &err);
+        medvl_wordpiece_free(wordpiece);
+    }
+}
+
 static int run_small(void *arg, struct medvl_error *err)
 {
     const struct medvl_wordpiece_options options = {
@@ -137,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_and_ends_are_those_of_hugging_face),
         cmocka_unit_test(ids_may_come_in_any_order_and_have_gaps),
+        cmocka_unit_test(a_token_has_1024_bytes_at_most),
         cmocka_unit_test(no_memory_is_said),
     };
 
