@@ -393,6 +393,8 @@ bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
             continue;
         }
         *match = (struct match){added, at, end, end};
+        if (added->rstrip && end < from) /* within space that was taken */
+            match->end = from;
         while (added->lstrip && match->start > from &&
                is_space_at(text, character_before(text, match->start),
                            &size))

@@ -428,7 +428,8 @@ static struct medvl_tokenizer *open_model(const char *model)
 }
 
 /* Seconds for a text of one letter. */
-static double time_letters(const struct medvl_tokenizer *tok, size_t size)
+static double time_letters(const struct medvl_tokenizer *tok, char letter,
+                           size_t size)
 {
     struct medvl_encoder *encoder = new_encoder(tok);
     struct medvl_tokens tokens = {0};
@@ -436,7 +437,7 @@ static double time_letters(const struct medvl_tokenizer *tok, size_t size)
     char *text = medvl_alloc(size, 1);
     struct timespec start, end;
 
-    memset(text, 'a', size);
+    memset(text, letter, size);
     clock_gettime(CLOCK_MONOTONIC, &start);
     CHECK_OK(medvl_encoder_encode(encoder, &tokens,
                                   (struct medvl_span){text, size}, NULL, 0, 0,
@@ -469,8 +470,8 @@ static void a_megabyte_without_a_space_takes_linear_time(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(MODELS) / sizeof(MODELS[0]); i++) {
         struct medvl_tokenizer *tok = open_model(MODELS[i]);
-        const double tenth = time_letters(tok, 100000);
-        const double whole = time_letters(tok, 1000000);
+        const double tenth = time_letters(tok, 'a', 100000);
+        const double whole = time_letters(tok, 'a', 1000000);
 
         /* A square would be 100 times as long. */
         if (whole > 40 * tenth + 0.2)
@@ -478,6 +479,26 @@ static void a_megabyte_without_a_space_takes_linear_time(void **state)
                      tenth, whole);
         medvl_tokenizer_free(tok);
     }
+}
+
+/* An added token that is a space, and takes the space around it. */
+static void added_spaces_take_linear_time(void **state)
+{
+    static const char FILE_TEXT[] =
+        "{\"added_tokens\":[{\"id\":1,\"content\":\" \",\"lstrip\":true,"
+        "\"rstrip\":true}],\"model\":{\"type\":\"WordLevel\","
+        "\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}";
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+    double tenth, whole;
+
+    (void)state;
+    CHECK_OK(medvl_tokenizer_new(&tok, medvl_span(FILE_TEXT), &err), &err);
+    tenth = time_letters(tok, ' ', 5000);
+    whole = time_letters(tok, ' ', 50000);
+    if (whole > 40 * tenth + 0.2)
+        fail_msg("%g s, and %g s for ten times as much", tenth, whole);
+    medvl_tokenizer_free(tok);
 }
 
 /* Encode with runs and give the tokens' bytes with bars between. */
@@ -1136,6 +1157,7 @@ int main(void)
         cmocka_unit_test(files_of_their_makers_give_every_reference_id),
         cmocka_unit_test(clip_gives_every_reference_id),
         cmocka_unit_test(every_part_works_as_in_hugging_face),
+        cmocka_unit_test(added_spaces_take_linear_time),
         cmocka_unit_test(a_megabyte_without_a_space_takes_linear_time),
         cmocka_unit_test(llama_3_gives_the_ids_that_its_makers_publish),
         cmocka_unit_test(flags_of_added_tokens_work_as_in_hugging_face),
