@@ -195,9 +195,11 @@ static void sums_are_floats_where_it_is_said(void **state)
     struct medvl_error err = {0};
 
     (void)state;
+    for (int single = 0; single < 2; single++) {
         const struct medvl_unigram_options options = {
-            .unk = -1, .single = single != 0};
-        const struct medvl_unigram_options options = {.unk = -1, .single = single != 0};
+            .unk = -1,
+            .single = single != 0,
+        };
         struct medvl_unigram *unigram = NULL;
         struct medvl_unigram_cache *cache = NULL;
         struct medvl_tokens tokens = {0};
