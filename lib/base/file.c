@@ -392,6 +392,52 @@ int medvl_folder_make(const char *path, struct medvl_error *err)
     return rc;
 }
 
+/* Make the folders that the last name of `path` stands in. */
+static int make_parents(const char *path, size_t size,
+                        struct medvl_error *err)
+{
+    char *parents;
+    int rc;
+
+    while (size && path[size - 1] != '/')
+        size--;
+    if (!size)
+        return MEDVL_OK;
+    parents = medvl_copy_string(path, size);
+    if (!parents)
+        return medvl_no_memory(err);
+    rc = medvl_folder_make(parents, err);
+    medvl_free(parents);
+    return rc;
+}
+
+int medvl_folder_make_own(char **out, const char *path, const char *tail,
+                          struct medvl_error *err)
+{
+    size_t size = strlen(path);
+    int rc;
+
+    *out = NULL;
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    rc = make_parents(path, size, err);
+    /* The process's number, then the next ones: mkdir says which is free. */
+    for (long number = getpid(); rc == MEDVL_OK; number++) {
+        struct medvl_text name = {0};
+
+        rc = medvl_text_printf(&name, err, "%.*s%s-%ld", (int)size, path,
+                               tail, number);
+        if (rc == MEDVL_OK && mkdir(name.data, 0777) == 0) {
+            *out = name.data;
+            return MEDVL_OK;
+        }
+        if (rc == MEDVL_OK && errno != EEXIST)
+            rc = medvl_fail_output(err, name.data);
+        medvl_text_release(&name);
+    }
+    return rc;
+}
+
 int medvl_path_remove(const char *path, struct medvl_error *err)
 {
     char *const roots[] = {(char *)path, NULL};

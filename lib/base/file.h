@@ -68,6 +68,14 @@ int medvl_file_size(int64_t *out, const char *path,
 int medvl_folder_make(const char *path,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Make a folder that nobody else has: `path` without slashes at its end,
+ * then `tail`, "-" and a number.  Parents are made.  Its name goes to `out`,
+ * freed by the caller, who alone may remove it.
+ */
+int medvl_folder_make_own(char **out, const char *path, const char *tail,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Remove a file, or a folder with all below it; absent is fine. */
 int medvl_path_remove(const char *path,
                       struct medvl_error *err) MEDVL_MUST_CHECK;

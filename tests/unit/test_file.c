@@ -220,6 +220,34 @@ static void a_map_shows_the_bytes_and_an_empty_file_none(void **state)
     medvl_free(path);
 }
 
+static void a_folder_of_ones_own_is_no_one_elses(void **state)
+{
+    struct medvl_error err = {0};
+    char *path = check_temp("o/p/new//"), *stem = check_temp("o/p/new.tmp-");
+    char *file = check_temp("o/file"), *in = check_temp("o/file/no");
+    char *top = check_temp("o"), *one, *other;
+
+    (void)state;
+    CHECK_OK(medvl_folder_make_own(&one, path, ".tmp", &err), &err);
+    CHECK_OK(medvl_folder_make_own(&other, path, ".tmp", &err), &err);
+    assert_int_equal(strncmp(one, stem, strlen(stem)), 0);
+    assert_int_equal(strncmp(other, stem, strlen(stem)), 0);
+    assert_string_not_equal(one, other);
+    assert_true(medvl_folder_exists(one) && medvl_folder_exists(other));
+    medvl_free(one);
+    CHECK_OK(medvl_file_write(file, "x", 1, &err), &err);
+    CHECK_FAILS(medvl_folder_make_own(&one, in, ".tmp", &err), MEDVL_EOUTPUT,
+                &err, "o/file");
+    assert_null(one);
+    CHECK_OK(medvl_path_remove(top, &err), &err);
+    medvl_free(other);
+    medvl_free(path);
+    medvl_free(stem);
+    medvl_free(file);
+    medvl_free(in);
+    medvl_free(top);
+}
+
 static void folders_are_made_listed_published_and_removed(void **state)
 {
     struct medvl_error err = {0};
@@ -337,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_whole_or_absent),
         cmocka_unit_test(one_file_is_known_by_all_its_names),
         cmocka_unit_test(a_map_shows_the_bytes_and_an_empty_file_none),
+        cmocka_unit_test(a_folder_of_ones_own_is_no_one_elses),
         cmocka_unit_test(folders_are_made_listed_published_and_removed),
         cmocka_unit_test(removing_does_not_follow_links),
         cmocka_unit_test(paths_join_with_one_slash),
