@@ -19,7 +19,7 @@
 /* What is known while the folder is made. */
 struct fresh {
     const struct medvl_merge_options *options;
-    struct medvl_text folder; /* output + ".tmp" */
+    char *folder; /* what is to be the output */
     const struct medvl_chat_layout *layout;
     struct medvl_tokenizer *tokenizer;
     struct medvl_json_view view, text; /* config, and its text_config */
@@ -33,7 +33,7 @@ struct fresh {
 static int path_in(char **out, const struct fresh *f, const char *name,
                    struct medvl_error *err)
 {
-    return medvl_path_join(out, f->folder.data, name, err);
+    return medvl_path_join(out, f->folder, name, err);
 }
 
 static int make_tokenizer(struct fresh *f, struct medvl_error *err)
@@ -456,6 +456,8 @@ int medvl_merge_init(const struct medvl_merge_options *options,
     int rc = check_options(&f, err);
 
     if (rc == MEDVL_OK)
+        rc = merge_check(options->output, err);
+    if (rc == MEDVL_OK)
         rc = read_config(&f, err);
     if (rc == MEDVL_OK)
         rc = merge_begin(&f.folder, options->output, err);
@@ -466,9 +468,9 @@ int medvl_merge_init(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = write_companions(&f, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_write_fresh(&f.config, options->seed, f.folder.data,
+        rc = medvl_model_write_fresh(&f.config, options->seed, f.folder,
                                      err);
-    rc = merge_end(&f.folder, options->output, rc, err);
+    rc = merge_end(f.folder, options->output, rc, err);
     medvl_tokenizer_free(f.tokenizer);
     medvl_json_view_release(&f.view);
     medvl_json_view_release(&f.text);

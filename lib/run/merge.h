@@ -32,7 +32,8 @@ struct medvl_merge_options {
  * where a value that contradicts is MEDVL_EARG.  Without a tokenizer the
  * config must have vocab_size, and no chat template is written.
  *
- * MEDVL_EARG also when `output` is there already.
+ * MEDVL_EARG also when `output` is there already, or at the end when somebody
+ * else has made it meanwhile.
  */
 int medvl_merge_init(const struct medvl_merge_options *options,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -42,7 +43,8 @@ int medvl_merge_init(const struct medvl_merge_options *options,
  * `dtype`: whole or not at all, in a few megabytes of memory (and that of
  * eight-bit weights as bf16).  Companions are copied, config.json says the
  * new type, README.md what was done.  A value that the type cannot hold is
- * MEDVL_EFORMAT, and nothing is made.
+ * MEDVL_EFORMAT, and nothing is made; an `output` inside of `model` is
+ * MEDVL_EARG.
  */
 int medvl_merge_convert(const struct medvl_merge_options *options,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -4,7 +4,9 @@
  *
  * Read next: view.c.
  */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/file.h"
@@ -35,33 +37,35 @@ int merge_dtype(enum medvl_dtype *out, const char *name,
     return medvl_fail(err, MEDVL_EARG, "no type \"%s\"", name);
 }
 
-int merge_begin(struct medvl_text *folder, const char *output,
-                struct medvl_error *err)
+int merge_check(const char *output, struct medvl_error *err)
 {
-    size_t size = strlen(output);
-    int rc;
-
     if (medvl_file_exists(output) || medvl_folder_exists(output))
         return medvl_fail(err, MEDVL_EARG,
                           "%s: there already; remove it, or name another "
                           "folder",
                           output);
-    while (size > 1 && output[size - 1] == '/')
-        size--;
-    rc = medvl_text_printf(folder, err, "%.*s.tmp", (int)size, output);
-    if (rc == MEDVL_OK)
-        rc = medvl_path_remove(folder->data, err);
-    return rc == MEDVL_OK ? medvl_folder_make(folder->data, err) : rc;
+    return MEDVL_OK;
 }
 
-int merge_end(struct medvl_text *folder, const char *output, int rc,
+int merge_begin(char **folder, const char *output, struct medvl_error *err)
+{
+    return medvl_folder_make_own(folder, output, ".tmp", err);
+}
+
+int merge_end(char *folder, const char *output, int rc,
               struct medvl_error *err)
 {
     if (rc == MEDVL_OK)
-        rc = medvl_path_publish(folder->data, output, err);
-    if (rc < 0 && folder->size && medvl_path_remove(folder->data, NULL) < 0)
-        medvl_context(err, "%s is left behind", folder->data);
-    medvl_text_release(folder);
+        rc = merge_check(output, err);
+    if (rc == MEDVL_OK) {
+        rc = medvl_path_publish(folder, output, err);
+        if (rc < 0 && medvl_folder_exists(folder) &&
+            merge_check(output, err) < 0)
+            rc = MEDVL_EARG; /* somebody else was first */
+    }
+    if (rc < 0 && folder && medvl_path_remove(folder, NULL) < 0)
+        medvl_context(err, "%s is left behind", folder);
+    medvl_free(folder);
     return rc;
 }
 
@@ -117,30 +121,56 @@ static int write_card(const struct medvl_model *m, const char *folder,
     return rc;
 }
 
-static int convert(const struct medvl_merge_options *o, const char *folder,
-                   struct medvl_error *err)
+/* Does `output` stand in the folder `model`, however either is called? */
+static int check_outside(const char *output, const char *model,
+                         struct medvl_error *err)
 {
-    enum medvl_dtype dtype;
-    struct medvl_model *model = NULL;
-    int rc = merge_dtype(&dtype, o->dtype, err);
+    char *at = medvl_copy_string(output, strlen(output)), *slash;
+    char real[PATH_MAX] = "";
+    bool inside = false;
 
-    if (rc == MEDVL_OK)
-        rc = medvl_model_open(&model, o->model, 0, err);
-    if (rc == MEDVL_OK)
-        rc = medvl_model_write_as(model, folder, dtype, err);
-    if (rc == MEDVL_OK)
-        rc = write_card(model, folder, dtype, err);
-    medvl_model_free(model);
-    return rc;
+    if (!at)
+        return medvl_no_memory(err);
+    /* The nearest folder above that is there already. */
+    while (*at && !real[0]) {
+        slash = strrchr(at, '/');
+        *(slash ? slash + (slash == at && slash[1]) : at) = '\0';
+        if (!realpath(*at ? at : ".", real))
+            real[0] = '\0';
+    }
+    while (!inside && (slash = strrchr(real, '/'))) {
+        inside = medvl_path_same(real, model);
+        *slash = '\0';
+    }
+    medvl_free(at);
+    if (inside)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: in the model's own folder; name another",
+                          output);
+    return MEDVL_OK;
 }
 
 int medvl_merge_convert(const struct medvl_merge_options *options,
                         struct medvl_error *err)
 {
-    struct medvl_text folder = {0};
-    int rc = merge_begin(&folder, options->output, err);
+    const struct medvl_merge_options *o = options;
+    enum medvl_dtype dtype;
+    struct medvl_model *model = NULL;
+    char *folder = NULL;
+    int rc = merge_dtype(&dtype, o->dtype, err);
 
     if (rc == MEDVL_OK)
-        rc = convert(options, folder.data, err);
-    return merge_end(&folder, options->output, rc, err);
+        rc = merge_check(o->output, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_model_open(&model, o->model, 0, err);
+    if (rc == MEDVL_OK)
+        rc = check_outside(o->output, o->model, err);
+    if (rc == MEDVL_OK)
+        rc = merge_begin(&folder, o->output, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_model_write_as(model, folder, dtype, err);
+    if (rc == MEDVL_OK)
+        rc = write_card(model, folder, dtype, err);
+    medvl_model_free(model);
+    return merge_end(folder, o->output, rc, err);
 }

@@ -19,6 +19,11 @@ init() {
     medvl-merge --init config.json --tokenizer "$TOKENIZER" "$@"
 }
 
+# No temporary folder of $1 is there.
+nothing_left() {
+    ! compgen -G "$1.tmp*"
+}
+
 # The number after "NAME": in a JSON file.
 number() {
     sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" "$2"
@@ -34,7 +39,7 @@ number() {
         [ -s "model/$file" ]
     done
     [ "$(echo model/* | wc -w)" = 8 ]
-    [ ! -e model.tmp ]
+    nothing_left model
     grep -q '"eos_token":"<|eot_id|>"' model/tokenizer_config.json
     grep -q '"crop_size":{"height":16,"width":16}' \
         model/preprocessor_config.json
@@ -73,7 +78,7 @@ number() {
         run_code 1 init --chat llama3 -o model
         [[ $stderr == *"${bad%:*} is 7, "*" says "*"leave it out"* ]]
         [ ! -e model ]
-        [ ! -e model.tmp ]
+        nothing_left model
     done
     llava '' '"image_token_index":7' >config.json
     run_code 1 init --chat llama3 -o model
@@ -106,7 +111,7 @@ number() {
     run_code 1 medvl-merge --init config.json -o model
     [[ $stderr == *"no room for"* ]]
     [ ! -e model ]
-    [ ! -e model.tmp ]
+    nothing_left model
 }
 
 @test "a decoder over token ids needs no tokenizer" {
@@ -181,7 +186,7 @@ types() {
     echo terms >model/LICENSE
     run_ok medvl-merge --dtype bf16 -m model -o half
     [ -z "$output" ]
-    [ ! -e half.tmp ]
+    nothing_left half
     [ "$(types half)" = BF16 ]
     grep -q '"torch_dtype":"bfloat16"' half/config.json
     diff <(cat model/README.md; printf '%s\n' '' '## Converted' '' \
@@ -235,7 +240,7 @@ weights, which were F32, as BF16.") half/README.md
     run_code 1 medvl-merge --dtype f16 -m model -o out
     [[ $stderr == *"model/pytorch_model.bin: PyTorch's pickles"*"python3 -c"* ]]
     [ ! -e out ]
-    [ ! -e out.tmp ]
+    nothing_left out
 }
 
 @test "a conversion that is killed leaves nothing, and can be done again" {
@@ -254,9 +259,69 @@ EOF
         [ ! -e out ] || diff -r whole out
         rm -rf out
     done
+    # What is left has a name that no other run takes for its own.
     run_ok medvl-merge --dtype bf16 -m model -o out/
     diff -r whole out
-    [ ! -e out.tmp ]
+    rm -rf out.tmp-[0-9]*
+    nothing_left out
+}
+
+@test "the model and folders of others are never removed" {
+    llava >config.json
+    init --chat llama3 -o model.tmp
+    cp -r model.tmp kept
+    run_ok medvl-merge --dtype bf16 -m model.tmp -o model
+    diff -r kept model.tmp
+    run_ok init --chat llama3 -o model.tmp.fresh
+    mkdir out.tmp
+    echo precious >out.tmp/notes
+    run_ok medvl-merge --dtype bf16 -m kept -o out
+    diff -r model out
+    rm -r out
+    run_ok init --chat llama3 -o out
+    [ "$(cat out.tmp/notes)" = precious ]
+    [ "$(echo out*)" = "out out.tmp" ]
+    echo '{' >kept/config.json
+    run_code 1 medvl-merge --dtype bf16 -m kept -o deep/er/other
+    [ ! -e deep ]
+}
+
+@test "a folder within the model is refused, however it is called" {
+    llava >config.json
+    init --chat llama3 -o model
+    ln -s model link
+    for out in model/half link/half model/a/b/ "$PWD/model/half" \
+        ./model/../model/half; do
+        run_code 1 medvl-merge --dtype bf16 -m model -o "$out"
+        [[ $stderr == *"$out: in the model's own folder; name another"* ]]
+    done
+    cd model
+    run_code 1 medvl-merge --dtype bf16 -m . -o half
+    run_ok medvl-merge --dtype bf16 -m . -o ../half
+    [ "$(echo *)" = "$(cd ../half && echo * | sed 's/README.md //')" ]
+}
+
+@test "of two that make one folder one wins, and the other says so" {
+    cat >config.json <<'EOF'
+{"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
+ "num_hidden_layers":2,"num_attention_heads":2}
+EOF
+    medvl-merge --init config.json -o model
+    medvl-merge --dtype bf16 -m model -o whole
+    for try in 1 2 3; do
+        medvl-merge --dtype bf16 -m model -o out 2>one &
+        one=$!
+        medvl-merge --dtype bf16 -m model -o out 2>two &
+        two=$!
+        failed=0
+        wait $one || failed=$((failed + $?))
+        wait $two || failed=$((failed + $?))
+        [ "$failed" = 1 ]
+        grep -q "out: there already; remove it, or " one two
+        diff -r whole out
+        nothing_left out
+        rm -r out
+    done
 }
 
 @test "a full disk fails the conversion" {
@@ -269,5 +334,5 @@ EOF
         exec medvl-merge --dtype bf16 -m model -o out'
     [[ $stderr == *"File too large"* ]]
     [ ! -e out ]
-    [ ! -e out.tmp ]
+    nothing_left out
 }
