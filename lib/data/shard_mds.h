@@ -57,8 +57,8 @@ struct medvl_mds_options {
 struct medvl_mds_writer;
 
 /*
- * Start a folder of shards.  Files go to FOLDER.tmp, which
- * medvl_mds_writer_close renames; an older FOLDER.tmp is removed.
+ * Start a folder of shards.  Files go to a folder of the writer's own,
+ * FOLDER.tmp-NUMBER, which medvl_mds_writer_close renames.
  *
  *   folder    MEDVL_EARG when it is there and not empty; with `overwrite`
  *             only when it has no index.json
@@ -86,13 +86,13 @@ int medvl_mds_writer_put(struct medvl_mds_writer *writer,
 
 /*
  * Write what is left and index.json, sync, give the folder its name, free.
- * The writer is gone whatever is returned; on failure FOLDER.tmp is too and
+ * The writer is gone whatever is returned; on failure its files are too and
  * an older FOLDER stays as it was.  MEDVL_EARG when there is no sample.
  */
 int medvl_mds_writer_close(struct medvl_mds_writer *writer,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Give up: remove FOLDER.tmp and free. */
+/* Give up: remove what was written and free. */
 void medvl_mds_writer_free(struct medvl_mds_writer *writer);
 
 /* ---- reading --------------------------------------------------------- */

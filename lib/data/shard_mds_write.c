@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
@@ -32,8 +33,7 @@ struct job {
 
 struct medvl_mds_writer {
     char *folder; /* the final name, no slash at its end */
-    char *build;  /* FOLDER.tmp */
-    bool made;    /* build is there */
+    char *build;  /* FOLDER.tmp-NUMBER, this writer's own */
     bool plain, overwrite;
     int level;
     int64_t limit;
@@ -59,7 +59,7 @@ void medvl_mds_writer_free(struct medvl_mds_writer *w)
 {
     if (!w)
         return;
-    if (w->made)
+    if (w->build)
         (void)!medvl_path_remove(w->build, NULL);
     for (int i = 0; i < PACK_AT_ONCE; i++)
         job_release(&w->jobs[i]);
@@ -197,7 +197,6 @@ static int check_target(const char *folder, bool overwrite,
 static int set_folder(struct medvl_mds_writer *w, const char *folder,
                       struct medvl_error *err)
 {
-    struct medvl_text build = {0};
     size_t size = strlen(folder);
     int rc;
 
@@ -211,16 +210,7 @@ static int set_folder(struct medvl_mds_writer *w, const char *folder,
     rc = check_target(w->folder, w->overwrite, err);
     if (rc < 0)
         return rc;
-    rc = medvl_text_printf(&build, err, "%s.tmp", w->folder);
-    if (rc < 0)
-        return rc;
-    w->build = build.data;
-    rc = medvl_path_remove(w->build, err);
-    if (rc < 0)
-        return rc;
-    rc = medvl_folder_make(w->build, err);
-    w->made = rc == MEDVL_OK;
-    return rc;
+    return medvl_folder_make_own(&w->build, w->folder, ".tmp", err);
 }
 
 int medvl_mds_writer_open(struct medvl_mds_writer **out, const char *folder,
@@ -385,32 +375,43 @@ int medvl_mds_writer_put(struct medvl_mds_writer *w,
     return rc < 0 ? rc : medvl_mds_block_add(&w->block, values, err);
 }
 
-/* Put the finished folder in its place; an older one goes last. */
+/* After a failure the older folder has its name again. */
+static void take_back(struct medvl_mds_writer *w, const char *old)
+{
+    if (!medvl_folder_exists(w->build))
+        (void)rename(w->folder, w->build);
+    if (!medvl_folder_exists(w->folder))
+        (void)rename(old, w->folder);
+    else
+        (void)rmdir(old); /* empty: the older one never left its place */
+}
+
+/*
+ * Put the finished folder in its place.  An older one waits under a name of
+ * its own until then, and goes last.
+ */
 static int publish(struct medvl_mds_writer *w, struct medvl_error *err)
 {
-    struct medvl_text old = {0};
-    bool replace;
+    char *old = NULL;
     int rc;
 
     rc = check_target(w->folder, w->overwrite, err);
-    if (rc < 0)
-        return rc;
-    rc = medvl_text_printf(&old, err, "%s.old", w->folder);
-    replace = medvl_folder_exists(w->folder);
-    if (rc == MEDVL_OK && replace)
-        rc = medvl_path_remove(old.data, err);
-    if (rc == MEDVL_OK && replace)
-        rc = medvl_path_publish(w->folder, old.data, err);
-    if (rc == MEDVL_OK) {
-        rc = medvl_path_publish(w->build, w->folder, err);
+    if (rc == MEDVL_OK && medvl_folder_exists(w->folder)) {
+        rc = medvl_folder_make_own(&old, w->folder, ".old", err);
         if (rc == MEDVL_OK)
-            w->made = false;
-        else if (replace)
-            (void)!medvl_path_publish(old.data, w->folder, NULL);
+            rc = medvl_path_publish(w->folder, old, err);
     }
-    if (rc == MEDVL_OK && replace)
-        rc = medvl_path_remove(old.data, err);
-    medvl_text_release(&old);
+    if (rc == MEDVL_OK)
+        rc = medvl_path_publish(w->build, w->folder, err);
+    if (rc < 0 && old)
+        take_back(w, old);
+    if (rc == MEDVL_OK) {
+        medvl_free(w->build);
+        w->build = NULL;
+    }
+    if (rc == MEDVL_OK && old)
+        rc = medvl_path_remove(old, err);
+    medvl_free(old);
     return rc;
 }
 

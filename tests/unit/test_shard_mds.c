@@ -334,7 +334,10 @@ static void a_writer_that_gives_up_leaves_nothing(void **state)
     MUST(medvl_mds_writer_put(w, s.values, &err));
     release_sample(&s);
     assert_false(medvl_folder_exists(in_work("a")));
-    assert_true(medvl_folder_exists(in_work("a.tmp")));
+    MUST(medvl_folder_list(&names, work, &err));
+    assert_int_equal(names.count, 1);
+    assert_int_equal(strncmp(names.items[0], "a.tmp-", 6), 0);
+    medvl_names_release(&names);
     medvl_mds_writer_free(w);
     MUST(medvl_mds_writer_open(&w, in_work("b/"), medvl_mds_record,
                                MEDVL_MDS_FIELDS, NULL, &err));
@@ -346,9 +349,14 @@ static void a_writer_that_gives_up_leaves_nothing(void **state)
 
 static void only_a_shard_folder_is_replaced_and_only_when_asked(void **state)
 {
+    struct medvl_names names = {0};
     struct medvl_mds_options o = {0};
 
     (void)state;
+    MUST(medvl_folder_make(in_work("a.tmp"), &err));
+    MUST(medvl_file_write(in_work("a.tmp/mine"), "x", 1, &err));
+    MUST(medvl_folder_make(in_work("a.old"), &err));
+    MUST(medvl_file_write(in_work("a.old/mine"), "x", 1, &err));
     MUST(write_all(in_work("a"), &o));
     assert_int_equal(write_all(in_work("a"), &o), MEDVL_EARG);
     assert_non_null(strstr(err.text, "holds shards already"));
@@ -356,8 +364,11 @@ static void only_a_shard_folder_is_replaced_and_only_when_asked(void **state)
     o.size_limit = 2000;
     MUST(write_all(in_work("a"), &o));
     compare_all(in_work("a"), 0);
-    assert_false(medvl_folder_exists(in_work("a.old")));
-    assert_false(medvl_folder_exists(in_work("a.tmp")));
+    assert_true(medvl_file_exists(in_work("a.old/mine")));
+    assert_true(medvl_file_exists(in_work("a.tmp/mine")));
+    MUST(medvl_folder_list(&names, work, &err));
+    assert_int_equal(names.count, 3); /* and nothing that is ours is left */
+    medvl_names_release(&names);
 
     MUST(medvl_folder_make(in_work("home"), &err));
     MUST(medvl_file_write(in_work("home/thesis"), "x", 1, &err));
