@@ -25,19 +25,43 @@ static bool ends_tmp(const char *name)
     return size > 4 && !strcmp(name + size - 4, ".tmp");
 }
 
-/* The step of a name "step-NNNNNN"; -1 for any other name. */
-static int64_t step_of(const char *name)
+/* The step of "step-NNNNNN", `size` bytes; -1 for any other name. */
+static int64_t step_in(const char *name, size_t size)
 {
-    struct medvl_span digits = medvl_span(name);
     int64_t step;
 
-    if (strncmp(name, "step-", 5))
+    if (size <= 5 || strncmp(name, "step-", 5))
         return -1;
-    digits.data += 5;
-    digits.size -= 5;
-    if (medvl_parse_int(&step, digits, 1, INT64_MAX, NULL) < 0)
+    if (medvl_parse_int(&step, (struct medvl_span){name + 5, size - 5}, 1,
+                        INT64_MAX, NULL) < 0)
         return -1;
     return step;
+}
+
+static int64_t step_of(const char *name)
+{
+    return step_in(name, strlen(name));
+}
+
+/*
+ * Is it what a killed run leaves: step-N.tmp, latest.tmp, or a file under
+ * its temporary name?  Another folder is not ours to remove.
+ */
+static int is_remains(bool *out, const struct medvl_rundir *run,
+                      const char *name, struct medvl_error *err)
+{
+    char *path = NULL;
+    int rc;
+
+    *out = false;
+    if (!ends_tmp(name))
+        return MEDVL_OK;
+    rc = join(&path, run, name, err);
+    if (rc == MEDVL_OK)
+        *out = !medvl_folder_exists(path) || !strcmp(name, "latest.tmp") ||
+               step_in(name, strlen(name) - 4) > 0;
+    medvl_free(path);
+    return rc;
 }
 
 static int remove_name(const struct medvl_rundir *run, const char *name,
@@ -188,12 +212,14 @@ int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
 {
     struct medvl_names names = {0};
     int rc = medvl_folder_list(&names, run->path, err);
+    bool remains;
 
     *step = 0;
     for (size_t i = 0; rc == MEDVL_OK && i < names.count; i++) {
         if (step_of(names.items[i]) > *step)
             *step = step_of(names.items[i]);
-        if (ends_tmp(names.items[i]))
+        rc = is_remains(&remains, run, names.items[i], err);
+        if (rc == MEDVL_OK && remains)
             rc = remove_name(run, names.items[i], err);
     }
     medvl_names_release(&names);

@@ -35,7 +35,7 @@ void medvl_rundir_release(struct medvl_rundir *run);
 
 /*
  * The newest whole checkpoint's step, 0 when there is none.  Remains of
- * unfinished ones (NAME.tmp) are removed.
+ * unfinished ones (step-N.tmp, and files NAME.tmp) are removed.
  */
 int medvl_rundir_newest(int64_t *step, const struct medvl_rundir *run,
                         struct medvl_error *err) MEDVL_MUST_CHECK;

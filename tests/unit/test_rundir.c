@@ -138,9 +138,15 @@ static void unfinished_checkpoints_are_removed_and_the_newest_found(
     make_step("step-1000010");
     make_step("step-000400.tmp");
     make_step("step-x");
+    make_step("step-x.tmp");
+    make_step("mine.tmp");
+    put("options.json.tmp", "{");
     CHECK_OK(medvl_rundir_newest(&step, &run, &err), &err);
     assert_int_equal(step, 1000010);
     assert_false(there("step-000400.tmp"));
+    assert_false(there("options.json.tmp"));
+    assert_true(there("step-x.tmp/config.json"));
+    assert_true(there("mine.tmp/config.json"));
     assert_true(there("step-000005"));
 }
 
