@@ -262,7 +262,7 @@ static int read_all(struct medvl_config *config,
         rc = read_llava(config, &top, &text);
     if (rc == MEDVL_OK) {
         read_dtype(config, &top, &text);
-        rc = top.rc;
+        rc = top.rc < 0 ? top.rc : text.rc;
     }
     return rc;
 }

@@ -26,7 +26,7 @@ struct medvl_config_reader {
 
 /*
  * A field's value, checked against bounds, or `otherwise` where it is absent
- * or null.  After a failure they do nothing.
+ * or null, and after a failure, when they do nothing.
  */
 int64_t medvl_config_int(struct medvl_config_reader *r, const char *name,
                          int64_t low, int64_t high, int64_t otherwise);

@@ -58,7 +58,7 @@ const char *medvl_config_string(struct medvl_config_reader *r, const char *name,
         return otherwise;
     r->rc = medvl_json_get_string(&value, r->object, name, r->err);
     wrap(r);
-    return value;
+    return r->rc < 0 ? otherwise : value;
 }
 
 bool medvl_config_bool(struct medvl_config_reader *r, const char *name,
