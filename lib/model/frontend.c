@@ -241,15 +241,15 @@ static int read_file(struct medvl_json **root,
 static const struct {
     const char *name;
     const struct medvl_frontend_kind *kind;
-    bool siglip;
+    bool siglip, pads;
 } KINDS[] = {
-    {"CLIPImageProcessor", &medvl_frontend_clip, false},
-    {"CLIPFeatureExtractor", &medvl_frontend_clip, false},
-    {"LlavaImageProcessor", &medvl_frontend_clip, false},
-    {"BitImageProcessor", &medvl_frontend_clip, false},
-    {"SiglipImageProcessor", &medvl_frontend_clip, true},
-    {"LlavaNextImageProcessor", &medvl_frontend_anyres, false},
-    {"Qwen2VLImageProcessor", &medvl_frontend_qwen, false},
+    {"CLIPImageProcessor", &medvl_frontend_clip, false, false},
+    {"CLIPFeatureExtractor", &medvl_frontend_clip, false, false},
+    {"LlavaImageProcessor", &medvl_frontend_clip, false, true},
+    {"BitImageProcessor", &medvl_frontend_clip, false, false},
+    {"SiglipImageProcessor", &medvl_frontend_clip, true, false},
+    {"LlavaNextImageProcessor", &medvl_frontend_anyres, false, false},
+    {"Qwen2VLImageProcessor", &medvl_frontend_qwen, false, false},
 };
 
 static bool is_kind(const char *name, const char *kind)
@@ -281,6 +281,7 @@ static int find_kind(struct medvl_frontend *f, const struct medvl_json *root,
         if (is_kind(name, KINDS[i].name)) {
             f->kind = KINDS[i].kind;
             f->siglip = KINDS[i].siglip;
+            f->pads = KINDS[i].pads;
         }
     if (!f->kind)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,

@@ -63,7 +63,7 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
 
     if (rc < 0)
         return rc;
-    f->pad = false; /* "do_pad" here fills a batch with empty tiles */
+    f->pad = false;
     if (f->config->vision.keep_class)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "class tokens do not stand in a grid of tiles");

@@ -10,6 +10,9 @@
  */
 #include "lib/model/frontend_part.h"
 
+/* Of what a picture becomes: 5793 a side. */
+#define MOST_PIXELS (MEDVL_PICTURE_PIXELS / 2)
+
 static int set_crop(struct medvl_frontend *f, int64_t width, int64_t height,
                     struct medvl_error *err)
 {
@@ -34,7 +37,8 @@ static int read(struct medvl_frontend *f, const struct medvl_json *root,
     f->any = f->config->vision.interpolate;
     f->resize = medvl_frontend_bool(root, "do_resize", true);
     f->crop = !f->siglip && medvl_frontend_bool(root, "do_center_crop", true);
-    f->pad = f->pad || medvl_frontend_bool(root, "do_pad", false);
+    if (f->pads && medvl_frontend_bool(root, "do_pad", false))
+        f->pad = true;
     rc = medvl_frontend_sides(&f->shortest, &f->width, &f->height, root,
                               "size", usual, err);
     if (rc == MEDVL_OK)
@@ -91,6 +95,17 @@ static int check_geometry(const struct geometry *g,
         return medvl_fail(err, MEDVL_EARG,
                           "a picture of %lldx%lld is too thin",
                           (long long)width, (long long)height);
+    if ((f->resize && g->width * g->height > MOST_PIXELS) ||
+        g->rows * f->patch * (g->columns * f->patch) > MOST_PIXELS)
+        return medvl_fail(err, MEDVL_EARG,
+                          "a picture of %lldx%lld becomes %lldx%lld, the "
+                          "tower sees %lldx%lld of it; more than %lld pixels "
+                          "are not built in",
+                          (long long)width, (long long)height,
+                          (long long)g->width, (long long)g->height,
+                          (long long)(g->columns * f->patch),
+                          (long long)(g->rows * f->patch),
+                          (long long)MOST_PIXELS);
     return MEDVL_OK;
 }
 

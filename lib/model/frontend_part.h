@@ -43,6 +43,7 @@ struct medvl_frontend {
 
     /* CLIP and its kin. */
     bool siglip; /* the defaults are SigLIP's, which cuts nothing */
+    bool pads;   /* "do_pad" is read: LLaVA's own processor */
     bool pad;    /* to a square first */
     uint8_t color[3];
     bool any; /* the tower takes every size */

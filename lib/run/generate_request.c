@@ -10,6 +10,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/model/rope.h"
 #include "lib/model/vlm.h"
 
 /* ---- the reader ------------------------------------------------------ */
@@ -90,6 +91,22 @@ int medvl_request_need_tokenizer(const struct medvl_request_reader *reader,
 
 /* ---- pictures -------------------------------------------------------- */
 
+/* Before rows are made: do the pictures' tokens fit into any text? */
+static int check_room(const struct medvl_request *q,
+                      const struct medvl_config *config, int64_t tokens,
+                      struct medvl_error *err)
+{
+    const int64_t most = medvl_rope_longest(&config->decoder);
+
+    for (int64_t i = 0; i < q->pictures.count; i++)
+        tokens += medvl_grid_tokens(config, &q->grids[i]);
+    if (tokens <= most)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EARG,
+                      "%lld tokens of pictures; the model has room for %lld",
+                      (long long)tokens, (long long)most);
+}
+
 /* One picture's patch rows, behind those that are there. */
 static int add_picture(struct medvl_request *q,
                        struct medvl_request_reader *r,
@@ -109,6 +126,8 @@ static int add_picture(struct medvl_request *q,
     if (rc == MEDVL_OK)
         rc = medvl_frontend_size(&size, r->frontend, picture.width,
                                  picture.height, err);
+    if (rc == MEDVL_OK)
+        rc = check_room(q, r->config, size.tokens, err);
     if (rc == MEDVL_OK) {
         rc = medvl_grow(&rows, room,
                         (size_t)((before + size.patches) * size.row),

@@ -25,8 +25,9 @@ static const struct medvl_config TILES = {
 #define NEXT   "{\"image_processor_type\":\"LlavaNextImageProcessor\""
 #define SHORT  "\"size\":{\"shortest_edge\":8}"
 
-static int open_as(struct medvl_frontend **out, const char *name,
-                   const char *json, struct medvl_error *err)
+static int open_for(struct medvl_frontend **out, const char *name,
+                    const char *json, const struct medvl_config *config,
+                    struct medvl_error *err)
 {
     char *folder = check_temp("frontend"), *path = NULL;
     int rc;
@@ -34,13 +35,29 @@ static int open_as(struct medvl_frontend **out, const char *name,
     CHECK_OK(medvl_folder_make(folder, err), err);
     CHECK_OK(medvl_path_join(&path, folder, name, err), err);
     CHECK_OK(medvl_file_write(path, json, strlen(json), err), err);
-    rc = medvl_frontend_open(out, folder,
-                             strstr(json, "LlavaNext") ? &TILES : &CONFIG,
-                             err);
+    rc = medvl_frontend_open(out, folder, config, err);
     CHECK_OK(medvl_path_remove(folder, NULL), err);
     medvl_free(path);
     medvl_free(folder);
     return rc;
+}
+
+static int open_as(struct medvl_frontend **out, const char *name,
+                   const char *json, struct medvl_error *err)
+{
+    return open_for(out, name, json,
+                    strstr(json, "LlavaNext") ? &TILES : &CONFIG, err);
+}
+
+static struct medvl_frontend *open_config(const char *json,
+                                          const struct medvl_config *config)
+{
+    struct medvl_frontend *f;
+    struct medvl_error err = {0};
+
+    CHECK_OK(open_for(&f, "preprocessor_config.json", json, config, &err),
+             &err);
+    return f;
 }
 
 static struct medvl_frontend *plain(const char *json)
@@ -164,6 +181,33 @@ static void sizes_of_newer_and_older_files_are_read(void **state)
     medvl_frontend_free(f);
 }
 
+static void llavas_own_processor_alone_pads(void **state)
+{
+    static const struct {
+        const char *json;
+        float x; /* of the first patch, in a picture of 32 x 16 */
+    } CASES[] = {
+        {"{\"image_processor_type\":\"LlavaImageProcessorFast\",", 8},
+        {"{\"image_processor_type\":\"CLIPImageProcessor\",", 12},
+        {"{", 12},
+    };
+    char json[200];
+    float at[4][2];
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        struct medvl_frontend *f;
+
+        snprintf(json, sizeof(json), "%s\"do_pad\":true," SHORT "," SQUARE "}",
+                 CASES[i].json);
+        f = plain(json);
+        CHECK_OK(medvl_frontend_centres(at[0], f, 32, 16, &err), &err);
+        CHECK_CLOSE(at[0][0], CASES[i].x, 1e-5);
+        medvl_frontend_free(f);
+    }
+}
+
 static void what_is_not_built_is_refused(void **state)
 {
     static const struct {
@@ -176,7 +220,8 @@ static void what_is_not_built_is_refused(void **state)
          MEDVL_EUNSUPPORTED, "CLIPImageProcessorFaster"},
         {"{" SHORT "," SQUARE ",\"resample\":1}", MEDVL_EUNSUPPORTED,
          "resample"},
-        {"{" SHORT "," SQUARE ",\"do_pad\":true,\"image_mean\":[1,2,1]}",
+        {"{\"image_processor_type\":\"LlavaImageProcessor\"," SHORT "," SQUARE
+         ",\"do_pad\":true,\"image_mean\":[1,2,1]}",
          MEDVL_EFORMAT, "image_mean"},
         {NEXT ",\"size\":16," SQUARE "}", MEDVL_EUNSUPPORTED, "16"},
         {NEXT "," SHORT "," SQUARE ",\"image_grid_pinpoints\":[[8,16]]}",
@@ -235,6 +280,41 @@ static void pictures_that_do_not_fit_are_refused(void **state)
     medvl_frontend_free(f);
 }
 
+static void pictures_that_would_be_huge_are_refused(void **state)
+{
+    static const struct medvl_config ANY = {
+        .family = MEDVL_FAMILY_LLAVA,
+        .vision = {.tower = MEDVL_TOWER_DINOV2,
+                   .image_size = SIDE,
+                   .patch_size = PATCH,
+                   .merge = 1,
+                   .interpolate = true}};
+    static const struct {
+        const struct medvl_config *config;
+        const char *json, *says;
+    } CASES[] = {
+        {&CONFIG, "{\"size\":{\"shortest_edge\":20000}," SQUARE "}",
+         "20000x20000"},
+        {&ANY, "{\"size\":8,\"crop_size\":65535}", "65532x65532"},
+        {&ANY, "{\"size\":65535,\"do_center_crop\":false,\"crop_size\":8}",
+         "65535x65535"},
+        {&ANY, "{\"do_resize\":false,\"crop_size\":20000}", "20000x20000"},
+    };
+    struct medvl_frontend_size size;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        struct medvl_frontend *f = open_config(CASES[i].json,
+                                               CASES[i].config);
+
+        CHECK_FAILS(medvl_frontend_size(&size, f, 64, 64, &err), MEDVL_EARG,
+                    &err, CASES[i].says);
+        assert_non_null(strstr(err.text, "more than 33554432 pixels"));
+        medvl_frontend_free(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,7 +324,9 @@ int main(void)
         cmocka_unit_test(tiles_lie_where_they_were_cut),
         cmocka_unit_test(sizes_of_newer_and_older_files_are_read),
         cmocka_unit_test(what_is_not_built_is_refused),
+        cmocka_unit_test(llavas_own_processor_alone_pads),
         cmocka_unit_test(pictures_that_do_not_fit_are_refused),
+        cmocka_unit_test(pictures_that_would_be_huge_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
