@@ -290,13 +290,30 @@ static int match_file(struct matching *k,
     return rc;
 }
 
-static bool lacks_tower(const struct medvl_model *m)
+static bool has_tower(const struct medvl_model *m)
 {
     for (int64_t i = 0; i < m->count; i++)
         if (model_spec(m, i)->part == MEDVL_PART_VISION &&
             m->params[i].value.rank != 0)
-            return false;
-    return model_state(m)->tower_weights;
+            return true;
+    return m->config.naming != MEDVL_NAMING_ORIGINAL;
+}
+
+/* The tower's tensors, which the model's own file has not. */
+static int match_tower(struct matching *k, struct medvl_error *err)
+{
+    const struct state *s = model_state(k->model);
+    int rc;
+
+    if (!s->tower_folder)
+        return medvl_config_no_tower(k->json, err);
+    if (!s->tower_weights)
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s, the tower's, has no weights, nor has the "
+                          "model's own folder any of it",
+                          s->tower_folder);
+    rc = model_tower_open(k->model, err);
+    return rc < 0 ? rc : match_file(k, s->tower, true, err);
 }
 
 int model_match(struct medvl_model *m, struct medvl_error *err)
@@ -306,11 +323,8 @@ int model_match(struct medvl_model *m, struct medvl_error *err)
 
     if (rc == MEDVL_OK)
         rc = match_file(&k, model_state(m)->file, false, err);
-    if (rc == MEDVL_OK && lacks_tower(m)) {
-        rc = model_tower_open(m, err);
-        if (rc == MEDVL_OK)
-            rc = match_file(&k, model_state(m)->tower, true, err);
-    }
+    if (rc == MEDVL_OK && !has_tower(m))
+        rc = match_tower(&k, err);
     for (int64_t i = 0; i < m->count && rc == MEDVL_OK; i++)
         if (m->params[i].value.rank == 0)
             rc = add_fault(&k, FAULT_MISSING, m->params[i].name, "", err);

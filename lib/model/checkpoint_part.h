@@ -95,6 +95,10 @@ int model_tower_copy(char **out, const struct medvl_model *m,
                      const char *folder,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* checkpoint_write.c: a file of one folder into another, if it is there. */
+int model_copy_file(const char *to, const char *from, const char *name,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* checkpoint_fresh.c: the numbers of a new parameter, in the file's order. */
 struct fresh_numbers {
     const struct medvl_model *model;

@@ -63,10 +63,13 @@ static int find_place(char **out, const struct medvl_model *m,
                       struct medvl_error *err)
 {
     const char *from = model_state(m)->tower_folder;
-    const size_t size = strlen(m->folder);
     const char *last = strrchr(from, '/');
+    size_t size = strlen(m->folder);
 
-    if (strncmp(from, m->folder, size) == 0 && !strstr(from + size, "..")) {
+    while (size && m->folder[size - 1] == '/')
+        size--;
+    if (strncmp(from, m->folder, size) == 0 && from[size] == '/' &&
+        !strstr(from + size, "..")) {
         from += size;
         from += strspn(from, "/");
     } else {
@@ -74,21 +77,6 @@ static int find_place(char **out, const struct medvl_model *m,
     }
     *out = medvl_copy_string(from, strlen(from));
     return *out ? MEDVL_OK : medvl_no_memory(err);
-}
-
-static int copy_file(const char *to, const char *from, const char *name,
-                     struct medvl_error *err)
-{
-    char *source = NULL, *target = NULL;
-    int rc = medvl_path_join(&source, from, name, err);
-
-    if (rc == MEDVL_OK)
-        rc = medvl_path_join(&target, to, name, err);
-    if (rc == MEDVL_OK && medvl_file_exists(source))
-        rc = medvl_file_copy(target, source, err);
-    medvl_free(source);
-    medvl_free(target);
-    return rc;
 }
 
 int model_tower_copy(char **out, const struct medvl_model *m,
@@ -107,10 +95,10 @@ int model_tower_copy(char **out, const struct medvl_model *m,
     if (rc == MEDVL_OK)
         rc = medvl_folder_make(*out, err);
     if (rc == MEDVL_OK)
-        rc = copy_file(*out, s->tower_folder, "config.json", err);
+        rc = model_copy_file(*out, s->tower_folder, "config.json", err);
     if (rc == MEDVL_OK)
-        rc = copy_file(*out, s->tower_folder, "preprocessor_config.json",
-                       err);
+        rc = model_copy_file(*out, s->tower_folder,
+                             "preprocessor_config.json", err);
     medvl_free(place);
     if (rc < 0) {
         medvl_free(*out);

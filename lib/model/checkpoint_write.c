@@ -49,15 +49,15 @@ static bool is_companion(const char *name)
     return false;
 }
 
-static int copy_file(const char *from, const char *to, const char *name,
-                     struct medvl_error *err)
+int model_copy_file(const char *to, const char *from, const char *name,
+                    struct medvl_error *err)
 {
     char *source = NULL, *target = NULL;
     int rc = medvl_path_join(&source, from, name, err);
 
     if (rc == MEDVL_OK)
         rc = medvl_path_join(&target, to, name, err);
-    if (rc == MEDVL_OK && !medvl_folder_exists(source))
+    if (rc == MEDVL_OK && medvl_file_exists(source))
         rc = medvl_file_copy(target, source, err);
     medvl_free(source);
     medvl_free(target);
@@ -74,7 +74,7 @@ static int copy_companions(const struct medvl_model *m, const char *folder,
         rc = medvl_folder_list(&names, m->folder, err);
     for (size_t i = 0; i < names.count && rc == MEDVL_OK; i++)
         if (is_companion(names.items[i]))
-            rc = copy_file(m->folder, folder, names.items[i], err);
+            rc = model_copy_file(folder, m->folder, names.items[i], err);
     medvl_names_release(&names);
     return rc;
 }

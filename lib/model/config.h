@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernels/ops.h"
+#include "lib/base/json.h"
 #include "lib/base/text.h"
 
 /* What of the model is there beside a decoder, and how pictures come in. */
@@ -206,6 +207,10 @@ void medvl_config_release(struct medvl_config *config);
 int medvl_config_tower(char **out, const struct medvl_config *config,
                        const char *folder,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* The error that there is no such folder, for a config.json of these. */
+int medvl_config_no_tower(const struct medvl_json *root,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* Numbers that say where a token stands: 3 with mrope, else 1. */
 int64_t medvl_config_axes(const struct medvl_config *config);

@@ -125,6 +125,19 @@ int medvl_config_tower(char **out, const struct medvl_config *config,
     return rc;
 }
 
+int medvl_config_no_tower(const struct medvl_json *root,
+                          struct medvl_error *err)
+{
+    const char *name = tower_name(root);
+
+    if (!name)
+        return medvl_fail(err, MEDVL_EFORMAT, "\"mm_vision_tower\": missing");
+    return medvl_fail(err, MEDVL_EARG,
+                      "\"mm_vision_tower\": \"%s\" is no folder below or "
+                      "beside the model's; put it there, as \"%s\"",
+                      name, last_part(name));
+}
+
 /* ---- fields ---------------------------------------------------------- */
 
 static const char *known_tower(const char *name)
@@ -143,13 +156,10 @@ static void read_tower(struct medvl_config *config,
     const char *name = tower_name(r->object), *json = known_tower(name);
     struct medvl_json *made = NULL;
 
-    if (!name)
-        medvl_config_fail(r, MEDVL_EFORMAT, "\"mm_vision_tower\": missing");
-    else if (!tower && !json)
-        medvl_config_fail(r, MEDVL_EARG,
-                          "\"mm_vision_tower\": \"%s\" is no folder below or "
-                          "beside the model's; put it there, as \"%s\"",
-                          name, last_part(name));
+    if (r->rc < 0)
+        return;
+    if (!name || (!tower && !json))
+        r->rc = medvl_config_no_tower(r->object, r->err);
     else if (!tower)
         r->rc = medvl_json_parse(&made, medvl_span(json), r->err);
     if (r->rc < 0)
@@ -162,13 +172,14 @@ static void read_tower(struct medvl_config *config,
     medvl_json_free(made);
 }
 
-/* "linear", "mlp2x_gelu", ... */
+/* "linear", "mlp2x_gelu", ...  `known`: by its name, the tower is. */
 static void read_projector(struct medvl_config *config,
-                           struct medvl_config_reader *r)
+                           struct medvl_config_reader *r, bool known)
 {
     const struct medvl_vision_config *v = &config->vision;
     const char *type = medvl_config_string(r, "mm_projector_type", "linear");
     char *end = NULL;
+    int64_t hidden;
 
     config->projector_act = MEDVL_ACT_GELU;
     config->projector_bias = true;
@@ -181,8 +192,11 @@ static void read_projector(struct medvl_config *config,
     } else if (strcmp(type, "linear") != 0) {
         medvl_config_refuse(r, "mm_projector_type", type);
     }
-    if (medvl_config_int(r, "mm_hidden_size", 1, MEDVL_SIZE_LIMIT,
-                         v->hidden) != v->hidden)
+    hidden = medvl_config_int(r, "mm_hidden_size", 1, MEDVL_SIZE_LIMIT,
+                              v->hidden);
+    if (hidden != v->hidden && known && r->rc == MEDVL_OK)
+        r->rc = medvl_config_no_tower(r->object, r->err);
+    else if (hidden != v->hidden)
         medvl_config_fail(r, MEDVL_EFORMAT,
                           "\"mm_hidden_size\" is not the tower's "
                           "hidden_size, %lld",
@@ -247,7 +261,7 @@ void medvl_config_read_original(struct medvl_config *config,
     config->vision.keep_class &= config->vision.class_token;
     if (medvl_config_bool(r, "s2", false))
         medvl_config_refuse(r, "s2", "true");
-    read_projector(config, r);
+    read_projector(config, r, !tower);
     read_views(config, r);
     config->image_token = (int32_t)config->decoder.vocab_size;
 }

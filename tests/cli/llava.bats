@@ -140,3 +140,52 @@ records() { # NAME
     run_code 1 medvl-generate -m llava_original --chat v1 records.jsonl
     [[ $stderr == *'"vit/clip" is no folder below or beside'* ]]
 }
+
+@test "a tower that is named and not there is asked for, not its tensors" {
+    model llava_original
+    mv llava_original/vit vit
+    sed -i 's/"mm_hidden_size": 12/"mm_hidden_size": 1024/;
+        s#vit/clip#openai/clip-vit-large-patch14-336#' \
+        llava_original/config.json
+    run_code 1 medvl-inspect llava_original
+    [[ $stderr == *'"openai/clip-vit-large-patch14-336" is no folder below '* ]]
+    [[ $stderr == *'put it there, as "clip-vit-large-patch14-336"' ]]
+    mv vit/clip clip-vit-large-patch14-336
+    sed -i 's/"mm_hidden_size": 1024/"mm_hidden_size": 12/' \
+        llava_original/config.json
+    medvl-inspect llava_original >/dev/null
+    rm clip-vit-large-patch14-336/model.safetensors
+    run_code 1 medvl-inspect llava_original
+    [[ $stderr == *"clip-vit-large-patch14-336, the tower's, has no weights"* ]]
+}
+
+@test "a tower beside a folder whose name its path begins with" {
+    model llava_original
+    mkdir llava_original-tower
+    mv llava_original/vit/clip llava_original-tower/
+    rmdir llava_original/vit
+    sed -i "s#vit/clip#$PWD/llava_original-tower/clip#" \
+        llava_original/config.json
+    medvl-merge --dtype bf16 -m "$PWD/llava_original" -o out
+    [ -f out/clip/config.json ]
+    [ ! -e out/-tower ]
+}
+
+@test "a model without a processor is looked at without pictures" {
+    model llava_qwen2
+    rm llava_qwen2/preprocessor_config.json
+    run_ok medvl-inspect llava_qwen2
+    jq -e '.family == "llava" and (has("picture_tokens") | not)' \
+        <<<"$output"
+}
+
+@test "pictures that leave no room are refused before they are read whole" {
+    model llava_qwen2
+    jq '.text_config.max_position_embeddings = 20' \
+        llava_qwen2/config.json >c && mv c llava_qwen2/config.json
+    p=$ROOT/tests/golden/models/huatuo_7b
+    jq -nc --arg p "$p" '{id: "a", images: [{path: "\($p)/p0.png"},
+        {path: "\($p)/p1.png"}], prompt: "<image><image>"}' >in
+    run_code 2 medvl-generate -m llava_qwen2 in
+    [[ $stderr == *"picture 2: 32 tokens of pictures; the model has room for 20"* ]]
+}

@@ -207,6 +207,27 @@ static void the_file_must_be_what_the_config_says(void **state)
     medvl_free(folder);
 }
 
+static void a_parameter_under_two_names_is_refused(void **state)
+{
+    static float data[11 * 8];
+    char *folder = check_temp("twice");
+    struct medvl_model *m, *model = fresh(
+                               "{\"model_type\":\"gpt2\",\"vocab_size\":11,\"n_embd\":8,"
+                               "\"n_head\":2,\"n_layer\":1,\"n_positions\":16}",
+                               1);
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_to(model, folder);
+    rewrite(folder, NULL, "wte.weight",
+            medvl_tensor_2d(data, MEDVL_DTYPE_F32, 11, 8));
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "there under two names (1): transformer.wte.weight");
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
 static void all_that_does_not_fit_is_in_one_error(void **state)
 {
     char *folder = check_temp("faults");
@@ -459,6 +480,7 @@ int main(void)
         cmocka_unit_test(values_keep_the_type_they_were_stored_in),
         cmocka_unit_test(averages_can_be_written_in_place_of_the_values),
         cmocka_unit_test(the_file_must_be_what_the_config_says),
+        cmocka_unit_test(a_parameter_under_two_names_is_refused),
         cmocka_unit_test(all_that_does_not_fit_is_in_one_error),
         cmocka_unit_test(a_fresh_model_needs_no_memory_to_be_written),
         cmocka_unit_test(another_type_is_written_and_said_in_the_config),

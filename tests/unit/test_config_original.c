@@ -118,7 +118,8 @@ static void what_is_not_built_is_named(void **state)
          "mlp0x_gelu"},
         {LLAMA ",\"mm_projector_type\":\"mlp99999999999x_gelu\"}",
          MEDVL_EUNSUPPORTED, "mlp9999"},
-        {LLAMA ",\"mm_hidden_size\":768}", MEDVL_EFORMAT, "mm_hidden_size"},
+        /* Not the tower that has this name everywhere else. */
+        {LLAMA ",\"mm_hidden_size\":768}", MEDVL_EARG, "put it there, as"},
         {LLAMA ",\"mm_vision_select_feature\":\"cls\"}", MEDVL_EUNSUPPORTED,
          "mm_vision_select_feature"},
         {LLAMA ",\"mm_vision_select_layer\":25}", MEDVL_EFORMAT, "25"},
@@ -184,6 +185,7 @@ static void a_tower_is_found_below_in_and_beside(void **state)
     static const char *const PLACES[] = {"model/far/tower", "model/tower",
                                          "tower"};
     char *root = check_temp("original"), *model = below(root, "model");
+    char *beside = below(root, "tower");
     struct medvl_config c;
     struct medvl_error err = {0};
 
@@ -206,6 +208,13 @@ static void a_tower_is_found_below_in_and_beside(void **state)
         CHECK_OK(medvl_path_remove(place, &err), &err);
         medvl_free(place);
     }
+    write_file(model, "config.json",
+               "{\"model_type\":\"llava_mistral\",\"mm_hidden_size\":9,"
+               "\"mm_vision_tower\":\"far/tower\"}");
+    write_file(beside, "config.json", CLIP);
+    CHECK_FAILS(medvl_config_read(&c, model, &err), MEDVL_EFORMAT, &err,
+                "\"mm_hidden_size\" is not the tower's hidden_size, 8");
+    medvl_free(beside);
     CHECK_OK(medvl_path_remove(root, &err), &err);
     medvl_free(model);
     medvl_free(root);
