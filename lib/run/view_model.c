@@ -27,6 +27,12 @@ static const struct {
                   {"projector", MEDVL_PART_PROJECTOR},
                   {"decoder", MEDVL_PART_DECODER}};
 
+/* Bytes; `over`: one is more than 64 bits hold. */
+struct sums {
+    bool over;
+    int64_t weights, cached, activations, running, training;
+};
+
 struct seen {
     const char *folder;
     struct medvl_model *model; /* opened, or of shapes alone */
@@ -34,6 +40,7 @@ struct seen {
     struct medvl_frontend *frontend; /* NULL: no pictures, or no processor */
     int64_t parameters[PARTS], total;
     int64_t bytes[PARTS]; /* as stored */
+    struct sums sums;
     struct medvl_frontend_size picture;
 };
 
@@ -55,6 +62,18 @@ bool medvl_view_is_model(const char *path)
            (holds(path, "config.json") || medvl_safetensors_in(path));
 }
 
+/* ---- sums ------------------------------------------------------------- */
+
+/* *sum += a * b, unless it is known to be too large for 64 bits. */
+static void add(struct sums *s, int64_t *sum, int64_t a, int64_t b)
+{
+    int64_t product;
+
+    if (__builtin_mul_overflow(a, b, &product) ||
+        __builtin_add_overflow(*sum, product, sum))
+        s->over = true;
+}
+
 /* ---- opening --------------------------------------------------------- */
 
 static void count_parameters(struct seen *s)
@@ -67,9 +86,10 @@ static void count_parameters(struct seen *s)
 
         while (NAMES[k].part != medvl_model_part(s->model, p))
             k++;
-        s->parameters[k] += items;
-        s->bytes[k] += (int64_t)medvl_dtype_bytes(p->value.dtype, items);
-        s->total += items;
+        add(&s->sums, &s->parameters[k], items, 1);
+        add(&s->sums, &s->total, items, 1);
+        add(&s->sums, &s->bytes[k], items,
+            (int64_t)medvl_dtype_bytes(p->value.dtype, 1));
     }
 }
 
@@ -83,7 +103,7 @@ static int open_pictures(struct seen *s, struct medvl_error *err)
     if (c->family == MEDVL_FAMILY_TEXT)
         return MEDVL_OK;
     rc = medvl_frontend_open(&s->frontend, s->folder, c, err);
-    if (rc == MEDVL_EIO) /* a folder without a processor */
+    if (rc == MEDVL_EARG) /* a folder without a processor */
         return MEDVL_OK;
     if (rc == MEDVL_OK)
         rc = medvl_frontend_size(&s->picture, s->frontend, side, side, err);
@@ -273,6 +293,29 @@ static int put_tokens(struct medvl_json_writer *w, const struct seen *s,
     return rc;
 }
 
+static int count_sums(struct seen *s, int64_t activations,
+                      struct medvl_error *err)
+{
+    const struct medvl_decoder_config *d = &s->model->config.decoder;
+    struct sums *t = &s->sums;
+    const int64_t keys = d->groups * d->head_size;
+
+    for (int k = 0; k < PARTS; k++) {
+        add(t, &t->weights, s->bytes[k], 1);
+        add(t, &t->training, s->parameters[k], 16);
+    }
+    add(t, &t->cached, keys, TOKENS * 2 * d->layers * (int64_t)sizeof(float));
+    t->activations = activations;
+    add(t, &t->running, t->weights, 1);
+    add(t, &t->running, t->cached, 1);
+    add(t, &t->running, activations, 1);
+    if (t->over)
+        return medvl_fail(err, MEDVL_EARG,
+                          "a model of more bytes than can be counted");
+    return MEDVL_OK;
+}
+
+/* Of a sum that count_sums has found to fit. */
 static void put_parts(struct medvl_json_writer *w, const char *name,
                       const int64_t parts[PARTS], int64_t factor)
 {
@@ -288,19 +331,13 @@ static void put_parts(struct medvl_json_writer *w, const char *name,
     medvl_json_end(w);
 }
 
-static void put_running(struct medvl_json_writer *w, const struct seen *s,
-                        int64_t activations)
+static void put_running(struct medvl_json_writer *w, const struct sums *t)
 {
-    const struct medvl_decoder_config *d = &s->model->config.decoder;
-    const int64_t cached = TOKENS * 2 * d->layers * d->groups *
-                           d->head_size * (int64_t)sizeof(float);
-    const int64_t weights = s->bytes[0] + s->bytes[1] + s->bytes[2];
-
     medvl_json_begin(w, "memory_to_run", '{');
-    medvl_json_put_int(w, "weights", weights);
-    medvl_json_put_int(w, "keys_values_per_1000_tokens", cached);
-    medvl_json_put_int(w, "activations", activations);
-    medvl_json_put_int(w, "total", weights + cached + activations);
+    medvl_json_put_int(w, "weights", t->weights);
+    medvl_json_put_int(w, "keys_values_per_1000_tokens", t->cached);
+    medvl_json_put_int(w, "activations", t->activations);
+    medvl_json_put_int(w, "total", t->running);
     medvl_json_end(w);
 }
 
@@ -311,7 +348,7 @@ static void put_training(struct medvl_json_writer *w, const struct seen *s)
     put_parts(w, "values", s->parameters, 4);
     put_parts(w, "gradients", s->parameters, 4);
     put_parts(w, "moments", s->parameters, 8);
-    medvl_json_put_int(w, "total", 16 * s->total);
+    medvl_json_put_int(w, "total", s->sums.training);
     medvl_json_end(w);
 }
 
@@ -448,7 +485,7 @@ static void put_model(struct medvl_json_writer *w, const struct seen *s)
 }
 
 static int put_line(struct medvl_json_writer *w, const struct seen *s,
-                    int64_t activations, struct medvl_error *err)
+                    struct medvl_error *err)
 {
     int rc;
 
@@ -459,7 +496,7 @@ static int put_line(struct medvl_json_writer *w, const struct seen *s,
     rc = put_vision(w, s, err);
     if (rc == MEDVL_OK)
         rc = put_tokens(w, s, err);
-    put_running(w, s, activations);
+    put_running(w, &s->sums);
     put_training(w, s);
     if (rc == MEDVL_OK)
         rc = put_tokenizer(w, s, err);
@@ -484,7 +521,9 @@ int medvl_view_model(const char *path, medvl_inspect_put *put, void *arg,
     if (rc == MEDVL_OK)
         rc = plan(&activations, &s, &b, err);
     if (rc == MEDVL_OK)
-        rc = put_line(&w, &s, activations, err);
+        rc = count_sums(&s, activations, err);
+    if (rc == MEDVL_OK)
+        rc = put_line(&w, &s, err);
     if (rc == MEDVL_OK)
         rc = put(arg, medvl_text_span(&line), err);
     batch_release(&b);

@@ -106,6 +106,16 @@ make_model() {
     run_code 1 medvl-inspect --tensors none
 }
 
+@test "a model of more bytes than a number holds is an error" {
+    mkdir huge
+    echo '{"model_type":"llama","head_dim":512,"num_attention_heads":1048576,
+        "hidden_size":1048576,"intermediate_size":1048576,
+        "num_hidden_layers":1024,"vocab_size":16777216}' >huge/config.json
+    run_code 1 medvl-inspect huge
+    [ -z "$output" ]
+    [[ $stderr == *"huge: a model of more bytes than can be counted" ]]
+}
+
 @test "a model with pictures says what they take" {
     echo '{"text_config":{"hidden_size":8,"intermediate_size":16,
         "num_hidden_layers":2,"num_attention_heads":2},
