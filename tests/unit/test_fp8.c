@@ -98,6 +98,11 @@ static void a_scale_that_fits_nothing_is_refused(void **state)
     CHECK_FAILS(medvl_fp8_find(&fp8, file, "w.weight", BLOCK, &err),
                 MEDVL_EFORMAT, &err, "the scale of w.weight is neither one");
     medvl_safetensors_free(file);
+    /* As many items as rows, but not one for each. */
+    open_file("w.weight_scale", 2, 1, ROWS);
+    CHECK_FAILS(medvl_fp8_find(&fp8, file, "w.weight", BLOCK, &err),
+                MEDVL_EFORMAT, &err, "nor one a row");
+    medvl_safetensors_free(file);
     open_file("w.weight_scale", 2, 3, 3);
     CHECK_FAILS(medvl_fp8_find(&fp8, file, "w.weight", BAD, &err),
                 MEDVL_EFORMAT, &err, "(0,3)");
