@@ -311,7 +311,8 @@ static int count_sums(struct seen *s, int64_t activations,
     add(t, &t->running, activations, 1);
     if (t->over)
         return medvl_fail(err, MEDVL_EARG,
-                          "a model of more bytes than can be counted");
+                          "%s: a model of more bytes than can be counted",
+                          s->folder);
     return MEDVL_OK;
 }
 

@@ -211,10 +211,10 @@ static void a_parameter_under_two_names_is_refused(void **state)
 {
     static float data[11 * 8];
     char *folder = check_temp("twice");
-    struct medvl_model *m, *model = fresh(
-                               "{\"model_type\":\"gpt2\",\"vocab_size\":11,\"n_embd\":8,"
-                               "\"n_head\":2,\"n_layer\":1,\"n_positions\":16}",
-                               1);
+    static const char JSON[] =
+        "{\"model_type\":\"gpt2\",\"vocab_size\":11,\"n_embd\":8,"
+        "\"n_head\":2,\"n_layer\":1,\"n_positions\":16}";
+    struct medvl_model *m, *model = fresh(JSON, 1);
     struct medvl_error err = {0};
 
     (void)state;
