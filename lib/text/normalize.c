@@ -196,8 +196,42 @@ static int change_each(struct medvl_rewrite *r, enum kind kind,
 
 /* ---- the other steps ---------------------------------------------------- */
 
+/* Bytes of the first character. */
+static size_t first_size(struct medvl_span text)
+{
+    uint32_t rune;
+
+    return (size_t)medvl_utf8_decode(&rune, text.data, text.size);
+}
+
+/*
+ * Characters that became others together: each of these begins where
+ * Hugging Face has it.
+ */
+static int align(struct medvl_rewrite *r, enum medvl_form form,
+                 const struct medvl_nfc_change *c, struct medvl_error *err)
+{
+    const struct medvl_span from = {r->text.data + c->from, c->from_size};
+    const struct medvl_span to = {r->scratch.data + c->to, c->to_size};
+    uint32_t *starts;
+    int rc;
+
+    if (first_size(from) == from.size || first_size(to) == to.size)
+        return MEDVL_OK; /* one becomes some, or some one */
+    starts = medvl_alloc(to.size, sizeof(*starts));
+    if (!starts)
+        return medvl_no_memory(err);
+    rc = medvl_unicode_starts(starts, to.size, form, from, err);
+    for (size_t i = 0; i < to.size && rc == MEDVL_OK; i++)
+        r->next_origins[r->next.size - to.size + i].start =
+            medvl_rewrite_own_start(r, c->from + starts[i]);
+    medvl_free(starts);
+    return rc;
+}
+
 /* What a function of unicode.h or charsmap.h replaced. */
-static int take_changes(struct medvl_rewrite *r, struct medvl_error *err)
+static int take_changes(struct medvl_rewrite *r, const struct step *step,
+                        struct medvl_error *err)
 {
     size_t kept = 0;
     int rc;
@@ -214,9 +248,16 @@ static int take_changes(struct medvl_rewrite *r, struct medvl_error *err)
             rc = medvl_rewrite_put(
                 r, (struct medvl_span){r->scratch.data + c->to, c->to_size},
                 c->from, kept, err);
+        if (rc == MEDVL_OK && step->kind == FORM)
+            rc = align(r, step->form, c, err);
     }
     if (rc == MEDVL_OK)
         rc = medvl_rewrite_keep(r, kept, r->text.size, err);
+    /* A map that removes the beginning is not noticed there. */
+    if (rc == MEDVL_OK && step->kind == CHARSMAP && r->next.size > 0 &&
+        r->changes.items[0].from == 0 && r->changes.items[0].to_size == 0)
+        for (size_t i = first_size(medvl_text_span(&r->next)); i > 0; i--)
+            r->next_origins[i - 1].start = medvl_rewrite_own_start(r, 0);
     if (rc == MEDVL_OK)
         medvl_rewrite_done(r);
     return rc;
@@ -308,13 +349,10 @@ static int replace(struct medvl_rewrite *r,
         rc = medvl_rewrite_keep(r, kept, m.start, err);
         if (rc == MEDVL_OK)
             rc = medvl_rewrite_put(r, to, m.start, m.end, err);
-        /* As aligned there: with the last character of the match. */
-        if (rc == MEDVL_OK && m.end > m.start) {
-            const uint32_t start = medvl_rewrite_origin(r, m.end - 1).start;
-
-            for (size_t i = 1; i <= to.size; i++)
-                r->next_origins[r->next.size - i].start = start;
-        }
+        /* As aligned there: with the character before the match's end. */
+        for (size_t i = 1; i <= to.size && rc == MEDVL_OK; i++)
+            r->next_origins[r->next.size - i].start =
+                m.end > 0 ? medvl_rewrite_own_start(r, m.end - 1) : 0;
         kept = m.end;
         if (rc == MEDVL_OK)
             found = next_other(step, scratch, &m, to, err);
@@ -348,11 +386,11 @@ static int run(const struct step *step, struct medvl_regex_scratch *scratch,
     case FORM:
         rc = medvl_unicode_normalize(&r->scratch, &r->changes, step->form,
                                      r->text, err);
-        return rc < 0 ? rc : take_changes(r, err);
+        return rc < 0 ? rc : take_changes(r, step, err);
     case CHARSMAP:
         rc = medvl_charsmap_normalize(step->map, &r->scratch, &r->changes,
                                       r->text, err);
-        return rc < 0 ? rc : take_changes(r, err);
+        return rc < 0 ? rc : take_changes(r, step, err);
     case STRIP:
         return strip(r, step, err);
     case PREPEND:

@@ -144,6 +144,11 @@ static struct medvl_origin own_origin(const struct medvl_rewrite *r,
     return (struct medvl_origin){(uint32_t)start, (uint32_t)end};
 }
 
+uint32_t medvl_rewrite_own_start(const struct medvl_rewrite *r, size_t at)
+{
+    return own_origin(r, at).start;
+}
+
 /* Where the bytes before `at` end there. */
 static uint32_t own_end(const struct medvl_rewrite *r, size_t at)
 {

@@ -75,6 +75,9 @@ int medvl_rewrite_put(struct medvl_rewrite *r, struct medvl_span bytes,
                       size_t from, size_t to,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* Where byte `at` of the text began in the text that `r` began with. */
+uint32_t medvl_rewrite_own_start(const struct medvl_rewrite *r, size_t at);
+
 /* The next text becomes the text. */
 void medvl_rewrite_done(struct medvl_rewrite *r);
 

@@ -203,7 +203,11 @@ struct segment {
     utf8proc_int32_t *sorted;
     size_t count;
     size_t capacity, sorted_capacity;
+    bool counted; /* characters that are more than before have PUT_IN */
 };
+
+#define PUT_IN (1 << 24)
+#define RUNE   (PUT_IN - 1)
 
 static bool is_composed(enum medvl_form form)
 {
@@ -217,6 +221,7 @@ static bool is_compatible(enum medvl_form form)
 
 static int combining_class(utf8proc_int32_t rune)
 {
+    rune &= RUNE;
     if (is_fixed((uint32_t)rune))
         return 0;
     return utf8proc_get_property(rune)->combining_class;
@@ -281,6 +286,8 @@ static int segment_decompose(struct segment *seg, struct medvl_span text,
         if (rc < 0 || rc > room)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "U+%04X cannot be normalised", rune);
+        for (int i = 1; i < rc && seg->counted; i++)
+            seg->runes[seg->count + (size_t)i] |= PUT_IN;
         seg->count += (size_t)rc;
         at += (size_t)size;
     }
@@ -517,6 +524,95 @@ int medvl_unicode_normalize(struct medvl_text *out,
         rc = normalise(out, &piece, changes, &seg, text, err);
     }
     medvl_text_release(&piece);
+    medvl_free(seg.runes);
+    medvl_free(seg.sorted);
+    return rc;
+}
+
+/* ---- where a normal form comes from ------------------------------------- */
+
+/* The character that two become, or 0. */
+static utf8proc_int32_t composed(utf8proc_int32_t a, utf8proc_int32_t b)
+{
+    utf8proc_int32_t pair[2] = {a, b};
+    const utf8proc_ssize_t count = utf8proc_normalize_utf32(
+        pair, 2, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+
+    return count == 1 ? pair[0] : 0;
+}
+
+/*
+ * Compose a segment whose characters are counted.  seg->sorted is then how
+ * many more each is than what it stands for: 1, it is put in; 0, it is one
+ * for one; below, it stands for more.
+ */
+static void compose_counted(struct segment *seg)
+{
+    const bool compose = is_composed(seg->form);
+    size_t count = 0;
+    size_t base = SIZE_MAX;
+    int last = -1; /* the class before, -1 at the base */
+
+    for (size_t i = 0; i < seg->count; i++) {
+        const utf8proc_int32_t rune = seg->runes[i] & RUNE;
+        const int more = seg->runes[i] & PUT_IN ? 1 : 0;
+        const int class = combining_class(rune);
+        const utf8proc_int32_t both =
+            compose && base != SIZE_MAX && (last < 0 || last < class)
+                ? composed(seg->runes[base], rune)
+                : 0;
+
+        if (both) {
+            seg->runes[base] = both;
+            seg->sorted[base] += more - 1;
+            continue;
+        }
+        if (class == 0)
+            base = count;
+        last = class == 0 ? -1 : class;
+        seg->runes[count] = rune;
+        seg->sorted[count++] = more;
+    }
+    seg->count = count;
+}
+
+/* Bytes of the character at text.data + at. */
+static size_t rune_size(struct medvl_span text, size_t at)
+{
+    uint32_t rune;
+
+    return (size_t)medvl_utf8_decode(&rune, text.data + at, text.size - at);
+}
+
+int medvl_unicode_starts(uint32_t *starts, size_t size,
+                         enum medvl_form form, struct medvl_span text,
+                         struct medvl_error *err)
+{
+    struct segment seg = {.form = form, .counted = true};
+    size_t at = 0;
+    size_t to = 0;
+    int rc = segment_decompose(&seg, text, err);
+
+    if (rc == MEDVL_OK)
+        rc = segment_order(&seg, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_grow(&seg.sorted, &seg.sorted_capacity, seg.count,
+                        sizeof(*seg.sorted), err);
+    if (rc == MEDVL_OK)
+        compose_counted(&seg);
+    for (size_t i = 0; i < seg.count && rc == MEDVL_OK; i++) {
+        char bytes[4];
+        const int more = seg.sorted[i];
+        size_t left = (size_t)medvl_utf8_encode(bytes,
+                                                (uint32_t)seg.runes[i]);
+
+        for (; left > 0 && to < size; left--)
+            starts[to++] = (uint32_t)(at > 0 && (more > 0 || at == text.size)
+                                          ? at - 1
+                                          : at);
+        for (int k = more; k <= 0 && at < text.size; k++)
+            at += rune_size(text, at);
+    }
     medvl_free(seg.runes);
     medvl_free(seg.sorted);
     return rc;

@@ -111,6 +111,15 @@ int medvl_unicode_nfc(struct medvl_text *out,
                       struct medvl_nfc_changes *changes,
                       struct medvl_span text,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Where in `text`, which was replaced by `size` bytes, each of them begins:
+ * as Hugging Face counts, whose characters stand one for one, in order, and
+ * those that are put in begin where the one before them does.
+ */
+int medvl_unicode_starts(uint32_t *starts, size_t size,
+                         enum medvl_form form, struct medvl_span text,
+                         struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_nfc_changes_release(struct medvl_nfc_changes *changes);
 
 #endif

@@ -1,7 +1,10 @@
 /* The normalizers of tokenizer.json: lib/text/normalize.h. */
 #include "lib/text/normalize.h"
 
+#include "lib/base/file.h"
 #include "tests/unit/check.h"
+
+#define GOLDEN "tests/golden/tokenizer/"
 
 static int make(struct medvl_normalizer **out, const char *json,
                 struct medvl_error *err)
@@ -68,6 +71,78 @@ static void every_step_does_what_its_name_says(void **state)
           "\xC3\x89", "\xC3\xA9");
 }
 
+/* The number of the character that byte `at` of a text is in. */
+static int64_t character(struct medvl_span text, size_t at)
+{
+    int64_t count = 0;
+
+    for (size_t i = 1; i <= at && i < text.size; i++)
+        count += (text.data[i] & 0xC0) != 0x80;
+    return count;
+}
+
+static void check_starts(const struct medvl_json *line)
+{
+    struct medvl_normalizer *n = NULL;
+    struct medvl_regex_scratch *scratch = NULL;
+    struct medvl_rewrite r = {0};
+    struct medvl_error err = {0};
+    const char *to = medvl_json_string(medvl_json_get(line, "to"));
+    const struct medvl_span text = medvl_span(
+        medvl_json_string(medvl_json_get(line, "text")));
+    const struct medvl_json *start = medvl_json_first(
+        medvl_json_get(line, "starts"));
+
+    CHECK_OK(medvl_normalizer_new(&n, medvl_json_get(line, "normalizer"),
+                                  &err),
+             &err);
+    CHECK_OK(medvl_regex_scratch_new(&scratch, &err), &err);
+    medvl_rewrite_begin(&r, text);
+    CHECK_OK(medvl_normalizer_run(n, scratch, &r, &err), &err);
+    if (!medvl_span_is(r.text, to))
+        fail_msg("<%s> gives <%.*s>, not <%s>", text.data, (int)r.text.size,
+                 r.text.data, to);
+    for (size_t at = 0; at < r.text.size; at++) {
+        int64_t want;
+
+        if (at > 0 && (r.text.data[at] & 0xC0) != 0x80)
+            start = medvl_json_next(start);
+        want = (int64_t)medvl_json_number(start, -1);
+        if (character(text, medvl_rewrite_origin(&r, at).start) != want)
+            fail_msg("byte %zu of <%s>, which was <%s>, begins at %d, not "
+                     "%d",
+                     at, to, text.data,
+                     (int)character(text, medvl_rewrite_origin(&r, at).start),
+                     (int)want);
+    }
+    medvl_rewrite_release(&r);
+    medvl_regex_scratch_free(scratch);
+    medvl_normalizer_free(n);
+}
+
+static void characters_begin_where_hugging_face_has_them(void **state)
+{
+    struct medvl_text file = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_file_read(&file, GOLDEN "starts.jsonl", 1 << 20, &err),
+             &err);
+    for (size_t at = 0; at < file.size;) {
+        const char *end = memchr(file.data + at, '\n', file.size - at);
+        const size_t size = (size_t)(end - file.data) - at;
+        struct medvl_json *line = NULL;
+
+        CHECK_OK(medvl_json_parse(
+                     &line, (struct medvl_span){file.data + at, size}, &err),
+                 &err);
+        check_starts(line);
+        medvl_json_free(line);
+        at += size + 1;
+    }
+    medvl_text_release(&file);
+}
+
 static void what_needs_nothing_is_left(void **state)
 {
     (void)state;
@@ -123,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_step_does_what_its_name_says),
+        cmocka_unit_test(characters_begin_where_hugging_face_has_them),
         cmocka_unit_test(what_needs_nothing_is_left),
         cmocka_unit_test(sequences_run_in_order),
         cmocka_unit_test(bad_steps_are_errors),
