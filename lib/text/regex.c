@@ -3,7 +3,7 @@
  * and written anew; the start of the last atom is kept, so that "a{2}+" can
  * become "(?:a{2})+".
  *
- * Read next: bpe.c.
+ * Read next: regex_fold.c.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -14,10 +14,10 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/text/regex_part.h"
 
 #define PATTERN_BYTES (64 << 10)
 #define JIT_STACK     (8 << 20)
-#define GROUPS        250 /* within each other, as in PCRE2 */
 
 /* What stands in a class for "\s", "\w" and the rest. */
 #define SPACES                                                    \
@@ -51,8 +51,8 @@ struct translation {
     struct medvl_span in;
     size_t at;
     struct medvl_text out;
-    size_t atom;           /* where the last atom begins in `out` */
-    size_t groups[GROUPS]; /* where each open group begins */
+    size_t atom;                       /* where the last atom begins in `out` */
+    size_t groups[MEDVL_REGEX_GROUPS]; /* where each open group begins */
     size_t depth;
 };
 
@@ -333,11 +333,11 @@ static int options(struct translation *t, struct medvl_error *err)
 
 static int group(struct translation *t, struct medvl_error *err)
 {
-    if (t->depth == GROUPS)
+    if (t->depth == MEDVL_REGEX_GROUPS)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "regular expression with more than %d groups "
                           "within each other",
-                          GROUPS);
+                          MEDVL_REGEX_GROUPS);
     if (begins(t, "(?~") || begins(t, "(?(") || begins(t, "(*") ||
         begins(t, "(?{"))
         return refuse(t, 3, err);
@@ -421,6 +421,7 @@ static int translate(struct translation *t, struct medvl_error *err)
     if (t->in.size > PATTERN_BYTES)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
                           "a regular expression of %zu bytes", t->in.size);
+    rc = medvl_regex_check_fold(t->in, err);
     while (t->at < t->in.size && rc == MEDVL_OK)
         rc = token(t, err);
     return rc;

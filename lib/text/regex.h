@@ -5,8 +5,11 @@
  * "\w" and "\s" hold other characters); what PCRE2 has no words for ("&&",
  * a class within a class) is refused by name.
  *
- * Two things stay different: PCRE2 10.42 has the characters of Unicode 14,
- * and without regard to case one character never equals two.
+ * Without regard to case one character may equal two there ("st" is found
+ * in U+FB06) and never here: an expression in which this can show is
+ * refused, as are options in the middle of a branch.
+ *
+ * One thing stays different: PCRE2 10.42 has the characters of Unicode 14.
  *
  * Read next: bpe.h.
  */

@@ -19,7 +19,7 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}"
          r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+"
          r"[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 REGEXES = [GPT2, LLAMA3, O200K, r'\s+', r'\w+', r'\p{N}{1,3}+', r'[a-z]+',
-           r'\b', r'\d', r'^\s|\s$', r'(?i)the|st', r'[^\w\s]', r'x*',
+           r'\b', r'\d', r'^\s|\s$', r'(?i)the|s+t', r'[^\w\s]', r'x*',
            r'\p{L}+|\p{N}+', r'[0-9][0-9][0-9]', r'[一-龥ぁ-ん]+', r'\h+',
            r'\s++$|\s', r' (?=\p{Lu})', r'[[:punct:]]', r'.', r'(?m).',
            r"'s|'t|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"]

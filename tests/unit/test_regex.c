@@ -121,6 +121,47 @@ static void what_has_no_translation_is_named(void **state)
                 MEDVL_EFORMAT, &err, "parenthesis");
 }
 
+/* "removed" of Hugging Face's Split finds "st" in U+FB06, and so on. */
+static void what_folding_would_join_is_refused(void **state)
+{
+    static const char *const REFUSED[] = {
+        "(?i)the|st", "x(?i:s)t|(?i:ST)", "(?i)s(?:t)", "(?i)s{1}t",
+        "(?i)\\x73\\u0074", "(?i)s(?#st)t", "(?i)\xC5\xBFt",
+        "(?i)\xC3\x9F", "(?i)[\xC3\x80-\xC3\xBF]", "(?i)[a\xC3\x9F]",
+        "(?i)[\\p{L}]", "(?i)[^\\p{Lu}]", "(?i)[[:upper:]]",
+        "(?i)[\\w]+", "(?xi)s t", "(?x)a(?i:b)", "a(?i)b|c",
+        "(?i)\\163t", "(?i)i\xCC\x87", "(?i)\xCF\x8D(?-i:x)\xCE\xB1\xCE\xB9"};
+    struct medvl_regex *regex = NULL;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(REFUSED) / sizeof(REFUSED[0]); i++) {
+        if (medvl_regex_new(&regex, medvl_span(REFUSED[i]), &err) !=
+            MEDVL_EUNSUPPORTED)
+            fail_msg("%s is taken", REFUSED[i]);
+        assert_null(regex);
+    }
+    CHECK_FAILS(medvl_regex_new(&regex, medvl_span("(?i)the|st"), &err),
+                MEDVL_EUNSUPPORTED, &err,
+                "\"st\" without regard to case");
+}
+
+static void the_rest_is_found_in_any_case(void **state)
+{
+    (void)state;
+    check_matches("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "a'S b'\xC5\xBF c'LL",
+                  "a['S] b['\xC5\xBF] c['LL]");
+    check_matches("(?i)s+t", "SsT\xEF\xAC\x86", "[SsT]\xEF\xAC\x86");
+    check_matches("(?i)st+", "STt\xEF\xAC\x86", "[STt]\xEF\xAC\x86");
+    check_matches("(?i)s|t", "S\xEF\xAC\x86", "[S]\xEF\xAC\x86");
+    check_matches("(?i)[s]t", "ST\xEF\xAC\x86", "[ST]\xEF\xAC\x86");
+    check_matches("(?i)s(?-i:t)", "StST", "[St]ST");
+    check_matches("st|(?i:k)", "stST\xE2\x84\xAA", "[st]ST[\xE2\x84\xAA]");
+    check_matches("(?i)[a-z]+[\\p{N}]", "xX1", "[xX1]");
+    check_matches("(?i)[^a]", "A\xC3\x9F", "A[\xC3\x9F]");
+    check_matches("\\Q(?i)[\\E+st", "(?i)[st", "[(?i)[st]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +170,8 @@ int main(void)
         cmocka_unit_test(empty_matches_are_found_once),
         cmocka_unit_test(bytes_are_found_as_they_are),
         cmocka_unit_test(what_has_no_translation_is_named),
+        cmocka_unit_test(what_folding_would_join_is_refused),
+        cmocka_unit_test(the_rest_is_found_in_any_case),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
