@@ -145,7 +145,7 @@ void medvl_chat_worker_free(struct medvl_chat_worker *worker);
  *   MEDVL_CHAT_PROMPT          stop in front of the last turn if it is the
  *                              assistant's, and begin a new one
  *                              (add_generation_prompt)
- *   MEDVL_CHAT_PARSE_SPECIAL   recognise added tokens in content too
+ *   MEDVL_CHAT_PARSE_SPECIAL   recognise special tokens in content too
  */
 #define MEDVL_CHAT_PROMPT        1
 #define MEDVL_CHAT_PARSE_SPECIAL 2

@@ -353,6 +353,8 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     rc = medvl_chat_render_all(w, &w->whole, input, prompt, &count, err);
     if (rc == MEDVL_OK)
         rc = find_turns(w, prompt ? 0 : count, err);
+    medvl_encoder_set_placeholder(
+        encoder, medvl_tokenizer_id(w->chat->tok, medvl_span(w->chat->image)));
     if (rc == MEDVL_OK)
         rc = encode_whole(w, &out->tokens, encoder,
                           flags & MEDVL_CHAT_PARSE_SPECIAL

@@ -79,6 +79,7 @@ struct medvl_encoder {
     struct medvl_pieces pieces;
     size_t ends[PIECES];
     struct runs runs; /* of the call */
+    int32_t placeholder;
 };
 
 int medvl_encoder_new(struct medvl_encoder **out,
@@ -92,6 +93,7 @@ int medvl_encoder_new(struct medvl_encoder **out,
     if (!encoder)
         return medvl_no_memory(err);
     encoder->tok = tok;
+    encoder->placeholder = -1;
     rc = medvl_model_cache_init(&encoder->cache, &tok->model, err);
     if (rc == MEDVL_OK && tok->pre)
         rc = medvl_splitter_new(&encoder->splitter, tok->pre, err);
@@ -119,6 +121,11 @@ void medvl_encoder_free(struct medvl_encoder *encoder)
     medvl_rewrite_release(&encoder->plain);
     medvl_pieces_release(&encoder->pieces);
     medvl_free(encoder);
+}
+
+void medvl_encoder_set_placeholder(struct medvl_encoder *encoder, int32_t id)
+{
+    encoder->placeholder = id;
 }
 
 /* ---- encoding ---------------------------------------------------------- */
@@ -287,6 +294,24 @@ static int encode_segment(struct medvl_encoder *encoder,
     return rc;
 }
 
+/*
+ * The mark that the slow LlamaTokenizer, when it is not legacy, puts in front
+ * of a text that begins with an added token, which keeps it unless it is
+ * named.
+ */
+static int encode_mark(struct medvl_encoder *encoder,
+                       struct medvl_tokens *out, struct medvl_error *err)
+{
+    const size_t first = out->count;
+    const int rc = medvl_sentencepiece_encode(
+        encoder->cache.sentencepiece, out, medvl_span(" "),
+        MEDVL_SENTENCEPIECE_NO_PREFIX, 0, err);
+
+    for (size_t i = first; i < out->count && out->keep_ends; i++)
+        out->ends[i] = 0;
+    return rc;
+}
+
 static int encode_text(struct medvl_encoder *encoder,
                        struct medvl_tokens *out, struct medvl_span text,
                        struct medvl_error *err)
@@ -295,12 +320,17 @@ static int encode_text(struct medvl_encoder *encoder,
     const struct part part = {&whole, 0, 0};
     struct match match = {0};
     size_t at = 0;
-    int rc;
+    int rc = MEDVL_OK;
 
     while (medvl_added_find(encoder->tok, &encoder->runs, &part, &match)) {
-        rc = encode_segment(
-            encoder, out,
-            (struct medvl_span){text.data + at, match.start - at}, at, err);
+        if (encoder->tok->prefix_once && match.start == 0 &&
+            !match.added->named)
+            rc = encode_mark(encoder, out, err);
+        if (rc == MEDVL_OK)
+            rc = encode_segment(
+                encoder, out,
+                (struct medvl_span){text.data + at, match.start - at}, at,
+                err);
         if (rc == MEDVL_OK)
             rc = medvl_tokens_add(out, match.added->id, match.end, err);
         if (rc < 0)
@@ -346,7 +376,8 @@ int medvl_encoder_encode(struct medvl_encoder *encoder,
         return medvl_fail(err, MEDVL_EARG,
                           "the runs do not add up to the text's %zu bytes",
                           text.size);
-    encoder->runs = (struct runs){.count = run_count};
+    encoder->runs = (struct runs){.count = run_count,
+                                  .placeholder = encoder->placeholder};
     if (!(flags & MEDVL_ENCODE_PARSE_SPECIAL))
         encoder->runs.items = runs;
     if (flags & MEDVL_ENCODE_SPECIAL)

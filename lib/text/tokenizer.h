@@ -28,7 +28,9 @@
 
 /*
  * Where bytes of a text come from: consecutive runs whose sizes add up to
- * the text's.  Added tokens are never recognised in what a record brought.
+ * the text's.  In what a record brought no special token is recognised, nor
+ * the begin, end or padding token; added tokens that are not special are
+ * (Qwen 3's <think>).
  */
 struct medvl_run {
     size_t size;
@@ -107,14 +109,22 @@ int medvl_encoder_new(struct medvl_encoder **out,
 void medvl_encoder_free(struct medvl_encoder *encoder);
 
 /*
+ * An added token that is not recognised in what a record brought, special or
+ * not: a picture's placeholder.  -1: none, as at first.
+ */
+void medvl_encoder_set_placeholder(struct medvl_encoder *encoder, int32_t id);
+
+/*
  * Wanted of medvl_encoder_encode:
  *
  *   MEDVL_ENCODE_SPECIAL         put the begin and end tokens around the
  *                                text: those of the post_processor, or of
  *                                add_bos_token and add_eos_token in
- *                                tokenizer_config.json; there may be none
- *   MEDVL_ENCODE_PARSE_SPECIAL   recognise added tokens in bytes from the
- *                                record too
+ *                                tokenizer_config.json, which come first
+ *                                where transformers' tokenizer_class makes
+ *                                the former of them; there may be none
+ *   MEDVL_ENCODE_PARSE_SPECIAL   recognise all added tokens in bytes from
+ *                                the record
  */
 #define MEDVL_ENCODE_SPECIAL       1
 #define MEDVL_ENCODE_PARSE_SPECIAL 2

@@ -202,8 +202,11 @@ int medvl_added_extras(struct medvl_tokenizer *tok,
         bool there = false;
         int rc;
 
-        for (size_t k = 0; k < tok->added_count && !there; k++)
+        for (size_t k = 0; k < tok->added_count && !there; k++) {
             there = medvl_span_equal(tok->added[k].content, added.content);
+            if (there && added.named)
+                tok->added[k].named = true;
+        }
         if (there)
             continue;
         if (added.id < 0)
@@ -266,12 +269,24 @@ static bool may_be_added(struct runs *runs, int level, size_t start,
     return true;
 }
 
-/* The same of [at, end) in the part's text. */
-static bool may_stand(struct runs *runs, const struct part *part, size_t at,
-                      size_t end)
+/* Is it text where a record spells it? */
+static bool is_guarded(const struct medvl_tokenizer *tok,
+                       const struct runs *runs, const struct added *added)
+{
+    return added->special || added->id == runs->placeholder ||
+           added->id == tok->begin || added->id == tok->end ||
+           added->id == tok->pad;
+}
+
+/* May this token be recognised as [at, end) of the part's text? */
+static bool may_stand(const struct medvl_tokenizer *tok, struct runs *runs,
+                      const struct part *part, const struct added *added,
+                      size_t at, size_t end)
 {
     const struct medvl_rewrite *r = part->rewrite;
 
+    if (!is_guarded(tok, runs, added))
+        return true;
     if (!r->moved)
         return may_be_added(runs, part->level, part->base + at,
                             part->base + end);
@@ -322,10 +337,11 @@ static size_t bound(const struct matcher *m, size_t low, size_t high,
 }
 
 /* The longest token at `at` that may stand there, or NULL. */
-static const struct added *longest_at(const struct matcher *m,
+static const struct added *longest_at(const struct medvl_tokenizer *tok,
                                       struct runs *runs,
                                       const struct part *part, size_t at)
 {
+    const struct matcher *m = &tok->matchers[part->level];
     const struct medvl_span text = part->rewrite->text;
     const struct added *found = NULL;
     size_t low = 0;
@@ -342,7 +358,7 @@ static const struct added *longest_at(const struct matcher *m,
         if (low >= high)
             break;
         if (m->sorted[low]->match.size == depth + 1 &&
-            may_stand(runs, part, at, at + depth + 1))
+            may_stand(tok, runs, part, m->sorted[low], at, at + depth + 1))
             found = m->sorted[low];
     }
     return found;
@@ -380,7 +396,7 @@ bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
         at = next_candidate(m, text, at);
         if (at >= text.size)
             return false;
-        added = longest_at(m, runs, part, at);
+        added = longest_at(tok, runs, part, at);
         if (!added) {
             at++;
             continue;

@@ -70,6 +70,7 @@ struct added {
     int32_t id;
     size_t order; /* of equal ones the first is found */
     bool special, lstrip, rstrip, single_word, normalized;
+    bool named; /* begin, end and the like, by the files beside it */
 };
 
 /*
@@ -92,6 +93,7 @@ struct run_cursor {
 struct runs {
     const struct medvl_run *items; /* NULL: none did */
     size_t count;
+    int32_t placeholder; /* never one of theirs; or -1 */
     struct run_cursor cursors[2];
 };
 

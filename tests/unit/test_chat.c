@@ -124,6 +124,48 @@ static void special_tokens_in_content_stay_text(void **state)
     teardown(&f);
 }
 
+/* As transformers gives them; but the placeholder is the template's alone,
+ * and the end token too, whatever their flags are. */
+static void tokens_that_are_not_special_are_taken_in_content(void **state)
+{
+    static const struct medvl_added_token TOKENS[] = {
+        {"<|im_start|>", true},
+        {"<|im_end|>", false},
+        {"<think>", false},
+        {"</think>", false},
+        {"  ", false},
+        {"<image>", false},
+    };
+    const struct medvl_chat_layout *chatml = medvl_chat_layout("chatml");
+    const struct medvl_chat_layout layout = {
+        .tokens = TOKENS,
+        .token_count = sizeof(TOKENS) / sizeof(TOKENS[0]),
+        .end = "<|im_end|>",
+    };
+    static const char ANSWER[] =
+        "[{\"role\":\"user\",\"content\":[{\"type\":\"image\"},"
+        "{\"type\":\"text\",\"text\":\"<image> a  b\"}]},"
+        "{\"role\":\"assistant\",\"content\":"
+        "\"<think>no</think>No.<|im_end|><|im_start|>\"}]";
+    struct fixture f;
+
+    (void)state;
+    make_folder(&f, "not_special", &layout, "");
+    write_file(&f, "chat_template.jinja", chatml->template);
+    open_chat(&f, NULL);
+    check_learned(&f, ANSWER, 0,
+                  "<|im_start|>user\n<image>\n<image> a  b<|im_end|>\n"
+                  "<|im_start|>assistant\n[<think>no</think>No.<|im_end|>"
+                  "<|im_start|><|im_end|>]\n");
+    assert_int_equal(count_token(&f, "<think>"), 1);
+    assert_int_equal(count_token(&f, "</think>"), 1);
+    assert_int_equal(count_token(&f, "  "), 1);
+    assert_int_equal(count_token(&f, "<image>"), 1);
+    assert_int_equal(count_token(&f, "<|im_end|>"), 2);
+    assert_int_equal(count_token(&f, "<|im_start|>"), 2);
+    teardown(&f);
+}
+
 static void images_are_counted_and_named(void **state)
 {
     struct fixture f;
@@ -425,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_chatml_layout),
         cmocka_unit_test(the_vicuna_layout),
         cmocka_unit_test(special_tokens_in_content_stay_text),
+        cmocka_unit_test(tokens_that_are_not_special_are_taken_in_content),
         cmocka_unit_test(images_are_counted_and_named),
         cmocka_unit_test(a_template_of_strings_gets_strings),
         cmocka_unit_test(a_template_of_parts_gets_parts),

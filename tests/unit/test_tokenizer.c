@@ -501,16 +501,19 @@ static void added_spaces_take_linear_time(void **state)
     medvl_tokenizer_free(tok);
 }
 
-/* Encode with runs and give the tokens' bytes with bars between. */
-static void encode_runs(struct medvl_text *out,
-                        const struct medvl_tokenizer *tok, const char *text,
-                        const struct medvl_run *runs, size_t run_count,
-                        unsigned flags)
+/* Encode with runs and give the tokens' bytes, added tokens in brackets. */
+static void encode_pictures(struct medvl_text *out,
+                            const struct medvl_tokenizer *tok,
+                            const char *placeholder, const char *text,
+                            const struct medvl_run *runs, size_t run_count,
+                            unsigned flags)
 {
     struct medvl_encoder *encoder = new_encoder(tok);
     struct medvl_tokens tokens = {0};
     struct medvl_error err = {0};
 
+    medvl_encoder_set_placeholder(
+        encoder, medvl_tokenizer_id(tok, medvl_span(placeholder)));
     CHECK_OK(medvl_encoder_encode(encoder, &tokens, medvl_span(text), runs,
                                   run_count, flags, &err),
              &err);
@@ -533,7 +536,15 @@ static void encode_runs(struct medvl_text *out,
     medvl_encoder_free(encoder);
 }
 
-static void added_tokens_in_a_record_stay_text(void **state)
+static void encode_runs(struct medvl_text *out,
+                        const struct medvl_tokenizer *tok, const char *text,
+                        const struct medvl_run *runs, size_t run_count,
+                        unsigned flags)
+{
+    encode_pictures(out, tok, "", text, runs, run_count, flags);
+}
+
+static void special_tokens_in_a_record_stay_text(void **state)
 {
     /* <s> | a</s> and an acute | </s> | <s | > | <s> in two | x */
     static const struct medvl_run mixed[] = {
@@ -577,8 +588,10 @@ static void marks_follow_normalisation(void **state)
     encode_runs(&out, tok, text, NULL, 0, 0);
     assert_string_equal(out.data, "\xC3\xA9[\xC2\xB5g] \xC3\xA9[\xC2\xB5g]");
     encode_runs(&out, tok, text, first, 2, 0);
+    assert_string_equal(out.data, "\xC3\xA9[\xC2\xB5g] \xC3\xA9[\xC2\xB5g]");
+    encode_pictures(&out, tok, "\xC2\xB5g", text, first, 2, 0);
     assert_string_equal(out.data, "\xC3\xA9\xC2\xB5g \xC3\xA9[\xC2\xB5g]");
-    encode_runs(&out, tok, text, second, 2, 0);
+    encode_pictures(&out, tok, "\xC2\xB5g", text, second, 2, 0);
     assert_string_equal(out.data, "\xC3\xA9[\xC2\xB5g] \xC3\xA9\xC2\xB5g");
     medvl_text_release(&out);
     medvl_tokenizer_free(tok);
@@ -1161,7 +1174,7 @@ int main(void)
         cmocka_unit_test(a_megabyte_without_a_space_takes_linear_time),
         cmocka_unit_test(llama_3_gives_the_ids_that_its_makers_publish),
         cmocka_unit_test(flags_of_added_tokens_work_as_in_hugging_face),
-        cmocka_unit_test(added_tokens_in_a_record_stay_text),
+        cmocka_unit_test(special_tokens_in_a_record_stay_text),
         cmocka_unit_test(marks_follow_normalisation),
         cmocka_unit_test(ends_are_offsets_in_the_text_as_it_came),
         cmocka_unit_test(special_puts_the_template_around),
