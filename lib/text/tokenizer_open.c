@@ -81,6 +81,7 @@ static int add_extra(struct opening *o, const struct medvl_json *value,
         .content = medvl_span(content),
         .id = (int32_t)id,
         .special = special,
+        .named = id < 0,
         .lstrip = is_true(value, "lstrip"),
         .rstrip = is_true(value, "rstrip"),
         .single_word = is_true(value, "single_word"),
@@ -231,25 +232,53 @@ static bool is_wanted(const struct opening *o, const char *name,
                                                      : otherwise;
 }
 
+/*
+ * The classes of transformers that make their post-processor anew of
+ * add_bos_token and add_eos_token, whatever the tokenizer.json has.
+ */
+static bool remakes_template(const struct opening *o, bool *begins)
+{
+    static const char *const CLASSES[] = {
+        "LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer",
+        "CohereTokenizer", "GPTNeoXTokenizer"};
+    const char *name = medvl_json_string(medvl_json_get(o->config,
+                                                        "tokenizer_class"));
+
+    for (size_t i = 0; name && i < sizeof(CLASSES) / sizeof(*CLASSES); i++) {
+        const size_t size = strlen(CLASSES[i]);
+
+        if (strncmp(name, CLASSES[i], size) == 0 &&
+            (!name[size] || strcmp(name + size, "Fast") == 0)) {
+            *begins = CLASSES[i][0] != 'G' || CLASSES[i][1] != 'P';
+            return true;
+        }
+    }
+    return false;
+}
+
 static int apply_config(const struct opening *o, struct medvl_tokenizer *tok,
                         struct medvl_error *err)
 {
     const struct medvl_sentencepiece *model = tok->model.sentencepiece;
-    const bool llama = model && !medvl_sentencepiece_info(model)->unigram;
+    /* Llama's class begins a text, T5's and its like end it. */
+    bool begins = model && !medvl_sentencepiece_info(model)->unigram;
+    const bool ends = model && !begins;
+    bool remakes;
     int rc = read_named(o, tok, &tok->begin, "bos_token", err);
 
     if (rc == MEDVL_OK)
         rc = read_named(o, tok, &tok->end, "eos_token", err);
     if (rc == MEDVL_OK)
         rc = read_named(o, tok, &tok->pad, "pad_token", err);
-    if (rc < 0 || o->has_template)
-        return rc < 0 ? medvl_context(err, "%s", o->folder) : rc;
-    /* Llama's class begins a text, T5's and its like end it. */
-    rc = set_around(&tok->before, is_wanted(o, "add_bos_token", llama),
+    if (rc < 0)
+        return medvl_context(err, "%s", o->folder);
+    remakes = !model && remakes_template(o, &begins);
+    if (o->has_template && !(remakes && tok->begin >= 0))
+        return MEDVL_OK;
+    rc = set_around(&tok->before, is_wanted(o, "add_bos_token", begins),
                     tok->begin, err);
     if (rc == MEDVL_OK)
-        rc = set_around(&tok->after,
-                        is_wanted(o, "add_eos_token", model && !llama),
+        rc = set_around(&tok->after, is_wanted(o, "add_eos_token", ends),
                         tok->end, err);
     return rc;
 }
@@ -270,6 +299,8 @@ static int add_controls(struct medvl_tokenizer *tok, struct medvl_error *err)
             .content = medvl_sentencepiece_piece(model, id),
             .id = id,
             .special = true,
+            .named = type == MEDVL_PIECE_UNKNOWN || id == tok->begin ||
+                     id == tok->end,
         };
 
         if (type == MEDVL_PIECE_CONTROL || type == MEDVL_PIECE_UNKNOWN)
@@ -291,8 +322,6 @@ static int open_sentencepiece(const struct opening *o,
         return medvl_no_memory(err);
     tok->begin = tok->end = tok->pad = -1;
     rc = medvl_sentencepiece_new(&tok->model.sentencepiece, file, err);
-    if (rc == MEDVL_OK)
-        rc = add_controls(tok, err);
     if (rc == MEDVL_OK) {
         info = medvl_sentencepiece_info(tok->model.sentencepiece);
         tok->size = info->size;
@@ -300,8 +329,10 @@ static int open_sentencepiece(const struct opening *o,
         tok->end = info->eos;
         tok->pad = info->pad;
         tok->prefix_once = !is_wanted(o, "legacy", true);
-        rc = medvl_added_extras(tok, &o->extras, err);
+        rc = add_controls(tok, err);
     }
+    if (rc == MEDVL_OK)
+        rc = medvl_added_extras(tok, &o->extras, err);
     if (rc == MEDVL_OK)
         rc = medvl_added_finish(tok, err);
     if (rc < 0) {

@@ -1,0 +1,197 @@
+/*
+ * What the files beside a vocabulary change.  The ids are those that
+ * transformers 4.57.1 gives for the same files: AutoTokenizer for a
+ * tokenizer.json, LlamaTokenizer for a tokenizer.model.
+ */
+#include "lib/text/tokenizer.h"
+
+#include "tests/unit/check.h"
+
+#define IDS 8
+
+/* A folder of its own, with nothing in it. */
+static char *make_folder(const char *name)
+{
+    char *folder = check_temp(name);
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    return folder;
+}
+
+static void write_in(const char *folder, const char *name, const char *text)
+{
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    CHECK_OK(medvl_path_join(&path, folder, name, &err), &err);
+    CHECK_OK(medvl_file_write(path, text, strlen(text), &err), &err);
+    medvl_free(path);
+}
+
+/* The ids of a text, up to the first -1 of `want`. */
+static void check_text(const char *path, const char *text,
+                       const int32_t want[IDS])
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_encoder *encoder = NULL;
+    struct medvl_tokens tokens = {.keep_ends = true};
+    struct medvl_error err = {0};
+    size_t i = 0;
+
+    CHECK_OK(medvl_tokenizer_open(&tok, path, &err), &err);
+    CHECK_OK(medvl_encoder_new(&encoder, tok, &err), &err);
+    CHECK_OK(medvl_encoder_encode(encoder, &tokens, medvl_span(text), NULL,
+                                  0, MEDVL_ENCODE_SPECIAL, &err),
+             &err);
+    for (; i < tokens.count && want[i] >= 0; i++) {
+        if (tokens.ids[i] != want[i])
+            fail_msg("\"%s\": id %zu is %d, not %d", text, i, tokens.ids[i],
+                     want[i]);
+        assert_true(i == 0 || tokens.ends[i] >= tokens.ends[i - 1]);
+    }
+    if (i != tokens.count || want[i] >= 0)
+        fail_msg("\"%s\": %zu ids", text, tokens.count);
+    assert_int_equal(tokens.ends[i - 1], strlen(text));
+    medvl_tokens_release(&tokens);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+}
+
+/* ---- begin and end tokens of a tokenizer.json ---------------------------- */
+
+#define SPECIAL(id, text) \
+    "{\"id\":" id ",\"content\":\"" text "\",\"special\":true}"
+#define FILE_WITH(processor)                                                                                                                 \
+    "{\"added_tokens\":[" SPECIAL("1", "<s>") "," SPECIAL("2", "</s>") "],\"pre_tokenizer\":{\"type\":\"Whitespace\"},"                      \
+                                                                       "\"post_processor\":" processor ",\"model\":{\"type\":\"WordLevel\"," \
+                                                                       "\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</s>\":2,\"lung\":3},"            \
+                                                                       "\"unk_token\":\"<unk>\"}}"
+#define BEGINS                                                          \
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"  \
+    "\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\","       \
+    "\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"<s>\":{\"id\":" \
+    "\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}}"
+#define TWICE                                                       \
+    "{\"type\":\"Sequence\",\"processors\":[{\"type\":"             \
+    "\"BertProcessing\",\"sep\":[\"</s>\",2],\"cls\":[\"<s>\",1]}," \
+    "{\"type\":\"BertProcessing\",\"sep\":[\"<unk>\",0],"           \
+    "\"cls\":[\"lung\",3]}]}"
+
+static void some_classes_make_the_template_anew(void **state)
+{
+    static const struct {
+        const char *class, *more;
+        int32_t ids[IDS];
+    } CASES[] = {
+        {"LlamaTokenizer", "", {1, 3, -1}},
+        {"LlamaTokenizerFast", ",\"add_bos_token\":false", {3, -1}},
+        {"LlamaTokenizerFast", ",\"add_eos_token\":true", {1, 3, 2, -1}},
+        {"GemmaTokenizer",
+         ",\"add_bos_token\":false,\"add_eos_token\":true",
+         {3, 2, -1}},
+        {"CohereTokenizerFast", ",\"add_eos_token\":true", {1, 3, 2, -1}},
+        {"GPTNeoXTokenizerFast", "", {3, -1}},
+        {"GPTNeoXTokenizer", ",\"add_bos_token\":true", {1, 3, -1}},
+        {"Qwen2Tokenizer", ",\"add_eos_token\":true", {1, 3, -1}},
+        {"PreTrainedTokenizerFast", ",\"add_bos_token\":false", {1, 3, -1}},
+        {"LlamaTokenizerSlow", ",\"add_bos_token\":false", {1, 3, -1}},
+    };
+    char *folder = make_folder("template_anew");
+    char config[400];
+
+    (void)state;
+    write_in(folder, "tokenizer.json", FILE_WITH(BEGINS));
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        snprintf(config, sizeof(config),
+                 "{\"tokenizer_class\":\"%s\",\"bos_token\":\"<s>\","
+                 "\"eos_token\":\"</s>\"%s}",
+                 CASES[i].class, CASES[i].more);
+        write_in(folder, "tokenizer_config.json", config);
+        check_text(folder, "lung", CASES[i].ids);
+    }
+    medvl_free(folder);
+}
+
+static void a_later_processor_stands_outside_of_an_earlier(void **state)
+{
+    char *folder = make_folder("processors");
+
+    (void)state;
+    write_in(folder, "tokenizer.json", FILE_WITH(TWICE));
+    check_text(folder, "lung", (int32_t[IDS]){3, 1, 3, 2, 0, -1});
+    medvl_free(folder);
+}
+
+/* ---- tokenizer.model: "legacy" ------------------------------------------- */
+
+#define IMAGE(flags)                                                     \
+    "\"added_tokens_decoder\":{\"32000\":{\"content\":\"<image>\"" flags \
+    "}}"
+
+/* A mark that stands before an added token is left there unless that one is
+ * among all_special_tokens. */
+static void legacy_says_where_a_mark_is_put(void **state)
+{
+    static const struct {
+        const char *config, *text;
+        int32_t ids[IDS];
+    } CASES[] = {
+        {IMAGE("") ",\"legacy\":false",
+         "<image>hello",
+         {1, 28705, 32000, 21558, -1}},
+        {IMAGE(",\"special\":true") ",\"legacy\":false",
+         "<image>",
+         {1, 28705, 32000, -1}},
+        {IMAGE("") ",\"legacy\":false",
+         "<image><image>",
+         {1, 28705, 32000, 32000, -1}},
+        {IMAGE("") ",\"legacy\":false",
+         " <image>hello",
+         {1, 259, 32000, 21558, -1}},
+        {IMAGE(",\"lstrip\":true") ",\"legacy\":false",
+         " <image>hello",
+         {1, 28705, 32000, 21558, -1}},
+        {IMAGE("") ",\"legacy\":false",
+         "hello<image>hello",
+         {1, 6312, 28709, 32000, 21558, -1}},
+        {IMAGE("") ",\"legacy\":false", "<s>hello", {1, 1, 21558, -1}},
+        {IMAGE("") ",\"legacy\":false,"
+                   "\"additional_special_tokens\":[\"<image>\"]",
+         "<image>hello",
+         {1, 32000, 21558, -1}},
+        {IMAGE(""), "<image>hello", {1, 32000, 6312, 28709, -1}},
+    };
+    char *model = check_data("tokenizers/mistral-spm/tokenizer.model");
+    char *folder = make_folder("legacy");
+    char *path = NULL;
+    char config[400];
+    struct medvl_text bytes = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_file_read(&bytes, model, 16 << 20, &err), &err);
+    CHECK_OK(medvl_path_join(&path, folder, "tokenizer.model", &err), &err);
+    CHECK_OK(medvl_file_write(path, bytes.data, bytes.size, &err), &err);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        snprintf(config, sizeof(config), "{%s}", CASES[i].config);
+        write_in(folder, "tokenizer_config.json", config);
+        check_text(folder, CASES[i].text, CASES[i].ids);
+    }
+    medvl_text_release(&bytes);
+    medvl_free(model);
+    medvl_free(path);
+    medvl_free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(some_classes_make_the_template_anew),
+        cmocka_unit_test(a_later_processor_stands_outside_of_an_earlier),
+        cmocka_unit_test(legacy_says_where_a_mark_is_put),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
