@@ -61,22 +61,26 @@ static void check_text(const char *path, const char *text,
 
 /* ---- begin and end tokens of a tokenizer.json ---------------------------- */
 
-#define SPECIAL(id, text) \
-    "{\"id\":" id ",\"content\":\"" text "\",\"special\":true}"
-#define FILE_WITH(processor)                                                                                                                 \
-    "{\"added_tokens\":[" SPECIAL("1", "<s>") "," SPECIAL("2", "</s>") "],\"pre_tokenizer\":{\"type\":\"Whitespace\"},"                      \
-                                                                       "\"post_processor\":" processor ",\"model\":{\"type\":\"WordLevel\"," \
-                                                                       "\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</s>\":2,\"lung\":3},"            \
-                                                                       "\"unk_token\":\"<unk>\"}}"
-#define BEGINS                                                          \
-    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{"  \
-    "\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\","       \
-    "\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"<s>\":{\"id\":" \
-    "\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}}"
-#define TWICE                                                       \
-    "{\"type\":\"Sequence\",\"processors\":[{\"type\":"             \
-    "\"BertProcessing\",\"sep\":[\"</s>\",2],\"cls\":[\"<s>\",1]}," \
-    "{\"type\":\"BertProcessing\",\"sep\":[\"<unk>\",0],"           \
+#define BEFORE                                           \
+    "{\"added_tokens\":["                                \
+    "{\"id\":1,\"content\":\"<s>\",\"special\":true},"   \
+    "{\"id\":2,\"content\":\"</s>\",\"special\":true}]," \
+    "\"pre_tokenizer\":{\"type\":\"Whitespace\"},"       \
+    "\"post_processor\":"
+#define BEHIND                                                    \
+    ",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"<unk>\"," \
+    "\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</s>\":2,\"lung\":3}}}"
+#define BEGINS                                                  \
+    "{\"type\":\"TemplateProcessing\",\"single\":["             \
+    "{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"        \
+    "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[]," \
+    "\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],"  \
+    "\"tokens\":[\"<s>\"]}}}"
+#define TWICE                                             \
+    "{\"type\":\"Sequence\",\"processors\":["             \
+    "{\"type\":\"BertProcessing\",\"sep\":[\"</s>\",2],"  \
+    "\"cls\":[\"<s>\",1]},"                               \
+    "{\"type\":\"BertProcessing\",\"sep\":[\"<unk>\",0]," \
     "\"cls\":[\"lung\",3]}]}"
 
 static void some_classes_make_the_template_anew(void **state)
@@ -102,7 +106,7 @@ static void some_classes_make_the_template_anew(void **state)
     char config[400];
 
     (void)state;
-    write_in(folder, "tokenizer.json", FILE_WITH(BEGINS));
+    write_in(folder, "tokenizer.json", BEFORE BEGINS BEHIND);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         snprintf(config, sizeof(config),
                  "{\"tokenizer_class\":\"%s\",\"bos_token\":\"<s>\","
@@ -119,7 +123,7 @@ static void a_later_processor_stands_outside_of_an_earlier(void **state)
     char *folder = make_folder("processors");
 
     (void)state;
-    write_in(folder, "tokenizer.json", FILE_WITH(TWICE));
+    write_in(folder, "tokenizer.json", BEFORE TWICE BEHIND);
     check_text(folder, "lung", (int32_t[IDS]){3, 1, 3, 2, 0, -1});
     medvl_free(folder);
 }
