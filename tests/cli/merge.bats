@@ -308,7 +308,7 @@ EOF
 EOF
     medvl-merge --init config.json -o model
     medvl-merge --dtype bf16 -m model -o whole
-    for try in 1 2 3; do
+    for _ in 1 2 3; do
         medvl-merge --dtype bf16 -m model -o out 2>one &
         one=$!
         medvl-merge --dtype bf16 -m model -o out 2>two &
