@@ -187,7 +187,8 @@ struct medvl_chat_tokens {
  * not the number of image parts; or a turn cannot be found again, because
  * the template writes the messages before it differently once it is there.
  * MEDVL_EUNSUPPORTED: each turn is found by rendering what is before it, and
- * there are too many (from about 2,800 messages).
+ * there are too many: from about 2,800 messages, or a text times its turns
+ * of over 1 GiB.
  */
 int medvl_chat_encode(struct medvl_chat_worker *worker,
                       struct medvl_chat_tokens *out,

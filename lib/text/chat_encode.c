@@ -11,7 +11,10 @@
 #include "lib/text/template_eval.h"
 
 #define RUNS_KEPT (1 << 16) /* room that stays for the next messages */
-#define MOST_WORK 4000000   /* messages rendered again for a record's turns */
+
+/* What is rendered again to find a record's turns. */
+#define MOST_MESSAGES 4000000
+#define MOST_BYTES    ((size_t)1 << 30)
 
 /* ---- where the turns are ---------------------------------------------- */
 
@@ -129,24 +132,40 @@ static int find_turn(struct medvl_chat_worker *w,
     return MEDVL_OK;
 }
 
+/*
+ * The texts before and behind a turn are, of many turns, half of the whole
+ * each in the mean.
+ */
+static int check_work(const struct medvl_chat_worker *w, size_t count,
+                      struct medvl_error *err)
+{
+    const size_t size = w->whole.text.size;
+    size_t messages = 0;
+    size_t turns = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        messages += w->assistant[i] ? 2 * i : 0;
+        turns += w->assistant[i];
+    }
+    if (messages > MOST_MESSAGES || (turns > 1 && size > MOST_BYTES / turns))
+        return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                          "%zu messages of %zu bytes: so many turns of the "
+                          "assistant are not looked for (write shorter "
+                          "conversations)",
+                          count, size);
+    return MEDVL_OK;
+}
+
 /* The turns of the first `count` messages; w->whole has been rendered. */
 static int find_turns(struct medvl_chat_worker *w, size_t count,
                       struct medvl_error *err)
 {
     const size_t images = w->image_count;
-    size_t work = 0;
-    int rc = MEDVL_OK;
+    int rc = check_work(w, count, err);
 
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
         if (!w->assistant[i])
             continue;
-        work += 2 * i;
-        if (work > MOST_WORK)
-            return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                              "%zu messages: so many turns of the assistant "
-                              "are not looked for (write shorter "
-                              "conversations)",
-                              count);
         rc = medvl_grow(&w->turns, &w->turn_capacity, w->turn_count + 1,
                         sizeof(*w->turns), err);
         if (rc == MEDVL_OK)

@@ -285,6 +285,49 @@ static void a_turn_that_cannot_be_found_is_an_error(void **state)
     teardown(&f);
 }
 
+/* `pairs` questions and answers, these of `size` bytes. */
+static void encode_pairs(struct fixture *f, size_t pairs, size_t size,
+                         bool too_many)
+{
+    struct medvl_text json = {0};
+    int rc;
+
+    CHECK_OK(medvl_text_putc(&json, '[', &f->err), &f->err);
+    for (size_t i = 0; i < pairs; i++) {
+        CHECK_OK(medvl_text_puts(&json,
+                                 &",{\"role\":\"user\",\"content\":\"Q\"},"
+                                  "{\"role\":\"assistant\",\"content\":"
+                                  "\""[i == 0],
+                                 &f -> err),
+                 &f->err);
+        CHECK_OK(medvl_text_reserve(&json, size, &f->err), &f->err);
+        for (size_t k = 0; k < size; k++)
+            json.data[json.size++] = k % 6 ? 'a' : ' ';
+        CHECK_OK(medvl_text_puts(&json, "\"}", &f->err), &f->err);
+    }
+    CHECK_OK(medvl_text_putc(&json, ']', &f->err), &f->err);
+    rc = medvl_chat_encode(f->worker, &f->out, f->encoder,
+                           MESSAGES(json.data), 0, &f->err);
+    if (too_many)
+        CHECK_FAILS(rc, MEDVL_EUNSUPPORTED, &f->err, "shorter conv");
+    else
+        CHECK_OK(rc, &f->err);
+    medvl_text_release(&json);
+}
+
+/* Each turn renders what is before it, so that time is the square. */
+static void more_turns_than_can_be_looked_for_are_an_error(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "chatml", NULL);
+    encode_pairs(&f, 1500, 1, true);
+    encode_pairs(&f, 700, 2500, true);
+    encode_pairs(&f, 100, 2500, false);
+    teardown(&f);
+}
+
 static void messages_of_the_wrong_shape_are_errors(void **state)
 {
     static const char *const BAD[][2] = {
@@ -474,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_turn_is_found_though_it_ended_otherwise),
         cmocka_unit_test(a_turn_is_found_though_it_began_otherwise),
         cmocka_unit_test(a_turn_that_cannot_be_found_is_an_error),
+        cmocka_unit_test(more_turns_than_can_be_looked_for_are_an_error),
         cmocka_unit_test(messages_of_the_wrong_shape_are_errors),
         cmocka_unit_test(templates_are_found_where_folders_keep_them),
         cmocka_unit_test(a_template_may_change_what_it_shows),
