@@ -16,6 +16,7 @@
 
 /* Longer graphemes go character by character. */
 #define GRAPHEME_BYTES 5
+#define KEY_BYTES      1024
 
 struct medvl_charsmap {
     uint32_t *units;
@@ -116,7 +117,7 @@ static bool find(const struct medvl_charsmap *map, size_t *size,
     if (map->count == 0)
         return false;
     at = children(map->units[0]);
-    for (size_t i = 0; i < text.size; i++) {
+    for (size_t i = 0; i < text.size && i < KEY_BYTES; i++) {
         const unsigned char byte = (unsigned char)text.data[i];
         uint32_t unit;
 

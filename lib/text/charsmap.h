@@ -29,7 +29,8 @@ void medvl_charsmap_free(struct medvl_charsmap *map);
 /*
  * What the longest (SentencePiece), or the shortest (Hugging Face), key at
  * the front of `text` is replaced by: true, its length in *size and the
- * replacement, which may be empty; false when no key is there.
+ * replacement, which may be empty; false when no key is there.  Keys are
+ * looked for up to 1024 bytes (a table can hold endless ones).
  */
 bool medvl_charsmap_longest(const struct medvl_charsmap *map, size_t *size,
                             struct medvl_span *to, struct medvl_span text);

@@ -17,7 +17,8 @@
 #include "lib/base/mem.h"
 #include "lib/text/sentencepiece_part.h"
 
-/* Bytes of a piece that is merged at most: they are few, and squared. */
+/* Bytes of a piece at most: of a merged one they are squared, of a user's
+ * times the text. */
 #define PIECE_BYTES 1024
 
 /* ---- user pieces -------------------------------------------------------- */
@@ -45,8 +46,17 @@ static int make_users(struct medvl_sentencepiece *model,
         if (model->pieces[id].type == MEDVL_PIECE_USER)
             model->user_ids[count++] = id;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         keys[i] = medvl_sentencepiece_piece(model, model->user_ids[i]);
+        if (keys[i].size > PIECE_BYTES) {
+            rc = medvl_fail(err, MEDVL_EUNSUPPORTED,
+                            "a user's piece of %zu bytes; at most %d are "
+                            "looked for",
+                            keys[i].size, PIECE_BYTES);
+            medvl_free(keys);
+            return rc;
+        }
+    }
     rc = medvl_trie_new(&model->users_typed, keys, count, err);
     for (size_t i = 0; i < count; i++)
         keys[i] = medvl_sentencepiece_plain(model, model->user_ids[i]);

@@ -12,7 +12,8 @@
 #include "lib/text/sentencepiece_part.h"
 
 #define CUTS         256
-#define GROWTH       32 /* times a text may grow in normalisation */
+#define GROWTH       32         /* times a text may grow when normalised */
+#define NORMAL_BYTES (64 << 20) /* and how long it may be then */
 #define CHANGES_KEPT (1 << 16)
 
 struct medvl_sentencepiece_encoder {
@@ -187,11 +188,12 @@ static int put_units(struct medvl_sentencepiece_encoder *encoder,
             (normal->size - before != unit.size ||
              memcmp(normal->data + before, rest.data, unit.size) != 0))
             rc = note(encoder, at, unit.size, before, err);
-        if (rc == MEDVL_OK && normal->size > GROWTH * (text.size + 2))
+        if (rc == MEDVL_OK && (normal->size > GROWTH * (text.size + 2) ||
+                               normal->size > NORMAL_BYTES))
             rc = medvl_fail(err, MEDVL_EUNSUPPORTED,
                             "normalisation makes the text over %d times as "
-                            "long",
-                            GROWTH);
+                            "long, or over %d bytes",
+                            GROWTH, NORMAL_BYTES);
         at += unit.size;
     }
     return rc;
