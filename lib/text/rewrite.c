@@ -14,6 +14,11 @@
 void medvl_rewrite_begin(struct medvl_rewrite *r, struct medvl_span text)
 {
     r->text = text;
+    r->most = MEDVL_REWRITE_BYTES;
+    if (text.size < MEDVL_REWRITE_BYTES / MEDVL_REWRITE_GROWTH)
+        r->most = text.size * MEDVL_REWRITE_GROWTH;
+    if (r->most < MEDVL_REWRITE_SHORT)
+        r->most = MEDVL_REWRITE_SHORT;
     r->moved = false;
     r->whole = NULL;
     r->offset = 0;
@@ -64,11 +69,11 @@ static int reserve(struct medvl_rewrite *r, size_t more,
 {
     int rc;
 
-    if (r->next.size + more > MEDVL_REWRITE_BYTES)
+    if (r->next.size + more > r->most)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "a text that normalisation makes longer than %d "
+                          "a text that normalisation makes longer than %zu "
                           "bytes",
-                          MEDVL_REWRITE_BYTES);
+                          r->most);
     if (r->next.size + more < r->next.capacity &&
         r->next.size + more <= r->next_capacity)
         return MEDVL_OK;

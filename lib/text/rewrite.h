@@ -17,8 +17,13 @@
 
 #include "lib/text/unicode.h"
 
-/* Bytes of a text that is rewritten, at 18 bytes of memory each. */
-#define MEDVL_REWRITE_BYTES (64 << 20)
+/*
+ * Bytes of a text that is rewritten, at 18 bytes of memory each; and how
+ * many times as long, above a short text's room, it may become.
+ */
+#define MEDVL_REWRITE_BYTES  (64 << 20)
+#define MEDVL_REWRITE_GROWTH 32
+#define MEDVL_REWRITE_SHORT  (64 << 10)
 
 /*
  * The characters [start, end) of the first text that a byte came from.
@@ -32,6 +37,7 @@ struct medvl_origin {
 /* Valid when zeroed; `text` is set by begin and by each step. */
 struct medvl_rewrite {
     struct medvl_span text;
+    size_t most;                  /* bytes that it may become */
     struct medvl_origin *origins; /* of each byte, while `moved` */
     bool moved;
 
@@ -69,7 +75,8 @@ int medvl_rewrite_keep(struct medvl_rewrite *r, size_t from, size_t to,
 
 /*
  * Append `bytes` that come of text[from, to).  An empty range is where the
- * bytes are put in.  MEDVL_EUNSUPPORTED: past MEDVL_REWRITE_BYTES.
+ * bytes are put in.  MEDVL_EUNSUPPORTED: past MEDVL_REWRITE_BYTES, or the
+ * growth above.
  */
 int medvl_rewrite_put(struct medvl_rewrite *r, struct medvl_span bytes,
                       size_t from, size_t to,

@@ -183,6 +183,41 @@ static void bad_steps_are_errors(void **state)
                 MEDVL_EFORMAT, &err, "base64");
 }
 
+/* 14 times "a" to "aa" would make 160 KiB of ten bytes. */
+static void a_text_grows_32_times_at_most(void **state)
+{
+    struct medvl_text json = {0};
+    struct medvl_normalizer *n = NULL;
+    struct medvl_regex_scratch *scratch = NULL;
+    struct medvl_rewrite r = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_text_puts(&json, "{\"type\":\"Sequence\",\"normalizers\":[",
+                             &err),
+             &err);
+    for (int i = 0; i < 14; i++)
+        CHECK_OK(medvl_text_puts(
+                     &json,
+                     &",{\"type\":\"Replace\",\"pattern\":{\"String\":"
+                      "\"a\"},\"content\":\"aa\"}"[i == 0],
+                     &err),
+                 &err);
+    CHECK_OK(medvl_text_puts(&json, "]}", &err), &err);
+    CHECK_OK(make(&n, json.data, &err), &err);
+    CHECK_OK(medvl_regex_scratch_new(&scratch, &err), &err);
+    medvl_rewrite_begin(&r, medvl_span("aaaaaaaaaa"));
+    CHECK_FAILS(medvl_normalizer_run(n, scratch, &r, &err),
+                MEDVL_EUNSUPPORTED, &err, "longer than 65536 bytes");
+    medvl_rewrite_begin(&r, medvl_span("aaaa"));
+    CHECK_OK(medvl_normalizer_run(n, scratch, &r, &err), &err);
+    assert_int_equal(r.text.size, 65536);
+    medvl_rewrite_release(&r);
+    medvl_regex_scratch_free(scratch);
+    medvl_normalizer_free(n);
+    medvl_text_release(&json);
+}
+
 static void every_byte_has_a_character(void **state)
 {
     (void)state;
@@ -202,6 +237,7 @@ int main(void)
         cmocka_unit_test(what_needs_nothing_is_left),
         cmocka_unit_test(sequences_run_in_order),
         cmocka_unit_test(bad_steps_are_errors),
+        cmocka_unit_test(a_text_grows_32_times_at_most),
         cmocka_unit_test(every_byte_has_a_character),
     };
 
