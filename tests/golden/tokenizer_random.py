@@ -22,7 +22,8 @@ REGEXES = [GPT2, LLAMA3, O200K, r'\s+', r'\w+', r'\p{N}{1,3}+', r'[a-z]+',
            r'\b', r'\d', r'^\s|\s$', r'(?i)the|s+t', r'[^\w\s]', r'x*',
            r'\p{L}+|\p{N}+', r'[0-9][0-9][0-9]', r'[一-龥ぁ-ん]+', r'\h+',
            r'\s++$|\s', r' (?=\p{Lu})', r'[[:punct:]]', r'.', r'(?m).',
-           r"'s|'t|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"]
+           r"'s|'t|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
+           r'\p{Han}+|\p{Hiragana}+', r'[\p{Greek}\p{Cyrillic}]+|\P{Latin}']
 PARTS = ['the ', 'of', ' lung', 'Nodule', 'effusion', 'a', 'b', 'c', 'st',
          ' ', '  ', '   ', '\n', '\r\n', '\t', '\u00a0', '\u2003', '\u3000',
          '\u0085', '\u2028', '\u1680', '\u200b', '\u200d', '\ufeff', '\ufffd',
