@@ -75,6 +75,11 @@ static void check_files(struct cli *cli)
         cli_misuse(cli, "%s", err.text);
 }
 
+static void show_progress(void *arg, const char *text)
+{
+    cli_progress(arg, text);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
@@ -111,5 +116,7 @@ int main(int argc, char **argv)
     opt.stop_count = stop.count;
     opt.device = cli.device;
     opt.seed = cli.seed;
+    opt.progress = show_progress;
+    opt.arg = &cli;
     return cli_batch(&cli, &medvl_generate_batch, &opt);
 }

@@ -4,10 +4,14 @@
  * See man/medvl-merge.1.  All the work is in lib/run/merge.c and
  * merge_convert.c.
  */
+#include <signal.h>
+#include <stdio.h>
+
 #include "cmd/cli.h"
 #include "lib/run/merge.h"
 
 static struct medvl_merge_options opt;
+static volatile sig_atomic_t stop;
 
 static const struct cli_option OPTIONS[] = {
     CLI_PATH('m', "model", &opt.model, "FOLDER",
@@ -26,6 +30,35 @@ static const struct cli_option OPTIONS[] = {
     CLI_END,
 };
 
+static void on_signal(int number)
+{
+    stop = number;
+}
+
+/* Signals that were ignored, as nohup does, stay so. */
+static void catch_signals(void)
+{
+    static const int NUMBERS[] = {SIGHUP, SIGINT, SIGTERM};
+
+    for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(*NUMBERS); i++)
+        if (signal(NUMBERS[i], on_signal) == SIG_IGN)
+            signal(NUMBERS[i], SIG_IGN);
+}
+
+static int wrote(void *arg, int64_t done, int64_t total,
+                 struct medvl_error *err)
+{
+    char text[100];
+
+    if (stop)
+        return medvl_fail(err, MEDVL_EOUTPUT,
+                          "stopped by a signal; %s is not made", opt.output);
+    snprintf(text, sizeof(text), "%.2f of %.2f GB written",
+             (double)done / 1e9, (double)total / 1e9);
+    cli_progress(arg, text);
+    return MEDVL_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {
@@ -35,6 +68,7 @@ int main(int argc, char **argv)
         .has = CLI_HAS_SEED,
     };
     struct medvl_error err = {0};
+    int rc;
 
     cli_parse(&cli, argc, argv);
     if (cli.argc > 0)
@@ -52,8 +86,15 @@ int main(int argc, char **argv)
         cli_misuse(&cli, "--chat goes with --tokenizer FILE (medvl-tokenize "
                          "--train makes one)");
     opt.seed = (uint64_t)cli.seed;
-    return cli_finish(&cli,
-                      opt.model ? medvl_merge_convert(&opt, &err)
-                                : medvl_merge_init(&opt, &err),
-                      &err);
+    opt.wrote = wrote;
+    opt.arg = &cli;
+    catch_signals();
+    rc = opt.model ? medvl_merge_convert(&opt, &err)
+                   : medvl_merge_init(&opt, &err);
+    rc = cli_finish(&cli, rc, &err);
+    if (stop && rc) { /* for the shell that waits: ended by the signal */
+        signal(stop, SIG_DFL);
+        raise(stop);
+    }
+    return rc;
 }

@@ -104,9 +104,20 @@ int medvl_model_write(const struct medvl_model *model, const char *folder,
                       const struct medvl_tensor *values,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* The same with every parameter, and config.json, in F32, BF16 or F16. */
+/* Told of bytes of weights as they are written; an error ends the writing. */
+struct medvl_model_watch {
+    int (*wrote)(void *arg, int64_t done, int64_t total,
+                 struct medvl_error *err);
+    void *arg;
+};
+
+/*
+ * The same with every parameter, and config.json, in F32, BF16 or F16; the
+ * watch may be NULL.
+ */
 int medvl_model_write_as(const struct medvl_model *model, const char *folder,
                          enum medvl_dtype dtype,
+                         const struct medvl_model_watch *watch,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
@@ -115,6 +126,7 @@ int medvl_model_write_as(const struct medvl_model *model, const char *folder,
  */
 int medvl_model_write_fresh(struct medvl_config *config, uint64_t seed,
                             const char *folder,
+                            const struct medvl_model_watch *watch,
                             struct medvl_error *err) MEDVL_MUST_CHECK;
 
 #endif

@@ -187,6 +187,8 @@ struct writing {
     struct medvl_safetensors_entry *entries;
     int64_t *which; /* the parameter of each entry */
     int64_t *lost;  /* values of each parameter that its type cannot hold */
+    const struct medvl_model_watch *watch; /* or NULL */
+    int64_t done, total;                   /* bytes */
 };
 
 static void store(struct writing *w, int64_t index, int64_t at, float value,
@@ -222,11 +224,9 @@ static void fill_fresh(struct writing *w, int64_t index, int64_t first,
     }
 }
 
-/* The next items of a tensor as it stands in the file. */
-static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
-                      void *out, struct medvl_error *err)
+static void fill_read(struct writing *w, int64_t index, int64_t first,
+                      int64_t count, void *out)
 {
-    struct writing *w = arg;
     const int64_t i = w->which[index];
     const struct medvl_tensor *v =
         w->values ? &w->values[i] : &w->m->params[i].value;
@@ -235,11 +235,6 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
     const char *from = (const char *)v->data +
                        medvl_dtype_bytes(v->dtype, first);
 
-    (void)err;
-    if (w->fresh) {
-        fill_fresh(w, index, first, count, out);
-        return MEDVL_OK;
-    }
     if (model_spec(w->m, i)->transposed) {
         for (int64_t k = 0; k < count; k++)
             store(w, index, k,
@@ -255,7 +250,22 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
     }
     if (!w->values && model_is_mapped(w->m, i))
         model_drop_pages(from, bytes);
-    return MEDVL_OK;
+}
+
+/* The next items of a tensor as it stands in the file. */
+static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
+                      void *out, struct medvl_error *err)
+{
+    struct writing *w = arg;
+
+    if (w->fresh)
+        fill_fresh(w, index, first, count, out);
+    else
+        fill_read(w, index, first, count, out);
+    w->done += (int64_t)medvl_dtype_bytes(w->entries[index].tensor.dtype,
+                                          count);
+    return w->watch ? w->watch->wrote(w->watch->arg, w->done, w->total, err)
+                    : MEDVL_OK;
 }
 
 /* Values that became infinite are an error, with how many of which. */
@@ -311,6 +321,21 @@ static int64_t list_entries(struct writing *w, bool tower,
     return count;
 }
 
+static int64_t entry_bytes(struct writing *w, bool tower,
+                           enum medvl_dtype dtype)
+{
+    const int64_t count = list_entries(w, tower, dtype);
+    int64_t bytes = 0;
+
+    for (int64_t k = 0; k < count; k++) {
+        const struct medvl_tensor *t = &w->entries[k].tensor;
+
+        bytes += (int64_t)medvl_dtype_bytes(
+            t->dtype, medvl_tensor_rows(t) * medvl_tensor_columns(t));
+    }
+    return bytes;
+}
+
 static int write_weights(struct writing *w, const char *folder, bool tower,
                          enum medvl_dtype dtype, struct medvl_error *err)
 {
@@ -347,8 +372,12 @@ static int write_folder(struct writing *w, const char *folder,
     w->lost = medvl_alloc(count, sizeof(*w->lost));
     if (rc == MEDVL_OK && (!w->entries || !w->which || !w->lost))
         rc = medvl_no_memory(err);
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK) {
+        w->total = entry_bytes(w, false, dtype);
+        if (model_state(w->m)->tower_weights)
+            w->total += entry_bytes(w, true, dtype);
         rc = write_tower(w, folder, dtype, err);
+    }
     if (rc == MEDVL_OK)
         rc = write_weights(w, folder, false, dtype, err);
     if (rc == MEDVL_OK)
@@ -371,19 +400,23 @@ int medvl_model_write(const struct medvl_model *model, const char *folder,
 }
 
 int medvl_model_write_as(const struct medvl_model *model, const char *folder,
-                         enum medvl_dtype dtype, struct medvl_error *err)
+                         enum medvl_dtype dtype,
+                         const struct medvl_model_watch *watch,
+                         struct medvl_error *err)
 {
-    struct writing w = {.m = model};
+    struct writing w = {.m = model, .watch = watch};
 
     return write_folder(&w, folder, dtype, err);
 }
 
 int medvl_model_write_fresh(struct medvl_config *config, uint64_t seed,
-                            const char *folder, struct medvl_error *err)
+                            const char *folder,
+                            const struct medvl_model_watch *watch,
+                            struct medvl_error *err)
 {
     struct medvl_model *m;
     struct fresh_numbers fresh = {.seed = seed};
-    struct writing w = {.fresh = &fresh};
+    struct writing w = {.fresh = &fresh, .watch = watch};
     int rc = model_make(&m, config, err);
 
     if (rc < 0)

@@ -8,6 +8,7 @@
 #include "lib/run/generate.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,9 @@ struct stage {
     struct medvl_safetensors_writer *logits;
     char author[256]; /* the model's name */
     char hash[33];    /* of the options that shape an answer */
+
+    /* For progress: records answered; answers of those that run. */
+    int64_t records, answers, begun, tokens;
 };
 
 /* A record on its way. */
@@ -244,11 +248,49 @@ static int64_t stage_window(void *stage)
 
 /* ---- what a job asks for --------------------------------------------- */
 
+static void tell(struct stage *s, const char *format,
+                 ...) MEDVL_PRINTF(2, 3);
+static void tell(struct stage *s, const char *format, ...)
+{
+    char text[160];
+    va_list args;
+
+    if (!s->o.progress)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    s->o.progress(s->o.arg, text);
+}
+
+/* Of jobs that are about to run. */
+static void tell_jobs(struct stage *s, const struct job *jobs, int64_t count)
+{
+    int64_t tokens = 0;
+
+    for (int64_t i = 0; i < count; i++)
+        tokens += jobs[i].request.count;
+    s->answers = count * s->o.samples;
+    s->begun = 0;
+    s->tokens = 0;
+    tell(s, "%lld records done, prompts of the next %lld: %lld tokens",
+         (long long)s->records, (long long)count, (long long)tokens);
+}
+
 /* Does a stop text stand in the answer so far?  A failure ends it too. */
 static bool stop_text(void *arg, const int32_t *tokens, int64_t count)
 {
     struct job *job = arg;
+    struct stage *s = job->stage;
 
+    s->tokens++;
+    s->begun += count == 1;
+    tell(s, "%lld records done, %lld of the next %lld answers begun, "
+            "%lld tokens",
+         (long long)s->records, (long long)s->begun, (long long)s->answers,
+         (long long)s->tokens);
+    if (!s->o.stop_count)
+        return false;
     return medvl_answer_text(&job->decoded, &job->stage->o,
                              job->stage->reader.tok, tokens, count,
                              &job->fault) != 0;
@@ -290,7 +332,7 @@ static struct medvl_prompt prompt_of(struct job *job, int64_t sample)
                     .repetition = (float)o->repetition},
         .seed = (uint64_t)o->seed,
         .item = job->item + (uint64_t)sample,
-        .stop = o->stop_count ? stop_text : NULL,
+        .stop = stop_text,
         .logits = s->logits && sample == 0 ? keep_logits : NULL,
         .all_logits = s->logits && sample == 0,
         .arg = job};
@@ -496,8 +538,11 @@ static int run_jobs(struct stage *s, struct job *jobs, int64_t count,
     int rc = MEDVL_OK;
 
     if (count)
+        tell_jobs(s, jobs, count);
+    if (count)
         rc = s->o.choices ? choose(s, jobs, count, out, err)
                           : generate(s, jobs, count, out, err);
+    s->records += count;
     for (int64_t i = 0; i < count; i++)
         job_release(&jobs[i]);
     return rc;

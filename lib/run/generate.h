@@ -28,6 +28,9 @@ struct medvl_generate_options {
     const char *root;      /* pictures are below it */
     const char *device;    /* ["cpu"] */
     int64_t seed;
+    /* One line about where a window is, for people; may be NULL. */
+    void (*progress)(void *arg, const char *text);
+    void *arg;
 };
 
 /*

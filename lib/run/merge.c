@@ -452,6 +452,7 @@ static int check_options(struct fresh *f, struct medvl_error *err)
 int medvl_merge_init(const struct medvl_merge_options *options,
                      struct medvl_error *err)
 {
+    const struct medvl_model_watch watch = {options->wrote, options->arg};
     struct fresh f = {.options = options};
     int rc = check_options(&f, err);
 
@@ -469,7 +470,7 @@ int medvl_merge_init(const struct medvl_merge_options *options,
         rc = write_companions(&f, err);
     if (rc == MEDVL_OK)
         rc = medvl_model_write_fresh(&f.config, options->seed, f.folder,
-                                     err);
+                                     options->wrote ? &watch : NULL, err);
     rc = merge_end(f.folder, options->output, rc, err);
     medvl_tokenizer_free(f.tokenizer);
     medvl_json_view_release(&f.view);

@@ -20,6 +20,10 @@ struct medvl_merge_options {
     const char *dtype;        /* bf16, f16 or f32; NULL: the config's */
     const char *output;       /* the folder to make */
     uint64_t seed;
+    /* Bytes of weights as they are written; an error ends it; or NULL. */
+    int (*wrote)(void *arg, int64_t done, int64_t total,
+                 struct medvl_error *err);
+    void *arg;
 };
 
 /*

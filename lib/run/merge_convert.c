@@ -154,6 +154,7 @@ int medvl_merge_convert(const struct medvl_merge_options *options,
                         struct medvl_error *err)
 {
     const struct medvl_merge_options *o = options;
+    const struct medvl_model_watch watch = {o->wrote, o->arg};
     enum medvl_dtype dtype;
     struct medvl_model *model = NULL;
     char *folder = NULL;
@@ -168,7 +169,8 @@ int medvl_merge_convert(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = merge_begin(&folder, o->output, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_write_as(model, folder, dtype, err);
+        rc = medvl_model_write_as(model, folder, dtype,
+                                  o->wrote ? &watch : NULL, err);
     if (rc == MEDVL_OK)
         rc = write_card(model, folder, dtype, err);
     medvl_model_free(model);

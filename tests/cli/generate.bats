@@ -509,3 +509,13 @@ cut_short() {
     run_code 1 medvl-generate -m bare --samples 2 <<<'{"tokens":[1]}'
     [[ $stderr == *tokenizer.json* ]]
 }
+
+@test "a terminal sees how far a window is, unless -q" {
+    export IN MODEL
+    run_ok script -qec 'medvl-generate -m "$MODEL" --max-tokens 40 "$IN" \
+        >/dev/null' /dev/null
+    [[ $output == *"medvl-generate: 0 records done, "*" of the next 40 "* ]]
+    run_ok script -qec 'medvl-generate -q -m "$MODEL" --max-tokens 40 "$IN" \
+        >/dev/null' /dev/null
+    [ -z "$output" ]
+}

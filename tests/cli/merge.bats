@@ -336,3 +336,29 @@ EOF
     [ ! -e out ]
     nothing_left out
 }
+
+@test "a terminal sees how much is written, unless -q" {
+    echo '{"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
+        "num_hidden_layers":2,"num_attention_heads":2}' >config.json
+    run_ok script -qec 'medvl-merge --init config.json -o model' /dev/null
+    [[ $output == *"medvl-merge: 0."*" of 0.02 GB written"* ]]
+    run_ok script -qec 'medvl-merge -q --init config.json -o m' /dev/null
+    [ -z "$output" ]
+}
+
+@test "a signal that can be caught leaves nothing behind" {
+    echo '{"vocab_size":120000,"hidden_size":64,"intermediate_size":24,
+        "num_hidden_layers":2,"num_attention_heads":2}' >config.json
+    for signal in TERM HUP; do
+        medvl-merge --init config.json -o out 2>said &
+        pid=$!
+        while [ ! -e out.tmp ]; do sleep 0.01; done
+        kill -$signal $pid
+        code=0
+        wait $pid || code=$?
+        [ "$code" = $((128 + $(kill -l $signal))) ]
+        grep -q 'stopped by a signal; out is not made' said
+        [ ! -e out ]
+        [ ! -e out.tmp ]
+    done
+}

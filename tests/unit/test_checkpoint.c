@@ -292,7 +292,7 @@ static void a_fresh_model_needs_no_memory_to_be_written(void **state)
         read_weights(&whole, folder);
         CHECK_OK(medvl_config_parse(&config, medvl_span(CONFIGS[i]), &err),
                  &err);
-        CHECK_OK(medvl_model_write_fresh(&config, 7, folder, &err), &err);
+        CHECK_OK(medvl_model_write_fresh(&config, 7, folder, NULL, &err), &err);
         read_weights(&pieces, folder);
         assert_int_equal(whole.size, pieces.size);
         assert_memory_equal(whole.data, pieces.data, whole.size);
@@ -319,7 +319,7 @@ static void another_type_is_written_and_said_in_the_config(void **state)
     (void)state;
     write_to(model, folder);
     CHECK_OK(medvl_folder_make(other, &err), &err);
-    CHECK_OK(medvl_model_write_as(model, other, MEDVL_DTYPE_BF16, &err),
+    CHECK_OK(medvl_model_write_as(model, other, MEDVL_DTYPE_BF16, NULL, &err),
              &err);
     CHECK_OK(medvl_model_open(&as, other, 0, &err), &err);
     assert_int_equal(as->config.dtype, MEDVL_DTYPE_BF16);
@@ -336,7 +336,7 @@ static void another_type_is_written_and_said_in_the_config(void **state)
     first[0] = 1e6f;
     first[1] = -70000;
     first[2] = INFINITY; /* was so before */
-    CHECK_FAILS(medvl_model_write_as(model, other, MEDVL_DTYPE_F16, &err),
+    CHECK_FAILS(medvl_model_write_as(model, other, MEDVL_DTYPE_F16, NULL, &err),
                 MEDVL_EFORMAT, &err, "values past what this type holds, in 1 "
                                      "tensors: ");
     assert_non_null(strstr(err.text, "(2 of 8)"));
