@@ -60,6 +60,7 @@ static const struct kind {
     {medvl_view_is_model, medvl_view_model},
     {medvl_view_is_tokenizer, medvl_view_tokenizer},
     {medvl_inspect_is_dicom, medvl_inspect_dicom},
+    {medvl_view_is_other, medvl_view_other},
     {is_file, medvl_inspect_picture},
 };
 
@@ -77,9 +78,15 @@ static int print(struct medvl_writer *out, const char *path,
     for (size_t i = 0; i < sizeof(KINDS) / sizeof(*KINDS); i++)
         if (KINDS[i].is(path))
             return KINDS[i].print(path, put_line, out, err);
-    return medvl_fail(err, MEDVL_EARG,
-                      "%s: no folder of shards or of a model, and no file",
-                      path);
+    if (!medvl_folder_exists(path))
+        return medvl_fail(err, MEDVL_EARG,
+                          "%s: no such file or folder; nothing is fetched "
+                          "by name",
+                          path);
+    if (medvl_view_model(path, put_line, out, err) < 0)
+        return medvl_context(err, "%s: no folder of shards; as a model",
+                             path);
+    return MEDVL_OK;
 }
 
 static void check_use(struct cli *cli)

@@ -393,7 +393,7 @@ int medvl_model_look(struct medvl_model **out, const char *folder,
         rc = model_make(&m, &config, err);
     if (rc == MEDVL_OK)
         rc = read_folder(m, folder, err);
-    if (rc == MEDVL_EIO && !medvl_safetensors_in(folder)) {
+    if (m && rc == MEDVL_EIO && !medvl_safetensors_in(folder)) {
         weights = false;
         rc = MEDVL_OK;
     }

@@ -10,6 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/model/config_part.h"
+#include "lib/tensor/safetensors.h"
 
 #define FILE_LIMIT ((size_t)16 << 20)
 
@@ -317,15 +318,11 @@ static int read_generation(struct medvl_config *config, const char *folder,
 }
 
 /* A run folder gets its config.json when the run is finished. */
-static int check_run(const char *folder, const char *path,
-                     struct medvl_error *err)
+static int check_run(const char *folder, struct medvl_error *err)
 {
     char *latest = NULL;
-    int rc;
+    int rc = medvl_path_join(&latest, folder, "latest", err);
 
-    if (medvl_file_exists(path))
-        return MEDVL_OK;
-    rc = medvl_path_join(&latest, folder, "latest", err);
     if (rc == MEDVL_OK && medvl_folder_exists(latest))
         rc = medvl_fail(err, MEDVL_EARG,
                         "%s: a run that is not finished; its newest "
@@ -333,6 +330,48 @@ static int check_run(const char *folder, const char *path,
                         folder, latest);
     medvl_free(latest);
     return rc;
+}
+
+/* A hub's cache has its models below: the first of them. */
+static int fail_cache(const char *folder, struct medvl_error *err)
+{
+    struct medvl_names names = {0};
+    char *path = NULL;
+    int rc = medvl_path_join(&path, folder, "snapshots", err);
+
+    if (rc == MEDVL_OK && medvl_folder_exists(path))
+        rc = medvl_folder_list(&names, path, err);
+    if (rc == MEDVL_OK && names.count)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s: a cache of a hub; the model's folder is %s/%s",
+                        folder, path, names.items[0]);
+    medvl_names_release(&names);
+    medvl_free(path);
+    return rc;
+}
+
+/* There is no config.json: what is there, and what to do? */
+static int fail_without(const char *folder, const char *path,
+                        struct medvl_error *err)
+{
+    int rc = MEDVL_OK;
+
+    if (!medvl_folder_exists(folder))
+        return medvl_fail(err, MEDVL_EIO,
+                          "%s: No such file or directory; a model is a "
+                          "folder here, and none is fetched by name",
+                          path);
+    rc = check_run(folder, err);
+    if (rc == MEDVL_OK)
+        rc = fail_cache(folder, err);
+    if (rc == MEDVL_OK && !medvl_safetensors_in(folder))
+        rc = medvl_safetensors_fail_without(folder, err);
+    if (rc < 0 && rc != MEDVL_EIO)
+        return rc;
+    return medvl_fail(err, MEDVL_EIO,
+                      "%s: No such file or directory; a model's folder has "
+                      "config.json, and its weights as safetensors",
+                      path);
 }
 
 int medvl_config_read(struct medvl_config *config, const char *folder,
@@ -343,8 +382,8 @@ int medvl_config_read(struct medvl_config *config, const char *folder,
     int rc = medvl_path_join(&path, folder, "config.json", err);
 
     memset(config, 0, sizeof(*config));
-    if (rc == MEDVL_OK)
-        rc = check_run(folder, path, err);
+    if (rc == MEDVL_OK && !medvl_file_exists(path))
+        rc = fail_without(folder, path, err);
     if (rc == MEDVL_OK)
         rc = medvl_file_read(&text, path, FILE_LIMIT, err);
     if (rc == MEDVL_OK) {

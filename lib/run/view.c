@@ -12,6 +12,7 @@
 #include "lib/base/file.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/image/picture.h"
 #include "lib/model/frontend.h"
 #include "lib/model/rope.h"
 #include "lib/tensor/safetensors.h"
@@ -122,11 +123,50 @@ int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
     return rc;
 }
 
+/* ---- other files ----------------------------------------------------- */
+
+bool medvl_view_is_other(const char *path)
+{
+    struct medvl_mapping map;
+    bool other;
+
+    if (medvl_mapping_open(&map, path, NULL) < 0)
+        return false;
+    other = medvl_picture_kind(map.data, map.size) == MEDVL_PICTURE_OTHER;
+    medvl_mapping_release(&map);
+    return other;
+}
+
+int medvl_view_other(const char *path, medvl_inspect_put *put, void *arg,
+                     struct medvl_error *err)
+{
+    const char *advice = medvl_safetensors_advice(path);
+
+    (void)put;
+    (void)arg;
+    if (!advice && ends_with(path, "config.json"))
+        advice = "name its folder, the model's";
+    if (advice)
+        return medvl_fail(err, MEDVL_EUNSUPPORTED, "%s: %s", path, advice);
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "%s: neither PNG, JPEG, TIFF, WebP, BMP nor DICOM, "
+                      "and by its name no .safetensors and no tokenizer; "
+                      "records are looked over with --check",
+                      path);
+}
+
 /* ---- a tokenizer ----------------------------------------------------- */
 
 bool medvl_view_is_tokenizer(const char *path)
 {
-    return !medvl_folder_exists(path) && ends_with(path, "tokenizer.json");
+    static const char *const NAMES[] = {
+        "tokenizer.json", "tokenizer.model", "vocab.json",
+        "vocab.txt", ".tiktoken", "bpe_simple_vocab_16e6.txt"};
+
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++)
+        if (ends_with(path, NAMES[i]))
+            return !medvl_folder_exists(path);
+    return false;
 }
 
 int medvl_view_tokenizer(const char *path, medvl_inspect_put *put, void *arg,

@@ -32,7 +32,12 @@ bool medvl_view_is_tensors(const char *path);
 int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
                        void *arg, struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* Is its name tokenizer.json? */
+/* A file that no function here takes, and no picture: what to do with it? */
+bool medvl_view_is_other(const char *path);
+int medvl_view_other(const char *path, medvl_inspect_put *put, void *arg,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/* By its name: tokenizer.json, tokenizer.model, vocab.txt and their kin. */
 bool medvl_view_is_tokenizer(const char *path);
 
 /*

@@ -215,8 +215,10 @@ static const char *other_format(const struct medvl_mapping *map)
 {
     static const struct {
         const char *mark, *name;
-    } MARKS[] = {
-        {"PK\3\4", "x.bin"}, {"\x80\2", "x.bin"}, {"GGUF", "x.gguf"}};
+    } MARKS[] = {{"PK\3\4", "x.bin"},
+                 {"\x80\2", "x.bin"},
+                 {"GGUF", "x.gguf"},
+                 {"version https://git-lfs.github.com/", "x" LFS}};
 
     for (size_t i = 0; i < sizeof(MARKS) / sizeof(*MARKS); i++) {
         const size_t size = strlen(MARKS[i].mark);
@@ -228,6 +230,19 @@ static const char *other_format(const struct medvl_mapping *map)
             return safetensors_advice(MARKS[i].name);
     }
     return NULL;
+}
+
+const char *medvl_safetensors_advice(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *advice = safetensors_advice(slash ? slash + 1 : path);
+    struct medvl_mapping map;
+
+    if (!advice && medvl_mapping_open(&map, path, NULL) == MEDVL_OK) {
+        advice = other_format(&map);
+        medvl_mapping_release(&map);
+    }
+    return advice;
 }
 
 /* The header of the part that was just mapped. */

@@ -63,6 +63,19 @@ const struct medvl_tensor *
 medvl_safetensors_find(const struct medvl_safetensors *file,
                        const char *name);
 
+/*
+ * What to do with a file of another format, by its name or first bytes;
+ * NULL: nothing is known of it.
+ */
+const char *medvl_safetensors_advice(const char *path);
+
+/*
+ * A folder without weights that can be read: MEDVL_EUNSUPPORTED names what
+ * is there instead and what to do, MEDVL_EIO when nothing is.
+ */
+int medvl_safetensors_fail_without(const char *folder,
+                                   struct medvl_error *err);
+
 /* A "__metadata__" value, or NULL. */
 const char *medvl_safetensors_metadata(const struct medvl_safetensors *file,
                                        const char *key);

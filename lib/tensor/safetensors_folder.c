@@ -40,6 +40,8 @@ static const struct {
     {"*.pth", PICKLE},
     {"*.gguf", "GGUF is not read; take the model's folder with "
                "model.safetensors or its index"},
+    {"*" LFS, "is what Git LFS put in place of the file; run \"git lfs "
+              "pull\" in its folder"},
 };
 
 const char *safetensors_advice(const char *name)
@@ -50,8 +52,8 @@ const char *safetensors_advice(const char *name)
     return NULL;
 }
 
-/* No weights that can be read: say what is there instead. */
-static int fail_without(const char *folder, struct medvl_error *err)
+int medvl_safetensors_fail_without(const char *folder,
+                                   struct medvl_error *err)
 {
     struct medvl_names names = {0};
     int rc = medvl_folder_list(&names, folder, err);
@@ -67,7 +69,8 @@ static int fail_without(const char *folder, struct medvl_error *err)
     else if (rc == MEDVL_OK)
         rc = medvl_fail(err, MEDVL_EIO,
                         "%s: neither " SAFETENSORS_FILE
-                        " nor " SAFETENSORS_INDEX " is there",
+                        " nor " SAFETENSORS_INDEX " is there; fetch the "
+                        "weights into the folder of their config.json",
                         folder);
     medvl_names_release(&names);
     return rc;
@@ -224,7 +227,7 @@ int safetensors_add_folder(struct medvl_safetensors *st, const char *folder,
     else if (rc == MEDVL_OK && file)
         rc = safetensors_add(st, file, NULL, err);
     else if (rc == MEDVL_OK)
-        rc = fail_without(folder, err);
+        rc = medvl_safetensors_fail_without(folder, err);
     if (rc == MEDVL_OK && !index)
         rc = safetensors_sort(st, err);
     medvl_free(index);

@@ -51,6 +51,37 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     run_code 2 medvl-inspect
 }
 
+@test "a folder or file of another kind is said with what to do" {
+    sizes='"hidden_size":8,"intermediate_size":16,"num_hidden_layers":1'
+    config="{$sizes,"'"num_attention_heads":2,"vocab_size":50,
+        "architectures":["LlamaForCausalLM"]}'
+    mkdir -p empty hub/snapshots/abc lora gguf lfs bare
+    touch lora/adapter_model.safetensors gguf/q4.gguf x.bin
+    printf 'version https://git-lfs.github.com/spec/v1\nsize 9\n' \
+        >lfs/model.safetensors
+    echo "$config" | tee lfs/config.json >bare/config.json
+    while read -r path want; do
+        for run in medvl-inspect 'medvl-merge --dtype f32 -o out -m'; do
+            [[ $run != *merge* || -d $path || $path == not/* ]] || continue
+            [[ $run != *inspect || $path != bare ]] || continue
+            run_code 1 $run "$path"
+            [[ $stderr == *"$want"* ]]
+        done
+    done <<'EOF'
+empty config.json, and its weights as safetensors
+hub the model's folder is hub/snapshots/abc
+lora is an adapter
+gguf GGUF is not read
+lfs run "git lfs pull" in its folder
+bare fetch the weights
+not/there fetched by name
+bare/config.json name its folder
+x.bin PyTorch's pickles
+gguf/q4.gguf GGUF is not read
+lfs/model.safetensors run "git lfs pull" in its folder
+EOF
+}
+
 # A tiny model in `model`.
 make_model() {
     echo '{"hidden_size":8,"intermediate_size":16,"num_hidden_layers":1,
