@@ -2,8 +2,10 @@
  * medvl-inspect - what files and models hold and what is wrong with records.
  *
  * See man/medvl-inspect.1.  All the work is in lib/stage/inspect.c,
- * lib/stage/check.c, lib/run/view.c and view_model.c.
+ * lib/stage/check.c, lib/run/view.c and its parts.
  */
+#include <unistd.h>
+
 #include "cmd/cli.h"
 #include "lib/base/file.h"
 #include "lib/base/stream.h"
@@ -42,6 +44,37 @@ static int print_tensors(const char *path, medvl_inspect_put *put, void *arg,
     return medvl_view_tensors(path, values, put, arg, err);
 }
 
+static int put_line(void *arg, struct medvl_span json,
+                    struct medvl_error *err)
+{
+    const int rc = medvl_writer_put(arg, json.data, json.size, err);
+
+    return rc < 0 ? rc : medvl_writer_put(arg, "\n", 1, err);
+}
+
+/* A table on a terminal. */
+static int put_model(void *arg, struct medvl_span json,
+                     struct medvl_error *err)
+{
+    struct medvl_text table = {0};
+    int rc;
+
+    if (!isatty(STDOUT_FILENO))
+        return put_line(arg, json, err);
+    rc = medvl_view_table(&table, json, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_writer_put(arg, table.data, table.size, err);
+    medvl_text_release(&table);
+    return rc;
+}
+
+static int print_model(const char *path, medvl_inspect_put *put, void *arg,
+                       struct medvl_error *err)
+{
+    (void)put;
+    return medvl_view_model(path, put_model, arg, err);
+}
+
 /* A file of tensors; a folder when its tensors are asked for. */
 static bool wants_tensors(const char *path)
 {
@@ -57,20 +90,12 @@ static const struct kind {
 } KINDS[] = {
     {medvl_inspect_is_shards, medvl_inspect_shards},
     {wants_tensors, print_tensors},
-    {medvl_view_is_model, medvl_view_model},
+    {medvl_view_is_model, print_model},
     {medvl_view_is_tokenizer, medvl_view_tokenizer},
     {medvl_inspect_is_dicom, medvl_inspect_dicom},
     {medvl_view_is_other, medvl_view_other},
     {is_file, medvl_inspect_picture},
 };
-
-static int put_line(void *arg, struct medvl_span json,
-                    struct medvl_error *err)
-{
-    const int rc = medvl_writer_put(arg, json.data, json.size, err);
-
-    return rc < 0 ? rc : medvl_writer_put(arg, "\n", 1, err);
-}
 
 static int print(struct medvl_writer *out, const char *path,
                  struct medvl_error *err)
@@ -83,7 +108,7 @@ static int print(struct medvl_writer *out, const char *path,
                           "%s: no such file or folder; nothing is fetched "
                           "by name",
                           path);
-    if (medvl_view_model(path, put_line, out, err) < 0)
+    if (print_model(path, put_line, out, err) < 0)
         return medvl_context(err, "%s: no folder of shards; as a model",
                              path);
     return MEDVL_OK;

@@ -185,8 +185,9 @@ struct writing {
     const struct medvl_tensor *values; /* in place of the params', or NULL */
     struct fresh_numbers *fresh;       /* in place of both, or NULL */
     struct medvl_safetensors_entry *entries;
-    int64_t *which;                        /* the parameter of each entry */
-    int64_t *lost;                         /* values of each parameter that its type cannot hold */
+    int64_t *which; /* the parameter of each entry */
+    int64_t *lost;  /* values of each parameter that its type cannot hold */
+
     const struct medvl_model_watch *watch; /* or NULL */
     int64_t done, total;                   /* bytes */
 };

@@ -21,6 +21,10 @@ bool medvl_view_is_model(const char *path);
 int medvl_view_model(const char *path, medvl_inspect_put *put, void *arg,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* That line as a table for people, appended to `out`. */
+int medvl_view_table(struct medvl_text *out, struct medvl_span json,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Is it a .safetensors file, or a folder with weights in it? */
 bool medvl_view_is_tensors(const char *path);
 

@@ -228,24 +228,29 @@ static int put_plan(struct medvl_text *line, const struct run *r,
     const struct medvl_session *s = &r->session;
     const struct medvl_train_options *o = &s->options;
     struct medvl_json_writer w = {.out = line};
-    int64_t trained = 0, all = 0;
+    int64_t trained = 0, all = 0, weights, gradients, moments;
 
     for (int64_t i = 0; i < s->model->count; i++)
         all += size_of(&s->model->params[i]);
     for (int64_t i = 0; i < s->item_count; i++)
         trained += size_of(s->items[i].param);
+    weights = 4 * all;
+    gradients = 4 * trained;
+    moments = (o->average > 0 ? 12 : 8) * trained;
     medvl_json_begin(&w, NULL, '{');
     medvl_json_put_int(&w, "records",
                        medvl_dataset_count(medvl_loader_data(s->data)));
     medvl_json_put_int(&w, "steps", s->steps);
     medvl_json_put_int(&w, "parameters", all);
     medvl_json_put_int(&w, "trained", trained);
-    medvl_json_put_int(&w, "weight_bytes", 4 * all);
-    medvl_json_put_int(&w, "gradient_bytes", 4 * trained);
-    medvl_json_put_int(&w, "optimizer_bytes",
-                       (o->average > 0 ? 12 : 8) * trained);
+    medvl_json_put_int(&w, "weight_bytes", weights);
+    medvl_json_put_int(&w, "gradient_bytes", gradients);
+    medvl_json_put_int(&w, "optimizer_bytes", moments);
     medvl_json_put_int(&w, "activation_bytes", (int64_t)plan->arena);
     medvl_json_put_int(&w, "scratch_bytes", (int64_t)plan->scratch);
+    medvl_json_put_int(&w, "total_bytes",
+                       weights + gradients + moments +
+                           (int64_t)(plan->arena + plan->scratch));
     medvl_json_put_number(&w, "seconds_at_peak",
                           (double)s->steps * (double)o->accumulate *
                               plan->flops / r->peak);

@@ -249,3 +249,15 @@ want (8,17), "* ]]
     run_code 1 medvl-inspect cut.dcm
     [[ $stderr == *cut.dcm:* ]]
 }
+
+@test "a model is a table on a terminal, and a line elsewhere" {
+    make_model
+    run_ok script -qec 'medvl-inspect model' /dev/null
+    [[ $output == *"family "*" text"* ]]
+    [[ $output == *"  layers "*" 1"* ]]
+    [[ $output == *"  gradients "*" decoder "*" kB, total "*" kB"* ]]
+    [[ $output != *'{'* ]]
+    run_ok medvl-inspect model
+    [ "${#lines[@]}" = 1 ]
+    [[ $output == '{"path":"model","family":"text",'* ]]
+}

@@ -241,7 +241,9 @@ poke() { # OFFSET BYTES
     ls >before
     run_ok "${train[@]}" --dry-run --epochs 5
     jq -e '.records == 8 and .steps >= 10 and .trained == .parameters and
-        .gradient_bytes == 4 * .trained and .activation_bytes > 0' \
+        .gradient_bytes == 4 * .trained and .activation_bytes > 0 and
+        .total_bytes == .weight_bytes + .gradient_bytes + .optimizer_bytes +
+            .activation_bytes + .scratch_bytes' \
         <<<"$output"
     run_ok "${train[@]}" --dry-run --epochs 5 -o run
     diff before <(ls --ignore='separate-stderr*')
