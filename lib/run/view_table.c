@@ -29,7 +29,9 @@ static int add_number(struct medvl_text *out, double number, enum unit unit,
     static const struct {
         double size;
         const char *items, *bytes;
-    } STEPS[] = {{1e9, "billion", "GB"}, {1e6, "million", "MB"}, {1e3, "thousand", "kB"}};
+    } STEPS[] = {{1e9, "billion", "GB"},
+                 {1e6, "million", "MB"},
+                 {1e3, "thousand", "kB"}};
 
     for (size_t i = 0; i < sizeof(STEPS) / sizeof(*STEPS); i++)
         if (unit != PLAIN && number >= STEPS[i].size)

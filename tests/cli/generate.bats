@@ -511,11 +511,10 @@ cut_short() {
 }
 
 @test "a terminal sees how far a window is, unless -q" {
-    export IN MODEL
-    run_ok script -qec 'medvl-generate -m "$MODEL" --max-tokens 40 "$IN" \
-        >/dev/null' /dev/null
+    local run="-m '$MODEL' --max-tokens 40 '$IN' >/dev/null"
+
+    run_ok script -qec "medvl-generate $run" /dev/null
     [[ $output == *"medvl-generate: 0 records done, "*" of the next 40 "* ]]
-    run_ok script -qec 'medvl-generate -q -m "$MODEL" --max-tokens 40 "$IN" \
-        >/dev/null' /dev/null
+    run_ok script -qec "medvl-generate -q $run" /dev/null
     [ -z "$output" ]
 }

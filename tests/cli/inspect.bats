@@ -64,7 +64,8 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
         for run in medvl-inspect 'medvl-merge --dtype f32 -o out -m'; do
             [[ $run != *merge* || -d $path || $path == not/* ]] || continue
             [[ $run != *inspect || $path != bare ]] || continue
-            run_code 1 $run "$path"
+            read -ra run <<<"$run"
+            run_code 1 "${run[@]}" "$path"
             [[ $stderr == *"$want"* ]]
         done
     done <<'EOF'

@@ -389,7 +389,8 @@ static char *narrowed(const char *folder)
 
     CHECK_OK(medvl_model_open(&model, folder, 0, &err), &err);
     CHECK_OK(medvl_folder_make(out, &err), &err);
-    CHECK_OK(medvl_model_write_as(model, out, MEDVL_DTYPE_BF16, NULL, &err), &err);
+    CHECK_OK(medvl_model_write_as(model, out, MEDVL_DTYPE_BF16, NULL, &err),
+             &err);
     medvl_model_free(model);
     return out;
 }
