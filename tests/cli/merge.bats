@@ -352,13 +352,12 @@ EOF
     for signal in TERM HUP; do
         medvl-merge --init config.json -o out 2>said &
         pid=$!
-        while [ ! -e out.tmp ]; do sleep 0.01; done
+        until compgen -G 'out.tmp-*'; do sleep 0.01; done
         kill -$signal $pid
         code=0
         wait $pid || code=$?
         [ "$code" = $((128 + $(kill -l $signal))) ]
         grep -q 'stopped by a signal; out is not made' said
-        [ ! -e out ]
-        [ ! -e out.tmp ]
+        run ! compgen -G 'out*'
     done
 }
