@@ -81,25 +81,18 @@ static int copy_companions(const struct medvl_model *m, const char *folder,
 
 /* ---- config.json ------------------------------------------------------ */
 
-static const char *dtype_json(enum medvl_dtype dtype)
-{
-    return dtype == MEDVL_DTYPE_BF16  ? "\"bfloat16\""
-           : dtype == MEDVL_DTYPE_F16 ? "\"float16\""
-                                      : "\"float32\"";
-}
-
 /* Set "dtype" and "torch_dtype" where they are; how many there were. */
 static int set_dtype(int *found, struct medvl_json_view *view,
                      enum medvl_dtype dtype, struct medvl_error *err)
 {
     static const char *const NAMES[] = {"dtype", "torch_dtype"};
+    const struct medvl_span value = medvl_span(medvl_config_dtype_json(dtype));
     int rc = MEDVL_OK;
 
     *found = 0;
     for (int i = 0; i < 2 && rc == MEDVL_OK; i++)
         if (medvl_json_view_get(view, NAMES[i]).data) {
-            rc = medvl_json_view_set(view, NAMES[i],
-                                     medvl_span(dtype_json(dtype)), err);
+            rc = medvl_json_view_set(view, NAMES[i], value, err);
             ++*found;
         }
     return rc;
@@ -144,7 +137,8 @@ static int change_config(struct medvl_text *out, const struct medvl_model *m,
         rc = set_dtype(&found, &view, dtype, err);
     if (rc == MEDVL_OK && dtype && !found)
         rc = medvl_json_view_set(&view, "torch_dtype",
-                                 medvl_span(dtype_json(dtype)), err);
+                                 medvl_span(medvl_config_dtype_json(dtype)),
+                                 err);
     for (int i = 0; i < 2 && rc == MEDVL_OK && dtype; i++)
         rc = set_inner(&view, INNER[i], &texts[i], dtype, err);
     if (rc == MEDVL_OK)

@@ -407,6 +407,13 @@ void medvl_config_release(struct medvl_config *config)
     memset(config, 0, sizeof(*config));
 }
 
+const char *medvl_config_dtype_json(enum medvl_dtype dtype)
+{
+    return dtype == MEDVL_DTYPE_BF16  ? "\"bfloat16\""
+           : dtype == MEDVL_DTYPE_F16 ? "\"float16\""
+                                      : "\"float32\"";
+}
+
 int64_t medvl_config_axes(const struct medvl_config *config)
 {
     return config->decoder.mrope[0] > 0 ? 3 : 1;

@@ -212,6 +212,9 @@ int medvl_config_tower(char **out, const struct medvl_config *config,
 int medvl_config_no_tower(const struct medvl_json *root,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The value of "dtype" for a type of weights, quotes and all. */
+const char *medvl_config_dtype_json(enum medvl_dtype dtype);
+
 /* Numbers that say where a token stands: 3 with mrope, else 1. */
 int64_t medvl_config_axes(const struct medvl_config *config);
 

@@ -229,11 +229,7 @@ static int set_dtype(struct fresh *f, struct medvl_error *err)
     if (rc < 0)
         return rc;
     return medvl_json_view_set(&f->view, name,
-                               medvl_span(dtype == MEDVL_DTYPE_BF16
-                                              ? "\"bfloat16\""
-                                          : dtype == MEDVL_DTYPE_F16
-                                              ? "\"float16\""
-                                              : "\"float32\""),
+                               medvl_span(medvl_config_dtype_json(dtype)),
                                err);
 }
 
