@@ -73,7 +73,7 @@ struct medvl_encoder {
     const struct medvl_tokenizer *tok;
     struct model_cache cache;
     struct medvl_splitter *splitter;  /* of byte-level BPE */
-    struct medvl_words_cutter *words; /* of a CLIP, or NULL */
+    struct medvl_words_cutter *words; /* of CLIP, BERT, or NULL */
     struct medvl_regex_scratch *scratch;
     struct medvl_rewrite normal, plain; /* a segment, and a part of it */
     struct medvl_pieces pieces;
@@ -269,7 +269,7 @@ static int encode_by_steps(struct medvl_encoder *encoder,
     return rc;
 }
 
-/* The same; plain words of a CLIP take the short way. */
+/* The same; plain words of CLIP and BERT take the short way. */
 static int encode_segment(struct medvl_encoder *encoder,
                           struct medvl_tokens *out, struct medvl_span text,
                           size_t base, struct medvl_error *err)

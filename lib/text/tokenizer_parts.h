@@ -2,7 +2,7 @@
  * What the files of the tokenizer share: tokenizer.c encodes and decodes,
  * tokenizer_model.c has the one model of many kinds, tokenizer_added.c the
  * added tokens, tokenizer_read.c and tokenizer_vocab.c read tokenizer.json,
- * tokenizer_words.c is quick with CLIP's,
+ * tokenizer_words.c is quick with CLIP's and BERT's,
  * tokenizer_open.c finds files, tokenizer_write.c extends and trains.
  * Internal to them.
  */
@@ -116,9 +116,9 @@ struct ids {
     size_t count, capacity;
 };
 
-/* Are the steps CLIP's?  Bytes that a word needs all of them for. */
+/* Are the steps CLIP's, BERT's?  Bytes that a word needs them all for. */
 struct words {
-    bool known;
+    bool known, keeps_case;
     bool held[256];
 };
 
@@ -128,7 +128,7 @@ struct medvl_tokenizer {
     struct medvl_pretokenizer *pre; /* of byte-level BPE, else NULL */
     bool prefix_space;              /* before it */
     struct medvl_cutter *cutter;    /* of the other models */
-    struct words words;             /* of a CLIP */
+    struct words words;             /* of a CLIP or BERT */
     struct medvl_decoder_steps *decoder;
     struct added *added; /* sorted by id */
     size_t added_count, added_capacity;
@@ -175,7 +175,7 @@ void medvl_added_release(struct medvl_tokenizer *tok);
 bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
                       const struct part *part, struct match *match);
 
-/* ---- words of CLIP ------------------------------------------------------ */
+/* ---- words of CLIP and BERT --------------------------------------------- */
 
 /* Behind the model: sets tok->words. */
 int medvl_words_read(struct medvl_tokenizer *tok,

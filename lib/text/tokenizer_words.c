@@ -1,10 +1,11 @@
 /*
  * CLIP's tokenizers: NFC, white space as one space, small letters, then the
- * pieces of one pattern, joined with "</w>" at their ends.  No step reaches
- * over white space, so each word may go its own way: plain ASCII is cut
- * here, to pieces with a space behind each, as wordbpe.h takes them.  All
- * others ("held") are left to the steps of tokenizer.c, which give the same
- * ids for plain ones too.
+ * pieces of one pattern, joined with "</w>" at their ends.  And BERT's: its
+ * normalizer and pre-tokenizer, then WordPiece.  No step reaches over white
+ * space, so each word may go its own way: plain ASCII is cut here, for CLIP
+ * to pieces with a space behind each, as wordbpe.h takes them.  All others
+ * ("held") are left to the steps of tokenizer.c, which give the same ids for
+ * plain ones too.
  *
  * Read next: tokenizer_open.c.
  */
@@ -18,7 +19,7 @@
 #define BLOCK_BYTES 4096 /* encoded at once, and their pieces */
 #define PIECES      1024
 
-/* ---- is it CLIP's? ------------------------------------------------------ */
+/* ---- whose is it? ------------------------------------------------------- */
 
 /* The second one's first two match nothing without a "<". */
 #define PATTERN                          \
@@ -104,6 +105,22 @@ static bool is_clip_pre_tokenizer(const struct medvl_json *tree,
            !medvl_json_true(medvl_json_get(step, "add_prefix_space"));
 }
 
+/*
+ * Control characters, which BERT's normalizer may take out of a word, hold
+ * it; all else of ASCII changes its case at the most.
+ */
+static bool is_bert(const struct medvl_json *normalizer,
+                    const struct medvl_json *pre, struct words *words)
+{
+    for (int i = 0; i < 128; i++)
+        words->held[i] = (i < ' ' && i != '\t' && i != '\n' && i != '\r') ||
+                         i == 0x7F;
+    words->keeps_case = !medvl_json_true(medvl_json_get(normalizer,
+                                                        "lowercase"));
+    return is_type(normalizer, "BertNormalizer") &&
+           is_type(pre, "BertPreTokenizer");
+}
+
 int medvl_words_read(struct medvl_tokenizer *tok,
                      const struct medvl_json_view *root,
                      struct medvl_error *err)
@@ -113,14 +130,17 @@ int medvl_words_read(struct medvl_tokenizer *tok,
     int rc = MEDVL_OK;
 
     tok->words = (struct words){0};
-    if (!tok->model.charbpe || !medvl_charbpe_words(tok->model.charbpe))
+    if (!tok->model.wordpiece &&
+        (!tok->model.charbpe || !medvl_charbpe_words(tok->model.charbpe)))
         return MEDVL_OK;
     rc = medvl_tokenizer_part(&normalizer, root, "normalizer", PART_BYTES,
                               err);
     if (rc == MEDVL_OK)
         rc = medvl_tokenizer_part(&pre, root, "pre_tokenizer", PART_BYTES,
                                   err);
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK && tok->model.wordpiece)
+        tok->words.known = is_bert(normalizer, pre, &tok->words);
+    else if (rc == MEDVL_OK)
         tok->words.known = is_clip_normalizer(normalizer, &tok->words) &&
                            is_clip_pre_tokenizer(pre, &tok->words);
     medvl_json_free(normalizer);
@@ -132,18 +152,20 @@ int medvl_words_read(struct medvl_tokenizer *tok,
 
 enum kind { SIGN,
             LETTER,
-            DIGIT,
+            ALONE, /* each a piece */
             SPACE,
             HELD };
 
 struct medvl_words_cutter {
-    const struct medvl_bpe *bpe;
+    const struct medvl_wordpiece *wordpiece; /* BERT's, or NULL */
+    const struct medvl_bpe *bpe;             /* CLIP's */
     struct medvl_bpe_cache *cache;
     unsigned char kinds[256];
+    unsigned char cases[256]; /* small letters, if so */
     char block[BLOCK_BYTES];
     size_t used, count;
     size_t starts[PIECES]; /* in the text */
-    size_t ends[PIECES];   /* in the block, behind the space */
+    size_t ends[PIECES];   /* in the block, behind its space */
 };
 
 static unsigned char small(unsigned char c)
@@ -161,9 +183,12 @@ static void set_kinds(struct medvl_words_cutter *cutter,
         if (c >= 'a' && c <= 'z')
             kind = LETTER;
         else if (c >= '0' && c <= '9')
-            kind = DIGIT;
+            kind = cutter->wordpiece ? LETTER : ALONE;
         else if (is_space(c))
             kind = SPACE;
+        else if (cutter->wordpiece)
+            kind = ALONE;
+        cutter->cases[i] = words->keeps_case ? (unsigned char)i : c;
         cutter->kinds[i] = i >= 128 || words->held[i] ? HELD : kind;
     }
 }
@@ -202,13 +227,15 @@ int medvl_words_cutter_new(struct medvl_words_cutter **out,
     cutter = medvl_alloc(1, sizeof(*cutter));
     if (!cutter)
         return medvl_no_memory(err);
-    cutter->bpe = medvl_charbpe_words(tok->model.charbpe);
+    cutter->wordpiece = tok->model.wordpiece;
+    if (!cutter->wordpiece)
+        cutter->bpe = medvl_charbpe_words(tok->model.charbpe);
     set_kinds(cutter, &tok->words);
     if (!hold_added(cutter, &tok->matchers[1])) {
         medvl_free(cutter);
         return MEDVL_OK;
     }
-    rc = medvl_bpe_cache_new(&cutter->cache, err);
+    rc = cutter->bpe ? medvl_bpe_cache_new(&cutter->cache, err) : MEDVL_OK;
     if (rc < 0) {
         medvl_free(cutter);
         return rc;
@@ -268,12 +295,12 @@ static size_t piece_size(const struct medvl_words_cutter *cutter,
                          const unsigned char *p, size_t size)
 {
     const unsigned char kind = cutter->kinds[p[0]];
-    size_t at = p[0] == '\'' ? contraction(p, size) : 0;
+    size_t at = p[0] == '\'' && kind == SIGN ? contraction(p, size) : 0;
 
     if (at > 0)
         return at;
     at = 1;
-    if (kind == DIGIT)
+    if (kind == ALONE)
         return at;
     while (at < size && cutter->kinds[p[at]] == kind)
         at++;
@@ -291,9 +318,10 @@ static void cut_word(struct medvl_words_cutter *cutter,
         char *to = cutter->block + cutter->used;
 
         for (size_t i = 0; i < size; i++)
-            to[i] = (char)small(p[at + i]);
-        to[size] = ' ';
-        cutter->used += size + 1;
+            to[i] = (char)cutter->cases[p[at + i]];
+        cutter->used += size;
+        if (cutter->bpe)
+            cutter->block[cutter->used++] = ' ';
         cutter->starts[cutter->count] = at;
         cutter->ends[cutter->count++] = cutter->used;
         at += size;
@@ -314,7 +342,7 @@ static void move_ends(const struct medvl_words_cutter *cutter,
             start = cutter->ends[piece++];
         size = out->ends[i] - start;
         /* Without the space. */
-        size -= out->ends[i] == cutter->ends[piece];
+        size -= cutter->bpe && out->ends[i] == cutter->ends[piece];
         out->ends[i] = base + cutter->starts[piece] + size;
     }
 }
@@ -325,9 +353,14 @@ static int encode_block(struct medvl_words_cutter *cutter,
 {
     const struct medvl_span block = {cutter->block, cutter->used};
     const size_t first = out->count;
-    const int rc = medvl_bpe_encode(cutter->bpe, cutter->cache, out, block,
-                                    0, cutter->ends, cutter->count, 0, err);
+    int rc;
 
+    if (cutter->bpe)
+        rc = medvl_bpe_encode(cutter->bpe, cutter->cache, out, block, 0,
+                              cutter->ends, cutter->count, 0, err);
+    else
+        rc = medvl_wordpiece_encode(cutter->wordpiece, out, block, 0,
+                                    cutter->ends, cutter->count, 0, err);
     if (rc == MEDVL_OK && out->keep_ends)
         move_ends(cutter, out, first, base);
     cutter->used = cutter->count = 0;

@@ -1,7 +1,7 @@
 /*
- * The short way of CLIP's tokenizers (lib/text/tokenizer_words.c) gives what
- * all the steps give.  These are had from the same file with a pattern that
- * says the same in other words, which is not known.
+ * The short way of CLIP's and BERT's tokenizers (lib/text/tokenizer_words.c)
+ * gives what all the steps give.  These are had from the same file with a
+ * pattern, or a step, that says the same in other words, which is not known.
  */
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
@@ -12,6 +12,11 @@
 
 #define KNOWN   "|[\\\\p{N}]|"
 #define UNKNOWN "|[\\\\p{N}]|\\\\p{L}|"
+
+#define BERT_KNOWN "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
+#define BERT_UNKNOWN                                               \
+    "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" \
+    "{\"type\":\"BertPreTokenizer\"}]}"
 
 /* Both ways, each with one worker whose words stay. */
 struct pair {
@@ -27,19 +32,20 @@ static void open_one(struct pair *pair, int i, struct medvl_span json)
     CHECK_OK(medvl_encoder_new(&pair->encoder[i], pair->tok[i], &err), &err);
 }
 
-static struct pair open_pair(struct medvl_span json)
+static struct pair open_pair(struct medvl_span json, const char *known,
+                             const char *unknown)
 {
     struct pair pair = {0};
     struct medvl_text other = {0};
     struct medvl_error err = {0};
-    const char *at = strstr(json.data, KNOWN);
+    const char *at = strstr(json.data, known);
 
     assert_non_null(at);
     CHECK_OK(medvl_text_append(&other, json.data, (size_t)(at - json.data),
                                &err),
              &err);
-    CHECK_OK(medvl_text_puts(&other, UNKNOWN, &err), &err);
-    CHECK_OK(medvl_text_puts(&other, at + strlen(KNOWN), &err), &err);
+    CHECK_OK(medvl_text_puts(&other, unknown, &err), &err);
+    CHECK_OK(medvl_text_puts(&other, at + strlen(known), &err), &err);
     open_one(&pair, 0, json);
     open_one(&pair, 1, medvl_text_span(&other));
     medvl_text_release(&other);
@@ -146,7 +152,7 @@ static struct pair open_small(const char *added, const char *replace,
                               const char *pattern)
 {
     struct medvl_text json = make_small(added, replace, pattern);
-    struct pair pair = open_pair(medvl_text_span(&json));
+    struct pair pair = open_pair(medvl_text_span(&json), KNOWN, UNKNOWN);
 
     medvl_text_release(&json);
     return pair;
@@ -166,7 +172,8 @@ static const char *const PARTS[] = {
     "'\xC5\xBF",
     "\xE2\x84\xAA", "\xC4\xB0", "\xCD\xBE", "\xC2\xA0", "\xC2\x85",
     "\xE2\x80\xA8", "\xE3\x80\x80", "\xC2\xB5", "\xE2\x89\xA5", "\xC2\xBD",
-    "\xE8\x83\xB8", "\xCE\xA3", "\xF0\x9F\x91\x8D", "\xD9\xA3", "\xC3\x83"};
+    "\xE8\x83\xB8", "~", "\xCE\xA3", "\xF0\x9F\x91\x8D", "\xD9\xA3",
+    "\xC3\x83"};
 #define PART_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
 
 /* Texts of parts; with runs of which some are the record's. */
@@ -288,7 +295,7 @@ static void the_vocabulary_of_clip_is_the_same_both_ways(void **state)
     assert_int_equal(system(command), 0);
     CHECK_OK(medvl_file_read(&file, path, 1 << 24, &err), &err);
     CHECK_OK(medvl_clip_to_json(&json, medvl_text_span(&file), &err), &err);
-    pair = open_pair(medvl_text_span(&json));
+    pair = open_pair(medvl_text_span(&json), KNOWN, UNKNOWN);
     /* The words of the vocabulary itself, and others. */
     check_same(&pair, medvl_text_span(&file), NULL, 0);
     check_parts(&pair, 0, 1000, 12);
@@ -299,6 +306,65 @@ static void the_vocabulary_of_clip_is_the_same_both_ways(void **state)
     medvl_text_release(&json);
     medvl_free(zipped);
     medvl_free(path);
+}
+
+/* ---- BERT --------------------------------------------------------------- */
+
+static struct pair open_bert(const char *added, const char *flags)
+{
+    struct medvl_text json = {0};
+    struct medvl_error err = {0};
+    struct pair pair;
+    int id = 1;
+
+    CHECK_OK(medvl_text_printf(
+                 &json, &err,
+                 "{\"added_tokens\":[%s],\"normalizer\":{\"type\":"
+                 "\"BertNormalizer\",%s},\"pre_tokenizer\":{\"type\":"
+                 "\"BertPreTokenizer\"},\"model\":{\"type\":\"WordPiece\","
+                 "\"unk_token\":\"u\",\"continuing_subword_prefix\":"
+                 "\"##\",\"max_input_chars_per_word\":30,\"vocab\":{"
+                 "\"u\":0,\"the\":601,\"##our\":603,\"The\":602",
+                 added, flags),
+             &err);
+    for (int i = '!'; i < 127; i++) {
+        const char *slash = i == '"' || i == '\\' ? "\\" : "";
+
+        if (i == 'u' || i == '~')
+            continue;
+        CHECK_OK(medvl_text_printf(&json, &err,
+                                   ",\"%s%c\":%d,\"##%s%c\":%d", slash, i,
+                                   id, slash, i, id + 1),
+                 &err);
+        id += 2;
+    }
+    CHECK_OK(medvl_text_puts(&json, "}}}", &err), &err);
+    pair = open_pair(medvl_text_span(&json), BERT_KNOWN, BERT_UNKNOWN);
+    medvl_text_release(&json);
+    return pair;
+}
+
+static void the_short_way_of_bert_gives_what_all_steps_give(void **state)
+{
+    static const char *const FLAGS[] = {
+        "\"clean_text\":true,\"handle_chinese_chars\":true,"
+        "\"lowercase\":true",
+        "\"clean_text\":true,\"handle_chinese_chars\":true,"
+        "\"lowercase\":false",
+        "\"clean_text\":false,\"handle_chinese_chars\":false,"
+        "\"lowercase\":true,\"strip_accents\":false"};
+    static const char *const ADDED_TOKENS[] = {
+        "", ADDED("<|X|>", ""), ADDED("xY", "\"single_word\":true,")};
+
+    (void)state;
+    for (size_t i = 0; i < 9; i++) {
+        struct pair pair = open_bert(ADDED_TOKENS[i / 3], FLAGS[i % 3]);
+
+        check_parts(&pair, i, 1000, 12);
+        check_parts(&pair, i, 3, 4000);
+        check_ascii(&pair, i, 1000);
+        close_pair(&pair);
+    }
 }
 
 static int open_and_encode(void *arg, struct medvl_error *err)
@@ -337,6 +403,7 @@ int main(void)
         cmocka_unit_test(the_short_way_gives_what_all_steps_give),
         cmocka_unit_test(every_byte_and_two_of_them_are_the_same),
         cmocka_unit_test(the_vocabulary_of_clip_is_the_same_both_ways),
+        cmocka_unit_test(the_short_way_of_bert_gives_what_all_steps_give),
         cmocka_unit_test(no_memory_is_said),
     };
 
