@@ -627,9 +627,10 @@ static int read_length(struct medvl_cutter *c, const struct medvl_json *json,
                err);
 }
 
-static int read_step(struct medvl_cutter *c, const struct medvl_json *json,
+static int read_step(void *self, const struct medvl_json *json,
                      struct medvl_error *err)
 {
+    struct medvl_cutter *c = self;
     const char *type = medvl_part_type(json);
     struct step step = {.kind = SPACE, .behaviour = REMOVED};
     int rc;
@@ -671,45 +672,16 @@ static int read_step(struct medvl_cutter *c, const struct medvl_json *json,
     return rc == MEDVL_OK ? add(c, step, err) : rc;
 }
 
-/* A part, or the parts of a Sequence, which may hold such again. */
-static int read_steps(struct medvl_cutter *c, const struct medvl_json *json,
-                      struct medvl_error *err)
-{
-    const struct medvl_json *stack[STEPS];
-    int depth = 0;
-    int rc = MEDVL_OK;
-
-    stack[depth++] = json;
-    while (depth > 0 && rc == MEDVL_OK) {
-        const struct medvl_json *part = stack[--depth];
-        const struct medvl_json *next = medvl_json_next(part);
-
-        if (next && part != json)
-            stack[depth++] = next;
-        if (strcmp(medvl_part_type(part), "Sequence") != 0) {
-            rc = read_step(c, part, err);
-            continue;
-        }
-        part = medvl_json_first(medvl_json_get(part, "pretokenizers"));
-        if (part && depth == STEPS)
-            rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "too deep a Sequence");
-        else if (part)
-            stack[depth++] = part;
-    }
-    return rc;
-}
-
 int medvl_cutter_new(struct medvl_cutter **out, const struct medvl_json *json,
                      struct medvl_error *err)
 {
     struct medvl_cutter *c = medvl_alloc(1, sizeof(*c));
-    int rc = MEDVL_OK;
+    int rc;
 
     *out = NULL;
     if (!c)
         return medvl_no_memory(err);
-    if (medvl_json_type(json) > MEDVL_JSON_NULL)
-        rc = read_steps(c, json, err);
+    rc = medvl_parts_read(json, "pretokenizers", read_step, c, err);
     if (rc < 0) {
         medvl_cutter_free(c);
         return medvl_context(err, "pre_tokenizer");

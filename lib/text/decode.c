@@ -647,9 +647,10 @@ static void release(struct step *step)
     medvl_free(step->other);
 }
 
-static int read_step(struct medvl_decoder_steps *steps,
-                     const struct medvl_json *json, struct medvl_error *err)
+static int read_step(void *self, const struct medvl_json *json,
+                     struct medvl_error *err)
 {
+    struct medvl_decoder_steps *steps = self;
     struct step step = {0};
     int rc = read_kind(&step, json, err);
 
@@ -663,46 +664,17 @@ static int read_step(struct medvl_decoder_steps *steps,
     return rc;
 }
 
-/* A part, or the parts of a Sequence, which may hold such again. */
-static int read_steps(struct medvl_decoder_steps *steps,
-                      const struct medvl_json *json, struct medvl_error *err)
-{
-    const struct medvl_json *stack[STEPS];
-    int depth = 0;
-    int rc = MEDVL_OK;
-
-    stack[depth++] = json;
-    while (depth > 0 && rc == MEDVL_OK) {
-        const struct medvl_json *part = stack[--depth];
-        const struct medvl_json *next = medvl_json_next(part);
-
-        if (next && part != json)
-            stack[depth++] = next;
-        if (strcmp(medvl_part_type(part), "Sequence") != 0) {
-            rc = read_step(steps, part, err);
-            continue;
-        }
-        part = medvl_json_first(medvl_json_get(part, "decoders"));
-        if (part && depth == STEPS)
-            rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "too deep a Sequence");
-        else if (part)
-            stack[depth++] = part;
-    }
-    return rc;
-}
-
 int medvl_decoder_steps_new(struct medvl_decoder_steps **out,
                             const struct medvl_json *json,
                             struct medvl_error *err)
 {
     struct medvl_decoder_steps *steps = medvl_alloc(1, sizeof(*steps));
-    int rc = MEDVL_OK;
+    int rc;
 
     *out = NULL;
     if (!steps)
         return medvl_no_memory(err);
-    if (medvl_json_type(json) > MEDVL_JSON_NULL)
-        rc = read_steps(steps, json, err);
+    rc = medvl_parts_read(json, "decoders", read_step, steps, err);
     if (rc < 0) {
         medvl_decoder_steps_free(steps);
         return medvl_context(err, "decoder");

@@ -429,6 +429,35 @@ const char *medvl_part_type(const struct medvl_json *part)
     return type ? type : "(no type)";
 }
 
+int medvl_parts_read(const struct medvl_json *json, const char *list,
+                     medvl_part_fn *read, void *self,
+                     struct medvl_error *err)
+{
+    const struct medvl_json *stack[STEPS];
+    int depth = 0;
+    int rc = MEDVL_OK;
+
+    if (medvl_json_type(json) > MEDVL_JSON_NULL)
+        stack[depth++] = json;
+    while (depth > 0 && rc == MEDVL_OK) {
+        const struct medvl_json *part = stack[--depth];
+        const struct medvl_json *next = medvl_json_next(part);
+
+        if (next && part != json)
+            stack[depth++] = next;
+        if (strcmp(medvl_part_type(part), "Sequence") != 0) {
+            rc = read(self, part, err);
+            continue;
+        }
+        part = medvl_json_first(medvl_json_get(part, list));
+        if (part && depth == STEPS)
+            rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "too deep a Sequence");
+        else if (part)
+            stack[depth++] = part;
+    }
+    return rc;
+}
+
 int medvl_pattern_read(struct medvl_regex **out,
                        const struct medvl_json *pattern,
                        struct medvl_error *err)
@@ -563,9 +592,10 @@ static bool find_simple(struct step *step, const char *type)
     return false;
 }
 
-static int read_step(struct medvl_normalizer *n,
-                     const struct medvl_json *json, struct medvl_error *err)
+static int read_step(void *self, const struct medvl_json *json,
+                     struct medvl_error *err)
 {
+    struct medvl_normalizer *n = self;
     const char *type = medvl_part_type(json);
     struct step step = {0};
     int rc = MEDVL_OK;
@@ -601,46 +631,17 @@ static int read_step(struct medvl_normalizer *n,
     return rc;
 }
 
-/* A part, or the parts of a Sequence, which may hold such again. */
-static int read_steps(struct medvl_normalizer *n,
-                      const struct medvl_json *json, struct medvl_error *err)
-{
-    const struct medvl_json *stack[STEPS];
-    int depth = 0;
-    int rc = MEDVL_OK;
-
-    stack[depth++] = json;
-    while (depth > 0 && rc == MEDVL_OK) {
-        const struct medvl_json *part = stack[--depth];
-        const struct medvl_json *next = medvl_json_next(part);
-
-        if (next && part != json)
-            stack[depth++] = next;
-        if (strcmp(medvl_part_type(part), "Sequence") != 0) {
-            rc = read_step(n, part, err);
-            continue;
-        }
-        part = medvl_json_first(medvl_json_get(part, "normalizers"));
-        if (part && depth == STEPS)
-            rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "too deep a Sequence");
-        else if (part)
-            stack[depth++] = part;
-    }
-    return rc;
-}
-
 int medvl_normalizer_new(struct medvl_normalizer **out,
                          const struct medvl_json *json,
                          struct medvl_error *err)
 {
     struct medvl_normalizer *n = medvl_alloc(1, sizeof(*n));
-    int rc = MEDVL_OK;
+    int rc;
 
     *out = NULL;
     if (!n)
         return medvl_no_memory(err);
-    if (medvl_json_type(json) > MEDVL_JSON_NULL)
-        rc = read_steps(n, json, err);
+    rc = medvl_parts_read(json, "normalizers", read_step, n, err);
     if (rc < 0) {
         medvl_normalizer_free(n);
         return medvl_context(err, "normalizer");

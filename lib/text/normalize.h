@@ -58,4 +58,15 @@ int medvl_pattern_read(struct medvl_regex **out,
 /* "type" of a part of tokenizer.json, or "(no type)". */
 const char *medvl_part_type(const struct medvl_json *part);
 
+/*
+ * Give `json`, or if it is a Sequence the parts that `list` names in it and
+ * in the Sequences there, to `read` in order, until it fails.  JSON null or
+ * NULL has no parts.  MEDVL_EUNSUPPORTED: more than 64 within each other.
+ */
+typedef int medvl_part_fn(void *self, const struct medvl_json *part,
+                          struct medvl_error *err);
+int medvl_parts_read(const struct medvl_json *json, const char *list,
+                     medvl_part_fn *read, void *self,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
 #endif
