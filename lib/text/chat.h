@@ -46,6 +46,7 @@
 struct medvl_chat_layout {
     const char *name;
     const char *template;
+    const char *const *marks; /* tokens that it writes, NULL behind them */
 
     /* of fresh models: what medvl-merge writes into the folder */
     const struct medvl_added_token *tokens; /* the placeholder among them */
@@ -88,11 +89,12 @@ struct medvl_chat;
  * The begin token is the template's to write.  A folder with a tower gets
  * the tokenizer's own where the template writes none, as its processor does.
  *
- *   layout   the name of one to use instead; NULL: the folder's
+ *   layout   the name of one to use instead; NULL: the folder's.  The
+ *            tokenizer must have its marks
  *   tok      the folder's tokenizer; borrowed, must outlive the chat
  *
  * MEDVL_EARG      the folder has no template; config.json does not tell the
- *                 layout; no layout of that name
+ *                 layout; no layout of that name, or not for this tokenizer
  * MEDVL_EFORMAT   it does not compile, or shows neither a text nor parts
  */
 int medvl_chat_open(struct medvl_chat **out, const char *folder,
@@ -183,7 +185,8 @@ struct medvl_chat_tokens {
  * added token of the turn (without one, to where the turn's text ends).  It
  * is all 0 with MEDVL_CHAT_PROMPT.
  *
- * MEDVL_EFORMAT, besides those of rendering: the number of placeholders is
+ * MEDVL_EFORMAT, besides those of rendering: nothing is written of the
+ * messages; the number of placeholders is
  * not the number of image parts; or a turn cannot be found again, because
  * the template writes the messages before it differently once it is there.
  * MEDVL_EUNSUPPORTED: each turn is found by rendering what is before it, and

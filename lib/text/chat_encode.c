@@ -370,6 +370,9 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     medvl_marked_clear(&w->whole);
     w->turn_count = 0;
     rc = medvl_chat_render_all(w, &w->whole, input, prompt, &count, err);
+    if (rc == MEDVL_OK && w->whole.text.size == 0 && w->view.count > 0)
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "the chat template writes nothing of the messages");
     if (rc == MEDVL_OK)
         rc = find_turns(w, prompt ? 0 : count, err);
     medvl_encoder_set_placeholder(

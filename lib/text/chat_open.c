@@ -308,6 +308,29 @@ int medvl_chat_image_id(int32_t *out, const char *folder,
     return rc < 0 ? medvl_context(err, "%s", folder) : MEDVL_OK;
 }
 
+/* What a layout writes must be tokens, or it would be read as words. */
+static int check_marks(const struct medvl_chat_layout *layout,
+                       const struct medvl_tokenizer *tok,
+                       struct medvl_error *err)
+{
+    struct medvl_text missing = {0};
+    int rc = MEDVL_OK;
+
+    for (const char *const *mark = layout->marks; *mark && rc == MEDVL_OK;
+         mark++) {
+        if (medvl_tokenizer_id(tok, medvl_span(*mark)) < 0)
+            rc = medvl_text_printf(&missing, err, "%s \"%s\"",
+                                   missing.size ? "," : "", *mark);
+    }
+    if (rc == MEDVL_OK && missing.size)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the tokenizer is not one for the layout \"%s\": it "
+                        "has no token%s",
+                        layout->name, missing.data);
+    medvl_text_release(&missing);
+    return rc;
+}
+
 /* A chat of the template that was found, or of a layout. */
 static int make_chat(struct medvl_chat **out, struct medvl_span template,
                      const struct medvl_chat_layout *layout,
@@ -355,7 +378,9 @@ int medvl_chat_open(struct medvl_chat **out, const char *folder,
                               "no chat layout \"%s\", but " MEDVL_CHAT_LAYOUTS,
                               layout);
     }
-    rc = read_config(&config, folder, "config.json", err);
+    rc = chosen ? check_marks(chosen, tok, err) : MEDVL_OK;
+    if (rc == MEDVL_OK)
+        rc = read_config(&config, folder, "config.json", err);
     if (rc == MEDVL_OK && !chosen)
         rc = find_template(&text, &chosen, folder, config, err);
     if (rc == MEDVL_OK) {

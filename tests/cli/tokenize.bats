@@ -268,9 +268,11 @@ learned() {
     layout llava_llama 64000
     run_code 1 medvl-tokenize -m folder in.jsonl
     [[ $stderr == *'("llava_llama") fits several of the layouts'*'huatuo)'* ]]
-    run_ok medvl-tokenize -m folder --chat chatml_direct in.jsonl
+    run_code 1 medvl-tokenize -m folder --chat chatml_direct in.jsonl
+    [[ $stderr == *'it has no token "<|im_start|>", "<|im_end|>"'* ]]
+    run_ok medvl-tokenize -m folder --chat v0 in.jsonl
     run_ok medvl-tokenize --decode -m folder <<<"$output"
-    [[ "$output" == *'user\nleft?<|im_end|><|im_start|>assistant\nno<|im_'* ]]
+    [[ "$output" == *'###Human: left?###Assistant: no###"'* ]]
     run_code 2 medvl-tokenize -m folder --chat v9 in.jsonl
     [[ $stderr == *'--chat is one of llama3|'*'|v1|'* ]]
     layout llava_qwen2 600

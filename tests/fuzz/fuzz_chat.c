@@ -8,8 +8,10 @@
  *
  * Read next: driver.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/text/chat.h"
 
@@ -63,12 +65,30 @@ static struct medvl_span next_part(struct medvl_span *rest)
     return part;
 }
 
+/* With the marks of every layout. */
 static void open_tokenizer(void)
 {
+    static const struct medvl_added_token MARKS[] = {
+        {"<|begin_of_text|>", true},
+        {"<|start_header_id|>", true},
+        {"<|end_header_id|>", true},
+        {"<|eot_id|>", true},
+        {"<|im_start|>", true},
+        {"<|im_end|>", true},
+        {"</s>", true},
+    };
+    char folder[] = "/tmp/medvl-fuzz-XXXXXX";
+    char path[sizeof(folder) + 16];
+
     if (tok)
         return;
-    must(medvl_tokenizer_open(&tok, "tests/golden/tokenizer/llama3.json",
-                              NULL) == MEDVL_OK);
+    must(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof(path), "%s/tokenizer.json", folder);
+    must(medvl_tokenizer_extend("tests/golden/tokenizer/llama3.json", path,
+                                MARKS, sizeof(MARKS) / sizeof(MARKS[0]),
+                                NULL) == MEDVL_OK);
+    must(medvl_tokenizer_open(&tok, path, NULL) == MEDVL_OK);
+    must(unlink(path) == 0 && rmdir(folder) == 0);
     must(medvl_encoder_new(&encoder, tok, NULL) == MEDVL_OK);
 }
 

@@ -12,7 +12,9 @@ static const struct medvl_added_token TOKENS[] = {
     {"<|im_start|>", true},
     {"<|im_end|>", true},
     {"<|eot_id|>", true},
-    {"<|begin_of_text|>", true}};
+    {"<|begin_of_text|>", true},
+    {"<|start_header_id|>", true},
+    {"<|end_header_id|>", true}};
 
 /* A tokenizer that puts <s> in front, as Llama's does; without <image>. */
 static void setup(struct fixture *f, const char *config)
@@ -247,6 +249,44 @@ static void what_is_learned_of_each_layout(void **state)
     teardown(&f);
 }
 
+static void a_record_of_which_nothing_is_written_is_an_error(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f, TYPE("llava_llama"));
+    open_chat(&f, "plain");
+    CHECK_FAILS(medvl_chat_encode(f.worker, &f.out, f.encoder,
+                                  MESSAGES("[{\"role\":\"user\","
+                                           "\"content\":\"Q\"}]"),
+                                  0, &f.err),
+                MEDVL_EFORMAT, &f.err, "writes nothing of the messages");
+    teardown(&f);
+}
+
+static void a_layout_needs_its_marks(void **state)
+{
+    static const struct medvl_added_token SOME[] = {{"<|im_start|>", true},
+                                                    {"<s>", true}};
+    const struct medvl_chat_layout made = {
+        .tokens = SOME, .token_count = 2, .end = "<s>"};
+    struct medvl_chat *chat;
+    struct fixture f;
+
+    (void)state;
+    make_folder(&f, "marks", &made, "");
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "chatml", f.tok, &f.err),
+                MEDVL_EARG, &f.err,
+                "layout \"chatml\": it has no token \"<|im_end|>\"");
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "llama3", f.tok, &f.err),
+                MEDVL_EARG, &f.err,
+                "token \"<|start_header_id|>\", \"<|end_header_id|>\", "
+                "\"<|eot_id|>\"");
+    assert_null(chat);
+    open_chat(&f, "v0");
+    teardown(&f);
+}
+
 /* The vocabulary ends before the picture's id. */
 static void a_picture_is_the_id_behind_the_vocabulary(void **state)
 {
@@ -356,6 +396,8 @@ int main(void)
         cmocka_unit_test(two_pictures_stand_in_front),
         cmocka_unit_test(a_folder_gets_the_layout_of_its_type),
         cmocka_unit_test(what_is_learned_of_each_layout),
+        cmocka_unit_test(a_record_of_which_nothing_is_written_is_an_error),
+        cmocka_unit_test(a_layout_needs_its_marks),
         cmocka_unit_test(a_picture_is_the_id_behind_the_vocabulary),
         cmocka_unit_test(a_picture_is_the_token_that_config_names),
         cmocka_unit_test(marks_around_pictures_are_of_the_config),
