@@ -268,10 +268,13 @@ static const char MED[] =
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const NO_MARKS[] = {NULL};
-static const char *const HEADER_MARKS[] = {"<|begin_of_text|>",
-                                           "<|start_header_id|>",
-                                           "<|end_header_id|>",
-                                           "<|eot_id|>", NULL};
+static const char *const HEADER_MARKS[] = {
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    NULL,
+};
 static const char *const IM_MARKS[] = {"<|im_start|>", "<|im_end|>", NULL};
 static const char *const END_MARKS[] = {"</s>", NULL};
 
