@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/hash.h"
@@ -68,15 +69,28 @@ static void fill_defaults(struct medvl_generate_options *o)
 /* The last part of the folder's path: the author of what it says. */
 static void name_author(struct stage *s)
 {
-    size_t size = strlen(s->o.model), first;
+    char *real = NULL;
+    const char *path = s->o.model;
+    size_t size, first;
 
-    while (size > 1 && s->o.model[size - 1] == '/')
-        size--;
-    first = size;
-    while (first > 0 && s->o.model[first - 1] != '/')
-        first--;
+    for (;;) {
+        size = strlen(path);
+        while (size > 1 && path[size - 1] == '/')
+            size--;
+        first = size;
+        while (first > 0 && path[first - 1] != '/')
+            first--;
+        /* "." and ".." are no name */
+        if (real || strspn(path + first, ".") < size - first)
+            break;
+        real = realpath(path, NULL);
+        if (!real)
+            break;
+        path = real;
+    }
     snprintf(s->author, sizeof(s->author), "%.*s", (int)(size - first),
-             s->o.model + first);
+             path + first);
+    free(real);
 }
 
 static int hash_options(struct stage *s, struct medvl_error *err)

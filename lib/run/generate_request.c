@@ -28,6 +28,23 @@ static int open_chat(struct medvl_request_reader *r, const char *folder,
     return medvl_fail(err, rc, "%s", r->no_chat.text);
 }
 
+/* A tokenizer whose own entries go past the model's is another model's. */
+static int check_fit(const struct medvl_request_reader *r, const char *folder,
+                     struct medvl_error *err)
+{
+    const int32_t size = medvl_tokenizer_size(r->tok);
+    const int64_t most = r->config->decoder.vocab_size;
+
+    for (int64_t id = most; id < size; id++)
+        if (medvl_tokenizer_bytes(r->tok, (int32_t)id).size &&
+            !medvl_tokenizer_is_added(r->tok, (int32_t)id))
+            return medvl_fail(err, MEDVL_EARG,
+                              "%s: the tokenizer has %d entries, the model "
+                              "%lld: put the model's own tokenizer there",
+                              folder, (int)size, (long long)most);
+    return MEDVL_OK;
+}
+
 /* The tokenizer and template are optional: a model may be fed by tokens. */
 static int open_text(struct medvl_request_reader *r, const char *folder,
                      const char *layout, struct medvl_error *err)
@@ -38,7 +55,11 @@ static int open_text(struct medvl_request_reader *r, const char *folder,
     if (rc == MEDVL_OK && path) {
         rc = medvl_tokenizer_open(&r->tok, folder, err);
         if (rc == MEDVL_OK)
+            rc = check_fit(r, folder, err);
+        if (rc == MEDVL_OK)
             rc = medvl_encoder_new(&r->encoder, r->tok, err);
+        if (rc == MEDVL_OK)
+            rc = medvl_chat_image_id(&r->image_id, folder, r->tok, err);
         if (rc == MEDVL_OK)
             rc = open_chat(r, folder, layout, err);
     }
@@ -56,6 +77,7 @@ int medvl_request_reader_open(struct medvl_request_reader *out,
 
     memset(out, 0, sizeof(*out));
     out->config = config;
+    out->image_id = -1;
     rc = open_text(out, folder, layout, err);
     if (rc == MEDVL_OK && config->family != MEDVL_FAMILY_TEXT)
         rc = medvl_frontend_open(&out->frontend, folder, config, err);
@@ -146,34 +168,56 @@ static int add_picture(struct medvl_request *q,
     return rc;
 }
 
+/* Every picture is asked about: none is left out without a word. */
+static int check_shown(const struct medvl_json *images, const int32_t *order,
+                       size_t count, struct medvl_error *err)
+{
+    const size_t size = medvl_json_count(images);
+    bool *shown = medvl_alloc(size + 1, sizeof(*shown));
+    size_t n = 0;
+
+    if (!shown)
+        return medvl_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        if ((size_t)order[i] < size)
+            shown[order[i]] = true;
+    while (n < size && shown[n])
+        n++;
+    medvl_free(shown);
+    if (n == size)
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "picture %zu: the messages do not show it: a part "
+                      "{\"type\":\"image\"} does (\"" MEDVL_CHAT_IMAGE
+                      "\" in their text is text), and medvl-prompt writes "
+                      "one for each picture",
+                      n + 1);
+}
+
 /*
  * Pictures in the order of their placeholders.
  *
- *   order   (count) which picture each shows; NULL: all, one after another
+ *   chat   which picture each shows; NULL: all, one after another
  */
 static int read_pictures(struct medvl_request *q,
                          struct medvl_request_reader *r,
-                         const struct medvl_record *record,
-                         const int32_t *order, size_t count,
+                         const struct medvl_json *images,
+                         const struct medvl_chat_tokens *chat,
                          struct medvl_error *err)
 {
-    struct medvl_json *images = NULL;
+    const size_t count = chat ? chat->image_count : medvl_json_count(images);
     size_t room = 0;
-    int rc = medvl_record_read(&images, record, "images", err);
+    int rc = chat ? check_shown(images, chat->images, count, err) : MEDVL_OK;
 
-    if (!order)
-        count = medvl_json_count(images);
     if (rc < 0 || !count)
-        goto done;
-    if (!r->frontend) {
-        rc = medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
-        goto done;
-    }
+        return rc;
+    if (!r->frontend)
+        return medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
     q->pictures.grids = q->grids = medvl_alloc(count, sizeof(*q->grids));
     if (!q->grids)
-        rc = medvl_no_memory(err);
+        return medvl_no_memory(err);
     for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
-        const size_t n = order ? (size_t)order[i] : i;
+        const size_t n = chat ? (size_t)chat->images[i] : i;
         const struct medvl_json *image = medvl_json_at(images, n);
 
         if (image)
@@ -183,12 +227,40 @@ static int read_pictures(struct medvl_request *q,
         if (rc < 0)
             medvl_context(err, "picture %zu", n + 1);
     }
-done:
-    medvl_json_free(images);
     return rc;
 }
 
 /* ---- ids ------------------------------------------------------------- */
+
+/*
+ * Where the tokenizer has no placeholder, what stands on each side of a
+ * picture is a text of its own, as in messages.
+ */
+static int encode_prompt(struct medvl_request *q,
+                         struct medvl_request_reader *r,
+                         struct medvl_span text, struct medvl_error *err)
+{
+    const size_t size = strlen(MEDVL_CHAT_IMAGE);
+    int rc = MEDVL_OK;
+
+    while (rc == MEDVL_OK) {
+        const char *found = r->image_id < 0 || !text.size
+                                ? NULL
+                                : memmem(text.data, text.size,
+                                         MEDVL_CHAT_IMAGE, size);
+        const size_t here = found ? (size_t)(found - text.data) : text.size;
+
+        rc = medvl_encoder_encode(r->encoder, &q->ids,
+                                  (struct medvl_span){text.data, here}, NULL,
+                                  0, MEDVL_ENCODE_PARSE_SPECIAL, err);
+        if (rc < 0 || !found)
+            break;
+        rc = medvl_tokens_add(&q->ids, r->image_id, 0, err);
+        text.data += here + size;
+        text.size -= here + size;
+    }
+    return rc;
+}
 
 static int read_text(struct medvl_request *q, struct medvl_request_reader *r,
                      const struct medvl_record *record,
@@ -200,8 +272,7 @@ static int read_text(struct medvl_request *q, struct medvl_request_reader *r,
     if (rc == MEDVL_OK)
         rc = medvl_record_read_text(&text, record, "prompt", err);
     if (rc == MEDVL_OK)
-        rc = medvl_encoder_encode(r->encoder, &q->ids, medvl_text_span(&text),
-                                  NULL, 0, MEDVL_ENCODE_PARSE_SPECIAL, err);
+        rc = encode_prompt(q, r, medvl_text_span(&text), err);
     medvl_text_release(&text);
     return rc;
 }
@@ -256,30 +327,43 @@ static int read_messages(struct medvl_request *q,
     return MEDVL_OK;
 }
 
+/* The ids; *chat is set where they are of messages. */
+static int read_ids(struct medvl_request *q, struct medvl_request_reader *r,
+                    const struct medvl_record *record,
+                    const struct medvl_chat_tokens **chat,
+                    struct medvl_error *err)
+{
+    *chat = NULL;
+    if (medvl_record_has(record, "messages")) {
+        *chat = &r->messages;
+        return read_messages(q, r, record, err);
+    }
+    if (medvl_record_has(record, "prompt"))
+        return read_text(q, r, record, err);
+    if (medvl_record_has(record, "tokens"))
+        return read_tokens(q, record, err);
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "no \"messages\", \"prompt\" or \"tokens\": "
+                      "medvl-prompt -e TEMPLATE adds \"messages\"");
+}
+
 int medvl_request_read(struct medvl_request *out,
                        struct medvl_request_reader *reader,
                        const struct medvl_record *record,
                        struct medvl_error *err)
 {
-    const struct medvl_chat_tokens *chat = NULL;
-    int rc;
+    const struct medvl_chat_tokens *chat;
+    struct medvl_json *images = NULL;
+    int rc = medvl_record_read(&images, record, "images", err);
 
-    if (medvl_record_has(record, "messages")) {
-        rc = read_messages(out, reader, record, err);
-        chat = &reader->messages;
-    } else if (medvl_record_has(record, "prompt")) {
-        rc = read_text(out, reader, record, err);
-    } else if (medvl_record_has(record, "tokens")) {
-        rc = read_tokens(out, record, err);
-    } else {
-        rc = medvl_fail(err, MEDVL_EFORMAT,
-                        "no \"messages\", \"prompt\" or \"tokens\": "
-                        "medvl-prompt -e TEMPLATE adds \"messages\"");
-    }
-    if (rc < 0)
-        return rc;
-    return read_pictures(out, reader, record, chat ? chat->images : NULL,
-                         chat ? chat->image_count : 0, err);
+    if (rc == MEDVL_OK && medvl_json_count(images) && !reader->frontend)
+        rc = medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
+    if (rc == MEDVL_OK)
+        rc = read_ids(out, reader, record, &chat, err);
+    if (rc == MEDVL_OK)
+        rc = read_pictures(out, reader, images, chat, err);
+    medvl_json_free(images);
+    return rc;
 }
 
 int medvl_request_expand(struct medvl_request *request,

@@ -19,6 +19,7 @@ struct medvl_request_reader {
     struct medvl_frontend *frontend;   /* NULL: reads no pictures */
     struct medvl_tokenizer *tok;       /* NULL: the folder has none */
     struct medvl_encoder *encoder;
+    int32_t image_id;        /* a placeholder that is no token, or -1 */
     struct medvl_chat *chat; /* NULL: the folder has no template */
     struct medvl_error no_chat;
     struct medvl_chat_worker *worker;
@@ -30,7 +31,8 @@ struct medvl_request_reader {
  *   layout   of messages, by name (chat.h); NULL: the folder's template
  *   root     pictures are below it, or NULL
  *
- * A zeroed reader may be released.
+ * A zeroed reader may be released.  MEDVL_EARG when the folder's tokenizer
+ * is another model's.
  */
 int medvl_request_reader_open(struct medvl_request_reader *out,
                               const char *folder, const char *layout,
@@ -59,8 +61,9 @@ struct medvl_request {
  * Read the first present of "messages" (up to a last turn that is the
  * answer), "prompt" and "tokens", and the pictures.
  *
- * MEDVL_EFORMAT when there is none, MEDVL_EARG when the model's folder has
- * not what it needs; the errors of decoding otherwise.
+ * MEDVL_EFORMAT when there is none, or the messages leave out a picture of
+ * "images"; MEDVL_EARG when the model's folder has not what it needs; the
+ * errors of decoding otherwise.
  */
 int medvl_request_read(struct medvl_request *out,
                        struct medvl_request_reader *reader,

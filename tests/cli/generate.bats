@@ -84,6 +84,55 @@ gen() {
     done
 }
 
+@test "a picture that the messages do not show is an error, not left out" {
+    sizes='"hidden_size":16,"intermediate_size":24'
+    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
+    echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
+        "\"vision_config\":{$sizes,\"image_size\":16,\"patch_size\":8}}" \
+        >llava.json
+    medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
+        --chat chatml --seed 1 -o seeing
+    cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb.png" .
+    asks() { # CONTENT
+        echo '{"id":"a","images":[{"path":"rgb.png"},{"path":"rgb.png"}],' \
+            "\"messages\":[{\"role\":\"user\",\"content\":$1}]}"
+    }
+    see() {
+        medvl-generate -m seeing --max-tokens 2 "$@"
+    }
+    run_code 1 see <<<"$(asks '"<image>\nIs it?"')"
+    [[ $stderr == *'a: picture 1: the messages do not show it: a part'* ]]
+    [[ $stderr == *'medvl-prompt writes one'* ]]
+    run_code 1 see <<<"$(asks '[{"type":"image"},{"type":"text",
+        "text":"?"}]' | tr -d '\n')"
+    [[ $stderr == *'a: picture 2: the messages do not show it'* ]]
+    run_ok see <<<"$(asks '[{"type":"image","index":1},
+        {"type":"image","index":0}]' | tr -d '\n')"
+    # What reads no pictures says so first.
+    run_code 1 gen <<<"$(asks '[{"type":"image"},{"type":"image"}]')"
+    [[ $stderr == *'a: the model reads no pictures'* ]]
+}
+
+@test "a model is its folder's name, from inside of the folder too" {
+    cd "$MODEL"
+    for path in . ./ ../model/. "$MODEL/" ../model; do
+        run_ok medvl-generate -m "$path" --max-tokens 1 <<<'{"prompt":"no"}'
+        [[ $output == *'"author":"model",'* ]]
+    done
+}
+
+@test "a tokenizer of another model's size is said so at once" {
+    cp -r "$MODEL" wrong
+    echo '{"text":"a lesion of the liver, seen on a later slice of both' \
+        'kidneys, unchanged"}' |
+        medvl-tokenize --train 295 -o large.json
+    cp large.json wrong/tokenizer.json
+    rm wrong/tokenizer_config.json
+    size=$(jq .vocab_size wrong/config.json)
+    run_code 1 medvl-generate -m wrong "$IN"
+    [[ $stderr == *"wrong: the tokenizer has 295 entries, the model $size:"* ]]
+}
+
 @test "two parts together are the whole" {
     gen --temperature 0.9 "$IN" >whole
     gen --temperature 0.9 --part 1/2 "$IN" >parts

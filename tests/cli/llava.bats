@@ -189,3 +189,36 @@ records() { # NAME
     run_code 1 medvl-generate -m llava_qwen2 in
     [[ $stderr == *"picture 2: 32 tokens of pictures; "*"room for 20"* ]]
 }
+
+@test "what writes messages is told, not what is ignored" {
+    while read -r name want; do
+        model "$name"
+        # Of the original code's folders this one is not used.
+        [ "$want" = tokenizer_config.json ] ||
+            jq '.chat_template = "x"' "$name/tokenizer_config.json" >both
+        [ ! -f both ] || mv both "$name/tokenizer_config.json"
+        run_ok medvl-inspect "$name"
+        [ "$(jq -r .chat_template <<<"$output")" = "$want" ]
+    done <<<'llava_qwen2 tokenizer_config.json
+llava_med mistral_instruct
+huatuo_7b huatuo
+llava_original null'
+    echo x >llava_med/chat_template.jinja
+    run_ok medvl-inspect llava_med
+    [ "$(jq -r .chat_template <<<"$output")" = chat_template.jinja ]
+}
+
+@test "a prompt's <image> is a picture's place, in folders without one too" {
+    for name in llava_original llava_med llava_qwen2; do
+        model "$name"
+        p=$ROOT/tests/golden/models/huatuo_7b
+        jq -nc --arg p "$p" '{id: "a", prompt: "A<image> or<image>?",
+            images: [{path: "\($p)/p0.png"}, {path: "\($p)/p1.png"}]},
+            {id: "b", prompt: "A<image>", images: []}' >prompt.jsonl
+        mapfile -t chat < <(chat "$name" | tr ' ' '\n')
+        run_code 3 medvl-generate -k -m "$name" --max-tokens 2 "${chat[@]}" \
+            prompt.jsonl
+        [ "$(jq -r .id <<<"$output")" = a ]
+        [[ $stderr == *'b: 0 pictures, 1 places'* ]]
+    done
+}
