@@ -22,7 +22,8 @@ static const struct cli_option OPTIONS[] = {
     CLI_FLAG(0, "explain", &opt.explain,
              "print pieces beside ids, for people, and no records"),
     CLI_TEXT(0, "chat", &opt.chat, "name",
-             "a built-in layout of messages [the folder's template]"),
+             "layout of messages: v1, chatml, llama3, vicuna, ... (see the "
+             "manual) [the folder's template]"),
     CLI_FLAG(0, "decode", &opt.decode, "turn \"tokens\" back into text"),
     CLI_INT(0, "train", &train.size, 256, 1 << 24,
             "learn a vocabulary of N entries, write it to -o"),
@@ -67,6 +68,7 @@ int main(int argc, char **argv)
 
     cli_parse(&cli, argc, argv);
     check_use(&cli);
+    opt.wants = &cli.wants;
     if (train.size == 0)
         return cli_map(&cli, &medvl_tokenize_map, &opt);
     /* -o is the vocabulary; there are no records to write. */

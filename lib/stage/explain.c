@@ -63,8 +63,8 @@ static int put_piece(struct medvl_text *out, struct medvl_span piece,
 }
 
 static int put_row(struct medvl_text *out, const struct medvl_tokenizer *tok,
-                   int32_t id, size_t start, size_t end, bool learned,
-                   struct medvl_error *err)
+                   int32_t id, bool picture, size_t start, size_t end,
+                   bool learned, struct medvl_error *err)
 {
     char range[50];
     int rc;
@@ -72,6 +72,8 @@ static int put_row(struct medvl_text *out, const struct medvl_tokenizer *tok,
     snprintf(range, sizeof(range), "%zu-%zu", start, end);
     rc = medvl_text_printf(out, err, "\n%8d %11s %c", id, range,
                            learned ? '*' : ' ');
+    if (rc == MEDVL_OK && picture)
+        return medvl_text_puts(out, "<image>  picture", err);
     if (rc == MEDVL_OK)
         rc = put_piece(out, medvl_tokenizer_bytes(tok, id), err);
     if (rc == MEDVL_OK && medvl_tokenizer_is_special(tok, id))
@@ -107,7 +109,7 @@ static int put_head(struct medvl_text *out, size_t count,
 
 int medvl_explain_tokens(struct medvl_text *out,
                          const struct medvl_tokenizer *tok,
-                         const struct medvl_tokens *tokens,
+                         const struct medvl_tokens *tokens, int32_t image,
                          struct medvl_span id, const uint8_t *mask,
                          struct medvl_error *err)
 {
@@ -115,8 +117,10 @@ int medvl_explain_tokens(struct medvl_text *out,
     int rc = put_head(out, tokens->count, id, mask, err);
 
     for (size_t i = 0; i < tokens->count && rc == MEDVL_OK; i++) {
-        rc = put_row(out, tok, tokens->ids[i], start, tokens->ends[i],
-                     mask && mask[i], err);
+        const int32_t token = tokens->ids[i];
+
+        rc = put_row(out, tok, token, token == image && image >= 0, start,
+                     tokens->ends[i], mask && mask[i], err);
         start = tokens->ends[i];
     }
     return rc;

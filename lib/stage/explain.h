@@ -20,16 +20,18 @@
  *     128009        8-18 *<|eot_id|>  special
  *
  *   tokens   with ends
+ *   image    a picture's placeholder that is no token, or -1
  *   id       of the record; {NULL, 0}: none
  *   mask     1 for a token that is learned (a star); NULL: not said
  *
  * Bytes are where the token stands in the text that was encoded.  In a
  * piece a space is U+2423, a backslash is doubled, control characters are
- * \n or \u200b and bytes that are no character \xe2.
+ * \n or \u200b and bytes that are no character \xe2.  A placeholder that is
+ * no token is "<image>  picture".
  */
 int medvl_explain_tokens(struct medvl_text *out,
                          const struct medvl_tokenizer *tok,
-                         const struct medvl_tokens *tokens,
+                         const struct medvl_tokens *tokens, int32_t image,
                          struct medvl_span id, const uint8_t *mask,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
 

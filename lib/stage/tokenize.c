@@ -22,7 +22,8 @@ struct stage {
     struct medvl_tokenizer *tok;
     struct medvl_chat *chat; /* NULL: no_chat says why */
     struct medvl_error no_chat;
-    int32_t image; /* to decode: a placeholder that is no token, or -1 */
+    int32_t image; /* a placeholder that is no token, or -1 */
+    struct medvl_want *ended;
 };
 
 struct worker {
@@ -75,9 +76,9 @@ static int open_folder(struct stage *stage, struct medvl_error *err)
         folder = medvl_copy_string(".", 1);
     if (!folder)
         return medvl_no_memory(err);
-    if (stage->options->decode)
+    if (stage->options->decode || stage->options->explain)
         rc = medvl_chat_image_id(&stage->image, folder, stage->tok, err);
-    else if (!stage->options->field)
+    if (rc == MEDVL_OK && !stage->options->decode && !stage->options->field)
         rc = open_chat(stage, folder, err);
     medvl_free(folder);
     return rc;
@@ -93,7 +94,12 @@ static int stage_open(void **out, const void *options,
     if (!stage)
         return medvl_no_memory(err);
     stage->options = options;
+    stage->image = -1;
     rc = medvl_tokenizer_open(&stage->tok, stage->options->model, err);
+    /* Some of the layouts end answers with a text. */
+    if (rc == MEDVL_OK && !stage->options->chat)
+        rc = medvl_wants_add(&stage->ended, stage->options->wants, err,
+                             "an end token was learned");
     return rc < 0 ? rc : open_folder(stage, err);
 }
 
@@ -191,14 +197,41 @@ static int put_tokens(struct worker *worker, struct medvl_record *record,
             return rc;
         id = medvl_text_span(&worker->json);
     }
-    rc = medvl_explain_tokens(text, worker->stage->tok, tokens, id, mask,
-                              err);
+    rc = medvl_explain_tokens(text, worker->stage->tok, tokens,
+                              worker->stage->image, id, mask, err);
     if (rc == MEDVL_OK)
         rc = medvl_text_putc(text, '\n', err);
     if (rc == MEDVL_OK)
         rc = medvl_out_line(out, medvl_text_span(text), err);
     medvl_text_shrink(text);
     return rc;
+}
+
+/* Of a record with answers: does one of them end? */
+static void count_ended(const struct stage *stage,
+                        const struct medvl_chat_tokens *turns)
+{
+    const int32_t end = medvl_tokenizer_end(stage->tok);
+    const size_t count = turns->tokens.count;
+    bool learned = false, ended = false;
+
+    for (size_t i = 0; i < count; i++) {
+        const int32_t id = turns->tokens.ids[i];
+
+        if (!turns->loss_mask[i])
+            continue;
+        learned = true;
+        if (i + 1 < count && turns->loss_mask[i + 1])
+            continue;
+        ended = ended || id == end ||
+                medvl_tokenizer_is_added(stage->tok, id) ||
+                medvl_tokenizer_is_special(stage->tok, id);
+    }
+    if (learned)
+        medvl_want_count(stage->ended, ended,
+                         "the chat template ends no turn with a token, so "
+                         "answers will not stop; --chat names a layout that "
+                         "does (v1 is LLaVA-1.5's)");
 }
 
 static int encode_messages(struct worker *worker,
@@ -214,11 +247,7 @@ static int encode_messages(struct worker *worker,
 
     if (!stage->chat) {
         *err = stage->no_chat;
-        return medvl_context(err, "%s",
-                             err->code == MEDVL_EARG
-                                 ? "\"messages\" need a model's folder, as "
-                                   "medvl-merge makes it"
-                                 : "\"messages\"");
+        return medvl_context(err, "\"messages\"");
     }
     if (!worker->chat)
         rc = medvl_chat_worker_new(&worker->chat, stage->chat, err);
@@ -227,6 +256,7 @@ static int encode_messages(struct worker *worker,
                                parse ? MEDVL_CHAT_PARSE_SPECIAL : 0, err);
     if (rc < 0)
         return medvl_context(err, "\"messages\"");
+    count_ended(stage, turns);
     if (turns->tokens.ends_capacity > TOKENS_KEPT &&
         !stage->options->explain) {
         medvl_free(turns->tokens.ends);

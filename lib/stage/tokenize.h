@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 struct medvl_tokenize_options {
     const char *model;  /* folder, or tokenizer.json; needed */
@@ -20,6 +21,9 @@ struct medvl_tokenize_options {
     bool parse_special; /* added tokens in messages' content too */
     bool decode;        /* ids to text */
     bool explain;       /* a table for people instead of records */
+
+    /* That answers end, unless `chat` says otherwise; or NULL. */
+    struct medvl_wants *wants;
 };
 
 /*

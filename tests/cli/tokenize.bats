@@ -227,7 +227,7 @@ learned() {
 @test "messages without a chat template are an error, texts are not" {
     run_code 1 medvl-tokenize -m "$GOLDEN/llama3.json" \
         <<<'{"id":"a","messages":[{"role":"user","content":"x"}]}'
-    [[ "$stderr" == *'stdin:1: a: '*"as medvl-merge makes it: "*template* ]]
+    [[ "$stderr" == *'stdin:1: a: "messages": '*template* ]]
     run_ok medvl-tokenize -m "$GOLDEN/llama3.json" -f text \
         <<<'{"text":"!","messages":[]}'
     [ "$output" = '{"text":"!","messages":[],"tokens":[0]}' ]
@@ -246,7 +246,7 @@ learned() {
     cp t.json folder/tokenizer.json
     echo '{"messages":[{"role":"user","content":"no"}]}' >in.jsonl
     run_code 1 medvl-tokenize -m folder in.jsonl
-    [[ $stderr == *"\"messages\" need a model's folder"* ]]
+    [[ $stderr == *': "messages": folder: no chat template: '* ]]
     echo '{{ 1 + [] }}' >folder/chat_template.jinja
     run_code 1 medvl-tokenize -m folder in.jsonl
     [[ $stderr == *': "messages": folder: chat template: line 1, '* ]]
@@ -267,7 +267,8 @@ learned() {
     [[ "$output" == *'"text":"[INST] left? [/INST] no </s>"}' ]]
     layout llava_llama 64000
     run_code 1 medvl-tokenize -m folder in.jsonl
-    [[ $stderr == *'("llava_llama") fits several of the layouts'*'huatuo)'* ]]
+    [[ $stderr == *'("llava_llama") fits several of the layouts'* ]]
+    [[ $stderr == *"(chatml_direct is llava-v1.6-34b's, huatuo"* ]]
     run_code 1 medvl-tokenize -m folder --chat chatml_direct in.jsonl
     [[ $stderr == *'it has no token "<|im_start|>", "<|im_end|>"'* ]]
     run_ok medvl-tokenize -m folder --chat v0 in.jsonl
@@ -280,9 +281,31 @@ learned() {
         '{"type":"image"}' '{"type":"text","text":"a"}' >picture.jsonl
     run_ok medvl-tokenize -m folder picture.jsonl
     [[ "$output" == *',600,'* ]]
+    run_ok medvl-tokenize --explain -m folder picture.jsonl
+    grep -qE '^ +600 +[0-9-]+  <image>  picture$' <<<"$output"
+    run_ok medvl-tokenize -m folder picture.jsonl
     run_ok medvl-tokenize --decode -m folder <<<"$output"
     [[ "$output" == *$'"<|user|>\\n<image>\\na\\n"}' ]]
     run_code 2 medvl-tokenize -m folder --chat v1 --decode in.jsonl
+}
+
+@test "answers that teach no end are warned of" {
+    chat_model
+    turns 'left?' 'no, right' >in.jsonl
+    run_ok medvl-tokenize -m model in.jsonl
+    [ -z "$stderr" ]
+    echo '{% for m in messages %}{{ m.role ~ ": " ~ m.content ~ " " }}{%
+        endfor %}{% if add_generation_prompt %}assistant:{% endif %}' |
+        tr -d '\n' >model/chat_template.jinja
+    run_ok medvl-tokenize -m model in.jsonl
+    [[ $stderr == *'warning: an end token was learned in none of 1 record: '* ]]
+    [[ $stderr == *'answers will not stop; --chat names a layout'* ]]
+    # Nothing is learned, or it was chosen so.
+    run_ok medvl-tokenize -m model \
+        <<<'{"messages":[{"role":"user","content":"x"}]}'
+    [ -z "$stderr" ]
+    run_ok medvl-tokenize -m model --chat v0 in.jsonl
+    [ -z "$stderr" ]
 }
 
 @test "tools and variables of a record reach its template" {

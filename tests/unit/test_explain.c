@@ -24,7 +24,7 @@ static void explain(struct medvl_text *out, const struct medvl_tokenizer *tok,
     for (size_t i = 0; i < count; i++)
         CHECK_OK(medvl_tokens_add(&tokens, ids[i], ends[i], &err), &err);
     medvl_text_clear(out);
-    CHECK_OK(medvl_explain_tokens(out, tok, &tokens,
+    CHECK_OK(medvl_explain_tokens(out, tok, &tokens, 500,
                                   id ? medvl_span(id)
                                      : (struct medvl_span){0},
                                   mask, &err),
@@ -85,14 +85,31 @@ static void a_terminal_is_not_steered(void **state)
     medvl_tokenizer_free(tok);
 }
 
+static void a_placeholder_that_is_no_token_is_a_picture(void **state)
+{
+    const int32_t ids[] = {0, 500};
+    const size_t ends[] = {1, 8};
+    struct medvl_tokenizer *tok = open_flags();
+    struct medvl_text out = {0};
+
+    (void)state;
+    explain(&out, tok, ids, ends, 2, NULL, NULL);
+    assert_string_equal(out.data, "2 tokens\n"
+                                  "      id       bytes  piece\n"
+                                  "       0         0-1  !\n"
+                                  "     500         1-8  <image>  picture");
+    medvl_text_release(&out);
+    medvl_tokenizer_free(tok);
+}
+
 static int explain_one(void *arg, struct medvl_error *err)
 {
     int32_t id = 0;
     size_t end = 1;
     const struct medvl_tokens tokens = {.ids = &id, .ends = &end, .count = 1};
     struct medvl_text out = {0};
-    const int rc = medvl_explain_tokens(&out, arg, &tokens, medvl_span("a"),
-                                        NULL, err);
+    const int rc = medvl_explain_tokens(&out, arg, &tokens, -1,
+                                        medvl_span("a"), NULL, err);
 
     medvl_text_release(&out);
     return rc;
@@ -112,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_have_id_bytes_and_piece),
         cmocka_unit_test(a_terminal_is_not_steered),
+        cmocka_unit_test(a_placeholder_that_is_no_token_is_a_picture),
         cmocka_unit_test(no_memory_is_said),
     };
 
