@@ -14,6 +14,7 @@
 #include "lib/model/vlm.h"
 #include "lib/run/view.h"
 #include "lib/tensor/safetensors.h"
+#include "lib/text/chat.h"
 #include "lib/text/tokenizer.h"
 
 #define TOKENS     ((int64_t)1000) /* that a plan is made for */
@@ -422,11 +423,8 @@ static int put_tokenizer(struct medvl_json_writer *w, const struct seen *s,
 {
     struct medvl_json *root = NULL;
     char *path = NULL;
-    const struct medvl_json *template;
-    const char *kind = NULL;
+    const char *kind = NULL, *chat = NULL;
     int rc = medvl_tokenizer_find(&path, s->folder, err);
-    bool chat = holds(s->folder, "chat_template.jinja") ||
-                holds(s->folder, "chat_template.json");
 
     if (rc == MEDVL_OK && path) {
         kind = strrchr(path, '/') + 1;
@@ -443,19 +441,12 @@ static int put_tokenizer(struct medvl_json_writer *w, const struct seen *s,
         medvl_json_put_null(w, "tokenizer");
     medvl_json_free(root);
     medvl_free(path);
-    root = NULL;
-    path = NULL;
-    if (rc == MEDVL_OK && !chat && holds(s->folder, "tokenizer_config.json")) {
-        rc = medvl_path_join(&path, s->folder, "tokenizer_config.json", err);
-        if (rc == MEDVL_OK)
-            rc = medvl_json_read(&root, path, err);
-        template = medvl_json_get(root, "chat_template");
-        chat = medvl_json_type(template) == MEDVL_JSON_STRING ||
-               medvl_json_type(template) == MEDVL_JSON_ARRAY;
-    }
-    medvl_json_put_bool(w, "chat_template", chat);
-    medvl_json_free(root);
-    medvl_free(path);
+    if (rc == MEDVL_OK)
+        rc = medvl_chat_source(&chat, s->folder, err);
+    if (chat)
+        medvl_json_put_string(w, "chat_template", medvl_span(chat));
+    else
+        medvl_json_put_null(w, "chat_template");
     return rc;
 }
 

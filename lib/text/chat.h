@@ -101,6 +101,13 @@ int medvl_chat_open(struct medvl_chat **out, const char *folder,
                     const char *layout, const struct medvl_tokenizer *tok,
                     struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * What writes a folder's messages: the name of the file with its template,
+ * or of a layout; NULL where medvl_chat_open would say MEDVL_EARG.
+ */
+int medvl_chat_source(const char **out, const char *folder,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* The id of the folder's placeholder where its tokenizer has none; else -1. */
 int medvl_chat_image_id(int32_t *out, const char *folder,
                         const struct medvl_tokenizer *tok,

@@ -219,7 +219,11 @@ static int undecided(const char *folder, const struct medvl_json *config,
     return medvl_fail(err, MEDVL_EARG,
                       "%s: no chat template, and config.json (\"%s\") fits "
                       "several of the layouts that the original LLaVA code "
-                      "has: --chat names one (" MEDVL_CHAT_LAYOUTS ")",
+                      "has: --chat names one (chatml_direct is "
+                      "llava-v1.6-34b's, huatuo HuatuoGPT-Vision's, v1 "
+                      "LLaVA-1.5's, v0 the first LLaVA's, llava_med_v1 "
+                      "LLaVA-Med 1.0's, mistral_instruct that of 1.5; "
+                      "medvl-tokenize(1) has all)",
                       folder, type ? type : "");
 }
 
@@ -254,6 +258,32 @@ static int find_template(struct medvl_text *out,
                         "(--chat names a built-in layout: " MEDVL_CHAT_LAYOUTS
                         ")",
                         folder);
+    return rc < 0 ? rc : MEDVL_OK;
+}
+
+int medvl_chat_source(const char **out, const char *folder,
+                      struct medvl_error *err)
+{
+    static const char *const FILES[] = {"chat_template.jinja",
+                                        "chat_template.json",
+                                        "tokenizer_config.json"};
+    struct medvl_json *config = NULL;
+    struct medvl_text text = {0};
+    int rc = read_config(&config, folder, "config.json", err);
+
+    *out = NULL;
+    for (int i = 0; i < 3 && rc == MEDVL_OK; i++) {
+        if (i == 2 && medvl_chat_is_original(config)) {
+            *out = medvl_chat_layout_of(config);
+            break;
+        }
+        rc = i == 0 ? read_own(&text, folder, err)
+                    : read_member(&text, folder, FILES[i], err);
+        if (rc > 0)
+            *out = FILES[i];
+    }
+    medvl_json_free(config);
+    medvl_text_release(&text);
     return rc < 0 ? rc : MEDVL_OK;
 }
 
