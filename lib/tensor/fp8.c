@@ -21,12 +21,13 @@ static const struct medvl_tensor *
 beside(const struct medvl_safetensors *file, const char *name, size_t cut,
        const char *end)
 {
-    const size_t size = strlen(name);
+    const size_t size = strlen(name), tail = strlen(end);
     char other[NAME_SIZE];
 
-    if (size < cut || size + strlen(end) >= sizeof(other))
+    if (size < cut || size + tail >= sizeof(other))
         return NULL;
-    snprintf(other, sizeof(other), "%.*s%s", (int)(size - cut), name, end);
+    memcpy(other, name, size - cut);
+    memcpy(other + size - cut, end, tail + 1);
     return medvl_safetensors_find(file, other);
 }
 
