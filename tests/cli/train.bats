@@ -162,7 +162,7 @@ load train
         'reads no pictures: take "images" out'
     rm model/tokenizer.json
     run_code 1 "${train[@]}" --eval held.jsonl -o run
-    [[ $stderr = *'model/tokenizer.json'*'--samples -1'* ]]
+    [[ $stderr = *'has no tokenizer.json'*'--samples -1'* ]]
     [ ! -e run ]
     run_ok "${train[@]}" --eval held.jsonl --samples -1 -o other
     run_code 1 medvl-train -m model --data tokens.jsonl --batch-tokens 9 -o run

@@ -59,6 +59,7 @@ static void put_records(int count)
 static const struct medvl_config CONFIG = {
     .decoder = {.vocab_size = 1000},
     .image_token = -1,
+    .video_token = -1,
 };
 
 static struct medvl_loader_options plain(const char *const *data)

@@ -115,6 +115,7 @@ static void add_openings(int *opened)
 static const struct medvl_config CONFIG = {
     .decoder = {.vocab_size = 10},
     .image_token = -1,
+    .video_token = -1,
 };
 
 static void start(const char *first, const char *second, size_t window)
