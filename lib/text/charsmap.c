@@ -173,25 +173,22 @@ static int replace(struct work *work, size_t at, size_t size,
     if (medvl_span_equal((struct medvl_span){work->text.data + at, size},
                          to))
         return MEDVL_OK;
-    if (changes->count == MEDVL_NFC_CHANGES)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "more than %d places to normalise",
-                          MEDVL_NFC_CHANGES);
-    rc = medvl_grow(&changes->items, &changes->capacity, changes->count + 1,
-                    sizeof(*changes->items), err);
     if (changes->count == 0)
         medvl_text_clear(work->out);
-    if (rc == MEDVL_OK)
-        rc = medvl_text_append(work->out, work->text.data + work->copied,
-                               at - work->copied, err);
+    rc = medvl_text_append(work->out, work->text.data + work->copied,
+                           at - work->copied, err);
     if (rc == MEDVL_OK && work->out->size + to.size > UINT32_MAX)
         rc = medvl_fail(err, MEDVL_EUNSUPPORTED,
                         "a text that becomes 4 GiB");
+    if (rc == MEDVL_OK)
+        rc = medvl_nfc_changes_add(
+            changes,
+            (struct medvl_nfc_change){(uint32_t)at, (uint32_t)size,
+                                      (uint32_t)work->out->size,
+                                      (uint32_t)to.size},
+            err);
     if (rc < 0)
         return rc;
-    changes->items[changes->count++] = (struct medvl_nfc_change){
-        (uint32_t)at, (uint32_t)size, (uint32_t)work->out->size,
-        (uint32_t)to.size};
     work->copied = at + size;
     return medvl_text_append(work->out, to.data, to.size, err);
 }

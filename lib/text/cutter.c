@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/text/part.h"
 #include "lib/text/pretokenize.h"
 #include "lib/text/unicode.h"
 
@@ -512,28 +513,13 @@ static int read_behaviour(enum behaviour *out, const struct medvl_json *json,
                       name ? name : "");
 }
 
-static int read_character(uint32_t *out, const struct medvl_json *json,
-                          const char *name, struct medvl_error *err)
-{
-    const char *text;
-    const int rc = medvl_json_get_string(&text, json, name, err);
-    const size_t size = rc == MEDVL_OK ? strlen(text) : 0;
-
-    if (rc < 0)
-        return rc;
-    if (size == 0 || (size_t)medvl_utf8_decode(out, text, size) != size)
-        return medvl_fail(err, MEDVL_EFORMAT, "\"%s\" is not one character",
-                          name);
-    return MEDVL_OK;
-}
-
 static int read_split(struct medvl_cutter *c, const struct medvl_json *json,
                       struct medvl_error *err)
 {
     struct step step = {.kind = REGEX};
     int rc = read_behaviour(&step.behaviour, json, -1, err);
 
-    step.invert = medvl_json_true(medvl_json_get(json, "invert"));
+    step.invert = medvl_part_flag(json, "invert");
     if (rc == MEDVL_OK)
         rc = medvl_pattern_read(&step.regex,
                                 medvl_json_get(json, "pattern"), err);
@@ -554,7 +540,7 @@ static int read_byte_level(struct medvl_cutter *c,
                         .keeps_letters = true};
     int rc = MEDVL_OK;
 
-    if (medvl_json_true(medvl_json_get(json, "add_prefix_space")))
+    if (medvl_part_flag(json, "add_prefix_space"))
         rc = add(c, (struct step){.kind = PREFIX, .character = ' '}, err);
     if (rc == MEDVL_OK && (!regex || medvl_json_true(regex))) {
         rc = medvl_regex_new(
@@ -582,7 +568,7 @@ static int read_metaspace(struct medvl_cutter *c,
     const char *name = scheme ? medvl_json_string(scheme) : "always";
     struct step step = {.kind = METASPACE};
     int found = -1;
-    int rc = read_character(&step.character, json, "replacement", err);
+    int rc = medvl_part_character(&step.character, json, "replacement", err);
 
     if (rc < 0)
         return rc;
@@ -665,7 +651,7 @@ static int read_step(void *self, const struct medvl_json *json,
         rc = MEDVL_OK;
     } else if (strcmp(type, "CharDelimiterSplit") == 0) {
         step.kind = CHARACTER;
-        rc = read_character(&step.character, json, "delimiter", err);
+        rc = medvl_part_character(&step.character, json, "delimiter", err);
     } else {
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "\"%s\"", type);
     }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/text/part.h"
+#include "lib/text/spell.h"
 
 #define STEPS       64
 #define REPLACEMENT "\xEF\xBF\xBD"
@@ -152,23 +154,11 @@ int medvl_append_lossy(struct medvl_text *out, struct medvl_span bytes,
 static int append_spelled(struct medvl_text *out, struct medvl_span token,
                           struct medvl_error *err)
 {
-    const size_t before = out->size;
-    int rc = medvl_text_reserve(out, token.size, err);
+    const int rc = medvl_spelled_bytes(out, token, err);
 
-    for (size_t at = 0; at < token.size && rc == MEDVL_OK;) {
-        uint32_t rune = 0;
-        const int size = medvl_utf8_decode(&rune, token.data + at,
-                                           token.size - at);
-        const int byte = size > 0 ? medvl_rune_byte(rune) : -1;
-
-        if (byte < 0) {
-            out->size = before;
-            return medvl_text_append(out, token.data, token.size, err);
-        }
-        rc = medvl_text_putc(out, (char)byte, err);
-        at += (size_t)size;
-    }
-    return rc;
+    return rc == 0  ? medvl_text_append(out, token.data, token.size, err)
+           : rc < 0 ? rc
+                    : MEDVL_OK;
 }
 
 static int byte_level(struct medvl_strings *out,
@@ -522,40 +512,21 @@ bool medvl_decoder_steps_are_bytes(const struct medvl_decoder_steps *steps)
 
 /* ---- reading ------------------------------------------------------------ */
 
-static int read_text(char **out, const struct medvl_json *json,
-                     const char *name, bool may_be_empty,
-                     struct medvl_error *err)
+/* A text of at least one character. */
+static int read_mark(char **out, const struct medvl_json *json,
+                     const char *name, struct medvl_error *err)
 {
-    const char *text;
-    const int rc = medvl_json_get_string(&text, json, name, err);
+    const int rc = medvl_part_text(out, json, name, err);
 
-    if (rc < 0)
+    if (rc < 0 || (*out)[0])
         return rc;
-    if (!text[0] && !may_be_empty)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED, "an empty \"%s\"", name);
-    *out = medvl_copy_string(text, strlen(text));
-    return *out ? MEDVL_OK : medvl_no_memory(err);
-}
-
-static int read_character(uint32_t *out, const struct medvl_json *json,
-                          const char *name, struct medvl_error *err)
-{
-    const char *text;
-    const int rc = medvl_json_get_string(&text, json, name, err);
-    const size_t size = rc == MEDVL_OK ? strlen(text) : 0;
-
-    if (rc < 0)
-        return rc;
-    if (size == 0 || (size_t)medvl_utf8_decode(out, text, size) != size)
-        return medvl_fail(err, MEDVL_EFORMAT, "\"%s\" is not one character",
-                          name);
-    return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EUNSUPPORTED, "an empty \"%s\"", name);
 }
 
 static int read_strip(struct step *step, const struct medvl_json *json,
                       struct medvl_error *err)
 {
-    int rc = read_character(&step->character, json, "content", err);
+    int rc = medvl_part_character(&step->character, json, "content", err);
 
     step->kind = STRIP;
     if (rc == MEDVL_OK)
@@ -580,19 +551,18 @@ static int read_metaspace(struct step *step, const struct medvl_json *json,
     if (medvl_json_type(prefix) == MEDVL_JSON_BOOL &&
         !medvl_json_true(prefix))
         step->flag = false;
-    return read_character(&step->character, json, "replacement", err);
+    return medvl_part_character(&step->character, json, "replacement", err);
 }
 
 static int read_ctc(struct step *step, const struct medvl_json *json,
                     struct medvl_error *err)
 {
-    int rc = read_text(&step->text, json, "pad_token", false, err);
+    int rc = read_mark(&step->text, json, "pad_token", err);
 
     step->kind = CTC;
-    step->flag = medvl_json_true(medvl_json_get(json, "cleanup"));
+    step->flag = medvl_part_flag(json, "cleanup");
     if (rc == MEDVL_OK)
-        rc = read_text(&step->other, json, "word_delimiter_token", false,
-                       err);
+        rc = read_mark(&step->other, json, "word_delimiter_token", err);
     return rc;
 }
 
@@ -604,7 +574,7 @@ static int read_replace(struct step *step, const struct medvl_json *json,
 
     step->kind = REPLACE;
     if (rc == MEDVL_OK)
-        rc = read_text(&step->text, json, "content", true, err);
+        rc = medvl_part_text(&step->text, json, "content", err);
     return rc;
 }
 
@@ -629,11 +599,11 @@ static int read_kind(struct step *step, const struct medvl_json *json,
         return read_ctc(step, json, err);
     else if (strcmp(type, "BPEDecoder") == 0) {
         step->kind = BPE;
-        return read_text(&step->text, json, "suffix", false, err);
+        return read_mark(&step->text, json, "suffix", err);
     } else if (strcmp(type, "WordPiece") == 0) {
         step->kind = WORDPIECE;
-        step->flag = medvl_json_true(medvl_json_get(json, "cleanup"));
-        return read_text(&step->text, json, "prefix", true, err);
+        step->flag = medvl_part_flag(json, "cleanup");
+        return medvl_part_text(&step->text, json, "prefix", err);
     } else {
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "\"%s\"", type);
     }

@@ -10,6 +10,8 @@
 
 #include "lib/base/mem.h"
 #include "lib/text/charsmap.h"
+#include "lib/text/part.h"
+#include "lib/text/spell.h"
 #include "lib/text/unicode.h"
 
 #define STEPS 64
@@ -42,30 +44,6 @@ struct medvl_normalizer {
     struct step steps[STEPS];
     int count;
 };
-
-/* ---- bytes as characters ------------------------------------------------ */
-
-uint32_t medvl_byte_rune(unsigned char byte)
-{
-    if ((byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173))
-        return byte;
-    if (byte <= 32)
-        return 256u + byte;
-    if (byte <= 160)
-        return 256u + 33 + (byte - 127u);
-    return 0x143;
-}
-
-int medvl_rune_byte(uint32_t rune)
-{
-    if (rune < 256)
-        return medvl_byte_rune((unsigned char)rune) == rune ? (int)rune : -1;
-    if (rune <= 256 + 32)
-        return (int)rune - 256;
-    if (rune < 0x143)
-        return (int)rune - 256 - 33 + 127;
-    return rune == 0x143 ? 173 : -1;
-}
 
 int medvl_normalize_bytes(struct medvl_rewrite *r, size_t from, size_t to,
                           struct medvl_error *err)
@@ -422,58 +400,6 @@ bool medvl_normalizer_is_empty(const struct medvl_normalizer *normalizer)
 
 /* ---- reading ------------------------------------------------------------ */
 
-const char *medvl_part_type(const struct medvl_json *part)
-{
-    const char *type = medvl_json_string(medvl_json_get(part, "type"));
-
-    return type ? type : "(no type)";
-}
-
-int medvl_parts_read(const struct medvl_json *json, const char *list,
-                     medvl_part_fn *read, void *self,
-                     struct medvl_error *err)
-{
-    const struct medvl_json *stack[STEPS];
-    int depth = 0;
-    int rc = MEDVL_OK;
-
-    if (medvl_json_type(json) > MEDVL_JSON_NULL)
-        stack[depth++] = json;
-    while (depth > 0 && rc == MEDVL_OK) {
-        const struct medvl_json *part = stack[--depth];
-        const struct medvl_json *next = medvl_json_next(part);
-
-        if (next && part != json)
-            stack[depth++] = next;
-        if (strcmp(medvl_part_type(part), "Sequence") != 0) {
-            rc = read(self, part, err);
-            continue;
-        }
-        part = medvl_json_first(medvl_json_get(part, list));
-        if (part && depth == STEPS)
-            rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "too deep a Sequence");
-        else if (part)
-            stack[depth++] = part;
-    }
-    return rc;
-}
-
-int medvl_pattern_read(struct medvl_regex **out,
-                       const struct medvl_json *pattern,
-                       struct medvl_error *err)
-{
-    const char *string = medvl_json_string(medvl_json_get(pattern,
-                                                          "String"));
-    const char *regex = medvl_json_string(medvl_json_get(pattern, "Regex"));
-
-    if (string)
-        return medvl_regex_new_literal(out, medvl_span(string), err);
-    if (regex)
-        return medvl_regex_new(out, medvl_span(regex), err);
-    return medvl_fail(err, MEDVL_EFORMAT,
-                      "\"pattern\" is no String and no Regex");
-}
-
 static int add(struct medvl_normalizer *n, struct step step,
                struct medvl_error *err)
 {
@@ -484,36 +410,19 @@ static int add(struct medvl_normalizer *n, struct step step,
     return MEDVL_OK;
 }
 
-static int read_text(char **out, const struct medvl_json *json,
-                     const char *name, struct medvl_error *err)
-{
-    const char *text;
-    const int rc = medvl_json_get_string(&text, json, name, err);
-
-    if (rc < 0)
-        return rc;
-    *out = medvl_copy_string(text, strlen(text));
-    return *out ? MEDVL_OK : medvl_no_memory(err);
-}
-
-static bool is_true(const struct medvl_json *json, const char *name)
-{
-    return medvl_json_true(medvl_json_get(json, name));
-}
-
 static int read_bert(struct medvl_normalizer *n,
                      const struct medvl_json *json, struct medvl_error *err)
 {
     const struct medvl_json *accents = medvl_json_get(json, "strip_accents");
-    const bool lower = is_true(json, "lowercase");
+    const bool lower = medvl_part_flag(json, "lowercase");
     const bool strip = medvl_json_type(accents) == MEDVL_JSON_BOOL
                            ? medvl_json_true(accents)
                            : lower;
     int rc = MEDVL_OK;
 
-    if (is_true(json, "clean_text"))
+    if (medvl_part_flag(json, "clean_text"))
         rc = add(n, (struct step){.kind = CLEAN}, err);
-    if (rc == MEDVL_OK && is_true(json, "handle_chinese_chars"))
+    if (rc == MEDVL_OK && medvl_part_flag(json, "handle_chinese_chars"))
         rc = add(n, (struct step){.kind = CHINESE}, err);
     if (rc == MEDVL_OK && strip)
         rc = add(n, (struct step){.kind = FORM, .form = MEDVL_FORM_D}, err);
@@ -604,17 +513,17 @@ static int read_step(void *self, const struct medvl_json *json,
         return read_bert(n, json, err);
     if (strcmp(type, "Strip") == 0) {
         step.kind = STRIP;
-        step.left = is_true(json, "strip_left");
-        step.right = is_true(json, "strip_right");
+        step.left = medvl_part_flag(json, "strip_left");
+        step.right = medvl_part_flag(json, "strip_right");
     } else if (strcmp(type, "Prepend") == 0) {
         step.kind = PREPEND;
-        rc = read_text(&step.text, json, "prepend", err);
+        rc = medvl_part_text(&step.text, json, "prepend", err);
     } else if (strcmp(type, "Replace") == 0) {
         step.kind = REPLACE;
         rc = medvl_pattern_read(&step.regex,
                                 medvl_json_get(json, "pattern"), err);
         if (rc == MEDVL_OK)
-            rc = read_text(&step.text, json, "content", err);
+            rc = medvl_part_text(&step.text, json, "content", err);
     } else if (strcmp(type, "Precompiled") == 0) {
         step.kind = CHARSMAP;
         rc = read_precompiled(&step, json, err);

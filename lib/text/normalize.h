@@ -43,30 +43,4 @@ int medvl_normalizer_run(const struct medvl_normalizer *normalizer,
 int medvl_normalize_bytes(struct medvl_rewrite *r, size_t from, size_t to,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* The character that spells a byte, and the byte that one spells, or -1. */
-uint32_t medvl_byte_rune(unsigned char byte);
-int medvl_rune_byte(uint32_t rune);
-
-/*
- * {"String": text} or {"Regex": text} of a Split or Replace.  What matches
- * an empty string is a literal that is found everywhere.
- */
-int medvl_pattern_read(struct medvl_regex **out,
-                       const struct medvl_json *pattern,
-                       struct medvl_error *err) MEDVL_MUST_CHECK;
-
-/* "type" of a part of tokenizer.json, or "(no type)". */
-const char *medvl_part_type(const struct medvl_json *part);
-
-/*
- * Give `json`, or if it is a Sequence the parts that `list` names in it and
- * in the Sequences there, to `read` in order, until it fails.  JSON null or
- * NULL has no parts.  MEDVL_EUNSUPPORTED: more than 64 within each other.
- */
-typedef int medvl_part_fn(void *self, const struct medvl_json *part,
-                          struct medvl_error *err);
-int medvl_parts_read(const struct medvl_json *json, const char *list,
-                     medvl_part_fn *read, void *self,
-                     struct medvl_error *err) MEDVL_MUST_CHECK;
-
 #endif

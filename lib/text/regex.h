@@ -11,7 +11,7 @@
  *
  * One thing stays different: PCRE2 10.42 has the characters of Unicode 14.
  *
- * Read next: bpe.h.
+ * Read next: part.h.
  */
 #ifndef MEDVL_TEXT_REGEX_H
 #define MEDVL_TEXT_REGEX_H

@@ -95,23 +95,13 @@ static struct unit next_unit(const struct medvl_sentencepiece *model,
 static int note(struct medvl_sentencepiece_encoder *encoder, size_t from,
                 size_t size, size_t to, struct medvl_error *err)
 {
-    struct medvl_nfc_changes *changes = &encoder->changes;
-    int rc;
-
-    if (!encoder->keep_ends)
-        return MEDVL_OK;
-    if (changes->count == MEDVL_NFC_CHANGES)
-        return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "more than %d places to normalise",
-                          MEDVL_NFC_CHANGES);
-    rc = medvl_grow(&changes->items, &changes->capacity, changes->count + 1,
-                    sizeof(*changes->items), err);
-    if (rc < 0)
-        return rc;
-    changes->items[changes->count++] = (struct medvl_nfc_change){
+    const struct medvl_nfc_change change = {
         (uint32_t)from, (uint32_t)size, (uint32_t)to,
         (uint32_t)(encoder->normal.size - to)};
-    return MEDVL_OK;
+
+    return encoder->keep_ends
+               ? medvl_nfc_changes_add(&encoder->changes, change, err)
+               : MEDVL_OK;
 }
 
 /*

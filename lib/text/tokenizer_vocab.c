@@ -133,31 +133,12 @@ static bool member_set(const struct reading *r, const char *name)
            !medvl_span_is(span, "0.0");
 }
 
-/*
- * Put the bytes that a token's spelling stands for into `out`: 1, or 0 when
- * a character spells no byte.
- */
-static int spelled_bytes(struct medvl_text *out, struct medvl_span name,
-                         struct medvl_error *err)
+/* medvl_spelled_bytes in place of what `out` held. */
+static int bytes_of(struct medvl_text *out, struct medvl_span name,
+                    struct medvl_error *err)
 {
-    int rc;
-
     medvl_text_clear(out);
-    rc = medvl_text_reserve(out, name.size, err);
-    if (rc < 0)
-        return rc;
-    for (size_t at = 0; at < name.size;) {
-        uint32_t rune = 0;
-        const int size = medvl_utf8_decode(&rune, name.data + at,
-                                           name.size - at);
-        const int byte = size > 0 ? medvl_rune_byte(rune) : -1;
-
-        if (byte < 0)
-            return 0;
-        out->data[out->size++] = (char)byte;
-        at += (size_t)size;
-    }
-    return 1;
+    return medvl_spelled_bytes(out, name, err);
 }
 
 /* ---- vocabularies that are objects -------------------------------------- */
@@ -167,7 +148,7 @@ static int add_bytes(struct reading *r, int32_t id, struct medvl_span name,
                      struct medvl_error *err)
 {
     const struct added *added;
-    const int rc = spelled_bytes(&r->left, name, err);
+    const int rc = bytes_of(&r->left, name, err);
 
     if (rc < 0)
         return rc;
@@ -239,9 +220,9 @@ static int add_merge(struct reading *r, struct medvl_span left,
     if (r->tok->model.charbpe)
         return medvl_charbpe_add_merge(r->tok->model.charbpe, left, right,
                                        err);
-    rc = spelled_bytes(&r->left, left, err);
+    rc = bytes_of(&r->left, left, err);
     if (rc > 0 && left.size > 0)
-        rc = spelled_bytes(&r->right, right, err);
+        rc = bytes_of(&r->right, right, err);
     if (rc < 0)
         return rc;
     if (rc == 0 || left.size == 0 || right.size == 0)

@@ -426,16 +426,15 @@ static size_t segment_end(enum medvl_form form, struct medvl_span text,
     return at;
 }
 
-/* Keep text[from, end) -> out[to, ...) when the bytes differ. */
-static int note_change(struct medvl_nfc_changes *changes,
-                       struct medvl_nfc_change change,
-                       struct medvl_error *err)
+int medvl_nfc_changes_add(struct medvl_nfc_changes *changes,
+                          struct medvl_nfc_change change,
+                          struct medvl_error *err)
 {
     int rc;
 
     if (changes->count == MEDVL_NFC_CHANGES)
         return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                          "more than %d places are not in normal form",
+                          "more than %d places to normalise",
                           MEDVL_NFC_CHANGES);
     rc = medvl_grow(&changes->items, &changes->capacity, changes->count + 1,
                     sizeof(change), err);
@@ -476,15 +475,15 @@ static int normalise(struct medvl_text *out, struct medvl_text *piece,
         rc = segment_normalise(seg, piece, in, err);
         if (rc == MEDVL_OK &&
             !medvl_span_equal(in, medvl_text_span(piece))) {
+            struct medvl_nfc_change change = {
+                (uint32_t)start, (uint32_t)in.size, 0,
+                (uint32_t)piece->size};
+
             rc = medvl_text_append(out, text.data + copied, start - copied,
                                    err);
+            change.to = (uint32_t)out->size;
             if (rc == MEDVL_OK)
-                rc = note_change(changes,
-                                 (struct medvl_nfc_change){
-                                     (uint32_t)start, (uint32_t)in.size,
-                                     (uint32_t)out->size,
-                                     (uint32_t)piece->size},
-                                 err);
+                rc = medvl_nfc_changes_add(changes, change, err);
             if (rc == MEDVL_OK)
                 rc = medvl_text_append(out, piece->data, piece->size, err);
             copied = end;

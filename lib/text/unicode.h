@@ -120,6 +120,10 @@ int medvl_unicode_nfc(struct medvl_text *out,
 int medvl_unicode_starts(uint32_t *starts, size_t size,
                          enum medvl_form form, struct medvl_span text,
                          struct medvl_error *err) MEDVL_MUST_CHECK;
+/* One more replacement; MEDVL_EUNSUPPORTED past MEDVL_NFC_CHANGES. */
+int medvl_nfc_changes_add(struct medvl_nfc_changes *changes,
+                          struct medvl_nfc_change change,
+                          struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_nfc_changes_release(struct medvl_nfc_changes *changes);
 
 #endif

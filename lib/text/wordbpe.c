@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "lib/text/normalize.h"
+#include "lib/text/spell.h"
 
 /*
  * Append the bytes that a token stands for, a space for the end of a word.
@@ -20,22 +20,17 @@ static int append_bytes(struct medvl_text *out, struct medvl_span token,
     const size_t stem = token.size > end.size ? token.size - end.size : 0;
     const bool ends = stem > 0 &&
                       memcmp(token.data + stem, end.data, end.size) == 0;
-    int rc = MEDVL_OK;
+    const size_t before = out->size;
+    int rc;
 
     if (ends)
         token.size = stem;
-    for (size_t at = 0; at < token.size && rc == MEDVL_OK;) {
-        uint32_t rune = 0;
-        const int size = medvl_utf8_decode(&rune, token.data + at,
-                                           token.size - at);
-        const int byte = size > 0 ? medvl_rune_byte(rune) : -1;
-
-        if (byte < 0 || byte == ' ')
-            return 0;
-        rc = medvl_text_putc(out, (char)byte, err);
-        at += (size_t)size;
-    }
-    if (rc == MEDVL_OK && ends)
+    rc = medvl_spelled_bytes(out, token, err);
+    if (rc < 1)
+        return rc;
+    if (memchr(out->data + before, ' ', out->size - before))
+        return 0;
+    if (ends)
         rc = medvl_text_putc(out, ' ', err);
     return rc < 0 ? rc : token.size > 0 && !medvl_span_is(token, end.data);
 }

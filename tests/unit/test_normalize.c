@@ -218,17 +218,6 @@ static void a_text_grows_32_times_at_most(void **state)
     medvl_text_release(&json);
 }
 
-static void every_byte_has_a_character(void **state)
-{
-    (void)state;
-    for (int byte = 0; byte < 256; byte++)
-        assert_int_equal(
-            medvl_rune_byte(medvl_byte_rune((unsigned char)byte)), byte);
-    assert_int_equal(medvl_byte_rune(' '), 0x120);
-    assert_int_equal(medvl_rune_byte(' '), -1);
-    assert_int_equal(medvl_rune_byte(0x144), -1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,7 +227,6 @@ int main(void)
         cmocka_unit_test(sequences_run_in_order),
         cmocka_unit_test(bad_steps_are_errors),
         cmocka_unit_test(a_text_grows_32_times_at_most),
-        cmocka_unit_test(every_byte_has_a_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

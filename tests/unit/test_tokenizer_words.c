@@ -5,7 +5,7 @@
  */
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
-#include "lib/text/normalize.h"
+#include "lib/text/spell.h"
 #include "lib/text/tiktoken.h"
 #include "lib/text/tokenizer.h"
 #include "tests/unit/check.h"

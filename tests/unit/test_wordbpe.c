@@ -1,7 +1,7 @@
 /* CLIP's vocabularies on the byte-level encoder: lib/text/wordbpe.h. */
 #include "lib/text/wordbpe.h"
 
-#include "lib/text/normalize.h"
+#include "lib/text/spell.h"
 #include "tests/unit/check.h"
 
 static void add(struct medvl_bpe *vocab, int32_t id, const char *token)
