@@ -5,12 +5,37 @@
  */
 #include "lib/model/frontend_part.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 
 /* ---- fields that processors share ------------------------------------ */
+
+/* The fields that are read without a check of their own. */
+static int check_types(const struct medvl_json *root, struct medvl_error *err)
+{
+    if (root && medvl_json_type(root) != MEDVL_JSON_OBJECT)
+        return medvl_fail(err, MEDVL_EFORMAT, "not a JSON object");
+    for (const struct medvl_json *v = medvl_json_first(root); v;
+         v = medvl_json_next(v)) {
+        const enum medvl_json_type type = medvl_json_type(v);
+        const char *name = medvl_json_name(v);
+
+        if (type == MEDVL_JSON_NULL)
+            continue;
+        if (strncmp(name, "do_", 3) == 0 && type != MEDVL_JSON_BOOL)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "\"%s\": want true or false", name);
+        if ((strcmp(name, "rescale_factor") == 0 ||
+             strcmp(name, "resample") == 0) &&
+            type != MEDVL_JSON_NUMBER)
+            return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": want a number",
+                              name);
+    }
+    return MEDVL_OK;
+}
 
 bool medvl_frontend_bool(const struct medvl_json *root, const char *name,
                          bool otherwise)
@@ -59,12 +84,12 @@ static int read_three(double out[3], const struct medvl_json *root,
     memcpy(out, otherwise, 3 * sizeof(*out));
     if (medvl_json_type(v) <= MEDVL_JSON_NULL)
         return MEDVL_OK;
-    if (medvl_json_count(v) != 3)
-        return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": want three numbers",
-                          name);
     for (size_t i = 0; i < 3; i++)
-        out[i] = medvl_json_number(medvl_json_at(v, i), 0);
-    return MEDVL_OK;
+        out[i] = medvl_json_number(medvl_json_at(v, i), NAN);
+    if (medvl_json_count(v) == 3 && !isnan(out[0] + out[1] + out[2]))
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EFORMAT, "\"%s\": want three numbers",
+                      name);
 }
 
 /* Rescaling is in double, then float; normalisation in float. */
@@ -319,7 +344,9 @@ int medvl_frontend_open(struct medvl_frontend **out, const char *folder,
     f->patch = config->vision.patch_size;
     rc = read_file(&root, &processor, &path, folder, config, err);
     if (rc == MEDVL_OK) {
-        rc = find_kind(f, processor, err);
+        rc = check_types(processor, err);
+        if (rc == MEDVL_OK)
+            rc = find_kind(f, processor, err);
         if (rc == MEDVL_OK)
             rc = f->kind->read(f, processor, err);
         if (rc < 0)

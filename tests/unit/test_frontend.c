@@ -240,6 +240,17 @@ static void what_is_not_built_is_refused(void **state)
          "image_mean"},
         {"{\"size\":{\"longest_edge\":8}," SQUARE "}", MEDVL_EFORMAT,
          "size"},
+        {"[]", MEDVL_EFORMAT, "not a JSON object"},
+        {"{" SHORT "," SQUARE ",\"do_rescale\":\"false\"}", MEDVL_EFORMAT,
+         "\"do_rescale\": want true or false"},
+        {"{" SHORT "," SQUARE ",\"do_resize\":0}", MEDVL_EFORMAT,
+         "\"do_resize\": want true or false"},
+        {"{" SHORT "," SQUARE ",\"rescale_factor\":\"1\"}", MEDVL_EFORMAT,
+         "\"rescale_factor\": want a number"},
+        {"{" SHORT "," SQUARE ",\"resample\":\"bicubic\"}", MEDVL_EFORMAT,
+         "\"resample\": want a number"},
+        {"{" SHORT "," SQUARE ",\"image_mean\":[0,\"0\",0]}", MEDVL_EFORMAT,
+         "\"image_mean\": want three numbers"},
     };
     struct medvl_frontend *f = NULL;
     struct medvl_error err = {0};
