@@ -84,6 +84,10 @@ struct medvl_decoder_config {
     enum medvl_act act;
 
     bool tied; /* lm_head is embed_tokens */
+
+    bool has_padding; /* an id whose embedding does not learn: a row of */
+    int32_t padding;  /* nn.Embedding's padding_idx */
+
     bool head_bias;
     bool transposed; /* matrices of the layers are stored (K,M) */
 

@@ -199,6 +199,18 @@ static void read_gpt2(struct medvl_decoder_config *d,
         medvl_config_refuse(r, "add_cross_attention", "true");
 }
 
+/* GPT-2's embeddings know of none; below zero counts from the end. */
+static void read_padding(struct medvl_decoder_config *d,
+                         struct medvl_config_reader *r, const struct brand *b)
+{
+    const struct medvl_json *v = medvl_json_get(r->object, "pad_token_id");
+
+    d->padding = medvl_config_id(r, "pad_token_id", b->pad);
+    if (medvl_json_type(v) == MEDVL_JSON_NUMBER && d->padding < 0)
+        d->padding += (int32_t)d->vocab_size;
+    d->has_padding = d->padding >= 0;
+}
+
 void medvl_config_read_decoder(struct medvl_decoder_config *d,
                                struct medvl_config_reader *r,
                                const char *type)
@@ -217,6 +229,7 @@ void medvl_config_read_decoder(struct medvl_decoder_config *d,
         return;
     }
     read_sizes(d, r, b);
+    read_padding(d, r, b);
     if (strcmp(type, "llama") == 0 || strcmp(type, "qwen3") == 0)
         d->qkv_bias = d->out_bias = medvl_config_bool(r, "attention_bias",
                                                       false);

@@ -16,13 +16,15 @@
 struct medvl_decoder_run {
     const struct medvl_decoder_config *config;
     struct medvl_kvcache *cache;
-    struct medvl_tensor ids, rows; /* rows: where keys are stored */
-    struct medvl_tensor positions; /* (N), of the learned ones */
-    struct medvl_tensor cos, sin;  /* (N, R/2) */
+    struct medvl_tensor ids, paddings; /* each -1 where the other is not;
+                                          paddings NULL: without any */
+    struct medvl_tensor rows;          /* where keys are stored */
+    struct medvl_tensor positions;     /* (N), of the learned ones */
+    struct medvl_tensor cos, sin;      /* (N, R/2) */
 
     /* What the tensors above point to; owned. */
     struct medvl_attention *attention; /* (layers) */
-    int32_t *row_of, *cu_k, *pages;
+    int32_t *split, *row_of, *cu_k, *pages;
     float *angles;
 };
 
@@ -204,6 +206,35 @@ static int fill_attention(struct medvl_decoder_run *run,
     return MEDVL_OK;
 }
 
+/* Padding apart from all other ids, where there is any. */
+static int fill_ids(struct medvl_decoder_run *run,
+                    const struct medvl_sequences *tokens,
+                    struct medvl_error *err)
+{
+    const struct medvl_decoder_config *c = run->config;
+    const int64_t n = tokens->tokens;
+    int64_t paddings = 0;
+
+    run->ids = medvl_tensor_1d((void *)(uintptr_t)tokens->ids,
+                               MEDVL_DTYPE_I32, n);
+    for (int64_t i = 0; c->has_padding && i < n; i++)
+        paddings += tokens->ids[i] == c->padding;
+    if (paddings == 0)
+        return MEDVL_OK;
+    run->split = medvl_alloc((size_t)n, 2 * sizeof(*run->split));
+    if (!run->split)
+        return medvl_no_memory(err);
+    for (int64_t i = 0; i < n; i++) {
+        const bool is = tokens->ids[i] == c->padding;
+
+        run->split[i] = is ? -1 : tokens->ids[i];
+        run->split[n + i] = is ? c->padding : -1;
+    }
+    run->ids = medvl_tensor_1d(run->split, MEDVL_DTYPE_I32, n);
+    run->paddings = medvl_tensor_1d(run->split + n, MEDVL_DTYPE_I32, n);
+    return MEDVL_OK;
+}
+
 int medvl_decoder_run_open(struct medvl_decoder_run **out,
                            const struct medvl_decoder_config *config,
                            const struct medvl_sequences *tokens,
@@ -220,11 +251,11 @@ int medvl_decoder_run_open(struct medvl_decoder_run **out,
         return medvl_no_memory(err);
     run->config = config;
     run->cache = tokens->cache;
-    run->ids = medvl_tensor_1d((void *)(uintptr_t)tokens->ids,
-                               MEDVL_DTYPE_I32, tokens->tokens);
     run->positions = medvl_tensor_1d((void *)(uintptr_t)tokens->positions,
                                      MEDVL_DTYPE_I32, tokens->tokens);
-    rc = fill_attention(run, tokens, err);
+    rc = fill_ids(run, tokens, err);
+    if (rc == MEDVL_OK)
+        rc = fill_attention(run, tokens, err);
     if (rc == MEDVL_OK && config->rope_kind != MEDVL_ROPE_NONE)
         rc = fill_angles(run, tokens, err);
     if (rc == MEDVL_OK && tokens->cache)
@@ -242,6 +273,7 @@ void medvl_decoder_run_free(struct medvl_decoder_run *run)
     if (!run)
         return;
     medvl_free(run->attention);
+    medvl_free(run->split);
     medvl_free(run->row_of);
     medvl_free(run->cu_k);
     medvl_free(run->pages);
@@ -402,8 +434,15 @@ struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
     struct medvl_param *embed = medvl_model_param(
         model, "decoder.embed_tokens.weight");
 
-    return medvl_tape_gather_rows(tape, medvl_tape_param(tape, embed),
-                                  &run->ids);
+    struct medvl_var *rows = medvl_tape_gather_rows(
+        tape, medvl_tape_param(tape, embed), &run->ids);
+    struct medvl_var *still;
+
+    if (!run->paddings.data)
+        return rows;
+    still = medvl_tape_input(tape, &embed->value, false);
+    return medvl_tape_add(
+        tape, rows, medvl_tape_gather_rows(tape, still, &run->paddings));
 }
 
 /* Add the row of each token's position. */

@@ -41,8 +41,8 @@ int medvl_decoder_run_open(struct medvl_decoder_run **out,
 void medvl_decoder_run_free(struct medvl_decoder_run *run);
 
 /*
- * Embeddings of the ids (N,C); zeros where the id is -1.  Every row learns:
- * transformers leaves out that of the padding id, where a text has it.
+ * Embeddings of the ids (N,C); zeros where the id is -1.  The padding id's
+ * row has no gradient from here.
  */
 struct medvl_var *medvl_decoder_embed(struct medvl_tape *tape,
                                       const struct medvl_model *model,

@@ -44,6 +44,9 @@ SIZES = {
 }
 
 
+PADDING = pick(3, SIZES["vocab_size"])[-1]  # an id of every prompt
+
+
 def llama(scaling=None, **other):
     values = SIZES | {"rope_scaling": scaling} | other
     return LlamaForCausalLM(LlamaConfig(**values))
@@ -125,14 +128,22 @@ MODELS = {
     ),
     "yi": (
         lambda: llama(
-            rope_theta=5e6, intermediate_size=56, num_key_value_heads=1
+            rope_theta=5e6,
+            intermediate_size=56,
+            num_key_value_heads=1,
+            pad_token_id=PADDING,
         ),
         20,
     ),
     "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)), 20),
     "qwen2_tied": (
         lambda: Qwen2ForCausalLM(
-            Qwen2Config(**(SIZES | {"tie_word_embeddings": True}))
+            Qwen2Config(
+                **(
+                    SIZES
+                    | {"tie_word_embeddings": True, "pad_token_id": PADDING}
+                )
+            )
         ),
         20,
     ),

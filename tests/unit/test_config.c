@@ -32,6 +32,7 @@ static void absent_fields_take_the_defaults_of_transformers(void **state)
     assert_int_equal(c.eos_count, 1);
     assert_int_equal(c.eos[0], 2);
     assert_int_equal(c.pad, -1);
+    assert_false(c.decoder.has_padding);
     assert_int_equal(c.image_token, -1);
     assert_int_equal(c.dtype, MEDVL_DTYPE_F32);
     medvl_config_release(&c);
@@ -43,6 +44,31 @@ static void absent_fields_take_the_defaults_of_transformers(void **state)
     assert_int_equal(c.eos_count, 0);
     assert_int_equal(c.pad, -1);
     medvl_config_release(&c);
+}
+
+static void the_row_of_padding_is_that_of_transformers(void **state)
+{
+    static const struct {
+        const char *json;
+        int32_t padding; /* -1: none */
+    } CASES[] = {
+        {"{\"model_type\":\"llama\",\"pad_token_id\":7}", 7},
+        {"{\"model_type\":\"llama\",\"pad_token_id\":-1}", 31999},
+        {"{\"model_type\":\"llama\",\"pad_token_id\":null}", -1},
+        {"{\"model_type\":\"phi3\"}", 32000},
+        {"{\"model_type\":\"gpt2\",\"pad_token_id\":7}", -1},
+    };
+    struct medvl_config c;
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        CHECK_OK(parse(&c, CASES[i].json, &err), &err);
+        assert_int_equal(c.decoder.has_padding, CASES[i].padding >= 0);
+        if (c.decoder.has_padding)
+            assert_int_equal(c.decoder.padding, CASES[i].padding);
+        medvl_config_release(&c);
+    }
 }
 
 static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
@@ -81,6 +107,7 @@ static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
     assert_int_equal(c.projector_act, MEDVL_ACT_GELU);
     assert_int_equal(c.image_token, 32000);
     assert_int_equal(c.pad, 32001);
+    assert_false(c.decoder.has_padding); /* text_config names none */
     assert_int_equal(c.dtype, MEDVL_DTYPE_F16);
     medvl_config_release(&c);
 }
@@ -300,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_fields_take_the_defaults_of_transformers),
+        cmocka_unit_test(the_row_of_padding_is_that_of_transformers),
         cmocka_unit_test(the_config_of_llava_as_it_is_on_disk_is_read),
         cmocka_unit_test(newer_names_are_read),
         cmocka_unit_test(configs_of_no_model_are_refused),
