@@ -10,10 +10,10 @@
     "\"model_type\":\"llama\",\"vocab_size\":11,\"hidden_size\":8," \
     "\"intermediate_size\":6,\"num_hidden_layers\":2,"              \
     "\"num_attention_heads\":2"
-#define TOWER                                                             \
-    "\"vision_config\":{\"hidden_size\":8,\"intermediate_size\":6,"       \
-    "\"num_hidden_layers\":2,\"num_attention_heads\":2,\"image_size\":6," \
-    "\"patch_size\":2}"
+#define TOWER_SIZES                                                      \
+    "\"hidden_size\":8,\"intermediate_size\":6,\"num_hidden_layers\":2," \
+    "\"num_attention_heads\":2,\"image_size\":6,\"patch_size\":2"
+#define TOWER "\"vision_config\":{" TOWER_SIZES "}"
 
 static struct medvl_model *fresh(const char *json, uint64_t seed)
 {
@@ -171,6 +171,10 @@ static void averages_can_be_written_in_place_of_the_values(void **state)
 
 static void the_file_must_be_what_the_config_says(void **state)
 {
+    static const char *const BUFFERS[] = {
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "transformer.h.0.attn.bias", "transformer.h.0.attn.masked_bias",
+        "vision_model.embeddings.position_ids"};
     static float data[100];
     const char *up = "model.layers.1.mlp.up_proj.weight";
     char *folder = check_temp("mismatch");
@@ -196,13 +200,54 @@ static void the_file_must_be_what_the_config_says(void **state)
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
                 "no parameter of this architecture (1): "
                 "model.layers.2.input_layernorm.weight");
-    /* A buffer of older writers is passed over. */
-    write_to(model, folder);
-    rewrite(folder, NULL, "model.layers.0.self_attn.rotary_emb.inv_freq",
-            medvl_tensor_1d(data, MEDVL_DTYPE_F32, 2));
-    CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
-    medvl_model_free(m);
+    /* Buffers of older writers are passed over. */
+    for (size_t i = 0; i < sizeof(BUFFERS) / sizeof(*BUFFERS); i++) {
+        write_to(model, folder);
+        rewrite(folder, NULL, BUFFERS[i],
+                medvl_tensor_1d(data, MEDVL_DTYPE_F32, 2));
+        CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
+        medvl_model_free(m);
+    }
     medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+/* Rows, then columns, of a block: other than the usual ones, and unlike. */
+static void the_config_says_how_large_blocks_of_eight_bits_are(void **state)
+{
+    static const char UP[] = "model.layers.0.mlp.up_proj.weight";
+    static uint8_t bits[6 * 8];
+    static float scales[9] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+    char *folder = check_temp("blocks"), *other = check_temp("no-blocks");
+    struct medvl_model *m, *model;
+    const struct medvl_param *p;
+    struct medvl_error err = {0};
+
+    (void)state;
+    model = fresh("{" SIZES ",\"quantization_config\":{"
+                  "\"quant_method\":\"fp8\",\"weight_block_size\":[2,3]}}",
+                  1);
+    memset(bits, 0x38, sizeof(bits)); /* 1 */
+    write_to(model, folder);
+    rewrite(folder, UP, UP,
+            medvl_tensor_2d(bits, MEDVL_DTYPE_F8_E4M3, 6, 8));
+    rewrite(folder, NULL, "model.layers.0.mlp.up_proj.weight_scale_inv",
+            medvl_tensor_2d(scales, MEDVL_DTYPE_F32, 3, 3));
+    medvl_model_free(model);
+    CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
+    p = medvl_model_param(m, "decoder.layers.0.mlp.up_proj.weight");
+    assert_non_null(p);
+    for (int64_t i = 0; i < 48; i++)
+        CHECK_CLOSE(medvl_float_at(p->value.data, p->value.dtype, i),
+                    scales[i / 8 / 2 * 3 + i % 8 / 3], 0);
+    write_to(m, other);
+    medvl_model_free(m);
+    CHECK_OK(medvl_model_open(&m, other, 0, &err), &err);
+    assert_null(strstr(m->config.json.data, "quantization_config"));
+    medvl_model_free(m);
+    CHECK_OK(medvl_path_remove(other, &err), &err);
+    medvl_free(other);
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
 }
@@ -309,8 +354,9 @@ static void another_type_is_written_and_said_in_the_config(void **state)
     char *folder = check_temp("as"), *other = check_temp("as-other");
     struct medvl_model *model = fresh(
         "{\"model_type\":\"llava\",\"dtype\":\"float32\",\"text_config\":{"
-        "\"torch_dtype\":\"float32\"," SIZES "}," TOWER
-        ",\"image_token_index\":3}",
+        "\"torch_dtype\":\"float32\"," SIZES "},\"vision_config\":{"
+        "\"torch_dtype\":\"float32\"," TOWER_SIZES
+        "},\"image_token_index\":3}",
         1);
     struct medvl_model *as;
     struct medvl_error err = {0};
@@ -325,6 +371,9 @@ static void another_type_is_written_and_said_in_the_config(void **state)
     assert_int_equal(as->config.dtype, MEDVL_DTYPE_BF16);
     assert_non_null(strstr(as->config.json.data,
                            "\"dtype\":\"bfloat16\",\"text_config\":{"
+                           "\"torch_dtype\":\"bfloat16\""));
+    assert_non_null(strstr(as->config.json.data,
+                           "\"vision_config\":{"
                            "\"torch_dtype\":\"bfloat16\""));
     for (int64_t i = 0; i < as->count; i++)
         assert_int_equal(as->params[i].value.dtype, MEDVL_DTYPE_BF16);
@@ -420,6 +469,51 @@ static void a_head_beside_tied_embeddings_must_equal_them(void **state)
     medvl_free(folder);
 }
 
+static void copy(const char *to, const char *from, const char *name)
+{
+    char *source = NULL, *target = NULL;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_join(&source, from, name, &err), &err);
+    CHECK_OK(medvl_path_join(&target, to, name, &err), &err);
+    CHECK_OK(medvl_file_copy(target, source, &err), &err);
+    medvl_free(source);
+    medvl_free(target);
+}
+
+/* The file of a whole CLIP has a tower for text and a scale of both. */
+static void of_a_towers_file_only_the_tower_is_taken(void **state)
+{
+    static const char FROM[] = "tests/golden/models/llava_original";
+    static float data[6];
+    char *folder = check_temp("clip"), *tower = NULL;
+    struct medvl_model *m;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_path_join(&tower, folder, "vit/clip", &err), &err);
+    CHECK_OK(medvl_folder_make(tower, &err), &err);
+    copy(folder, FROM, "config.json");
+    copy(folder, FROM, "model.safetensors");
+    copy(folder, FROM, "vit/clip/config.json");
+    copy(folder, FROM, "vit/clip/model.safetensors");
+    rewrite(tower, NULL, "text_model.embeddings.token_embedding.weight",
+            medvl_tensor_2d(data, MEDVL_DTYPE_F32, 3, 2));
+    rewrite(tower, NULL, "logit_scale",
+            medvl_tensor_1d(data, MEDVL_DTYPE_F32, 1));
+    CHECK_OK(medvl_model_open(&m, folder, 0, &err), &err);
+    assert_non_null(medvl_model_tower(m));
+    medvl_model_free(m);
+    /* One that the tower has not is said. */
+    rewrite(tower, NULL, "vision_model.encoder.layers.99.layer_norm1.bias",
+            medvl_tensor_1d(data, MEDVL_DTYPE_F32, 6));
+    CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
+                "no parameter of this architecture (1): vision_model.enc");
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+    medvl_free(tower);
+}
+
 static void a_fresh_tower_knows_where_its_patches_are(void **state)
 {
     struct medvl_model *model = fresh(
@@ -480,12 +574,15 @@ int main(void)
         cmocka_unit_test(values_keep_the_type_they_were_stored_in),
         cmocka_unit_test(averages_can_be_written_in_place_of_the_values),
         cmocka_unit_test(the_file_must_be_what_the_config_says),
+        cmocka_unit_test(
+            the_config_says_how_large_blocks_of_eight_bits_are),
         cmocka_unit_test(a_parameter_under_two_names_is_refused),
         cmocka_unit_test(all_that_does_not_fit_is_in_one_error),
         cmocka_unit_test(a_fresh_model_needs_no_memory_to_be_written),
         cmocka_unit_test(another_type_is_written_and_said_in_the_config),
         cmocka_unit_test(eight_bit_weights_are_bf16_with_their_scales),
         cmocka_unit_test(a_head_beside_tied_embeddings_must_equal_them),
+        cmocka_unit_test(of_a_towers_file_only_the_tower_is_taken),
         cmocka_unit_test(a_fresh_tower_knows_where_its_patches_are),
         cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),
     };

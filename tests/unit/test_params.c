@@ -66,6 +66,12 @@ static void brands_differ_in_names_and_shapes(void **state)
     expect("decoder.lm_head.bias", "lm_head.bias", 1, 11, 11);
     assert_null(by_key("decoder.layers.0.post_attention_layernorm.weight"));
     close_list();
+    /* Tied or not, the head's bias is its own. */
+    open_list("{\"model_type\":\"phi\",\"tie_word_embeddings\":true," SIZES
+              "}");
+    expect("decoder.lm_head.bias", "lm_head.bias", 1, 11, 11);
+    assert_null(by_key("decoder.lm_head.weight"));
+    close_list();
     open_list("{\"model_type\":\"phi3\"," SIZES "}");
     expect("decoder.layers.0.self_attn.qkv_proj.weight",
            "model.layers.0.self_attn.qkv_proj.weight", 2, 24, 8);

@@ -184,6 +184,43 @@ static void files_that_lie_are_refused(void **state)
     medvl_free(path);
 }
 
+/* 2^63 items and none of them: past an int64_t all the same. */
+static void sizes_beside_a_zero_are_multiplied_too(void **state)
+{
+    char *path = check_temp("sizes.safetensors");
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+    static const char HEADER[] =
+        "{\"w\":{\"dtype\":\"U8\",\"shape\":[2147483648,4294967296,0],"
+        "\"data_offsets\":[0,0]}}";
+
+    (void)state;
+    put_file(path, HEADER, strlen(HEADER), 0);
+    CHECK_FAILS(medvl_safetensors_open(&st, path, &err), MEDVL_EFORMAT, &err,
+                "shape is too large");
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
+}
+
+/* A length of 640 bytes begins as an old pickle does: 0x80, 2. */
+static void a_header_of_any_length_is_no_other_format(void **state)
+{
+    char header[641], *path = check_temp("length.safetensors");
+    struct medvl_safetensors *st;
+    struct medvl_error err = {0};
+
+    (void)state;
+    snprintf(header, sizeof(header), "%-640s",
+             "{\"w\":{\"dtype\":\"U8\",\"shape\":[3],"
+             "\"data_offsets\":[0,3]}}");
+    put_file(path, header, 640, 3);
+    CHECK_OK(medvl_safetensors_open(&st, path, &err), &err);
+    assert_int_equal(medvl_safetensors_count(st), 1);
+    medvl_safetensors_free(st);
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
+}
+
 static void an_error_of_writing_names_the_file_once(void **state)
 {
     float data[2] = {1, 2};
@@ -437,6 +474,8 @@ int main(void)
         cmocka_unit_test(pieces_give_the_same_file_as_the_whole),
         cmocka_unit_test(names_twice_and_rows_with_gaps_are_not_written),
         cmocka_unit_test(files_that_lie_are_refused),
+        cmocka_unit_test(sizes_beside_a_zero_are_multiplied_too),
+        cmocka_unit_test(a_header_of_any_length_is_no_other_format),
         cmocka_unit_test(an_error_of_writing_names_the_file_once),
         cmocka_unit_test(types_without_kernels_can_be_seen),
         cmocka_unit_test(other_formats_are_refused_with_what_to_do),
