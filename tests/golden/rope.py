@@ -67,6 +67,10 @@ CASES = [
     (QWEN | {"rope_scaling": YARN | {"truncate": False, "beta_fast": 16.0,
                                      "beta_slow": 2.0}}, 100000),
     (QWEN | {"rope_scaling": YARN | {"attention_factor": 0.75}}, 100),
+    (QWEN | {"rope_theta": 10000.0, "rope_scaling": YARN | {
+        "original_max_position_embeddings": 131072}}, 100),
+    (QWEN | {"rope_scaling": YARN | {"beta_fast": 2.0, "beta_slow": 2.0,
+                                     "truncate": False}}, 100),
     (QWEN | {"rope_scaling": YARN | {"mscale": 0.7, "mscale_all_dim": 1.2}},
      100),
     (PHI3, 4096),

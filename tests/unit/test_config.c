@@ -112,6 +112,29 @@ static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
     medvl_config_release(&c);
 }
 
+/* [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]] there,
+ * height first; a processor's list is compared with it in this order. */
+static void pinpoints_that_are_not_named_are_those_of_llava_next(void **state)
+{
+    static const int32_t WANT[5][2] = {
+        {672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}};
+    struct medvl_config c;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(parse(&c,
+                   "{\"model_type\":\"llava_next\",\"text_config\":"
+                   "{\"model_type\":\"llama\",\"vocab_size\":32064},"
+                   "\"vision_config\":{\"image_size\":336,"
+                   "\"patch_size\":14,\"hidden_size\":64,"
+                   "\"num_attention_heads\":4}}",
+                   &err),
+             &err);
+    assert_int_equal(c.pinpoint_count, 5);
+    assert_memory_equal(c.pinpoints, WANT, sizeof(WANT));
+    medvl_config_release(&c);
+}
+
 static void newer_names_are_read(void **state)
 {
     struct medvl_config c;
@@ -329,6 +352,8 @@ int main(void)
         cmocka_unit_test(absent_fields_take_the_defaults_of_transformers),
         cmocka_unit_test(the_row_of_padding_is_that_of_transformers),
         cmocka_unit_test(the_config_of_llava_as_it_is_on_disk_is_read),
+        cmocka_unit_test(
+            pinpoints_that_are_not_named_are_those_of_llava_next),
         cmocka_unit_test(newer_names_are_read),
         cmocka_unit_test(configs_of_no_model_are_refused),
         cmocka_unit_test(what_is_no_object_is_not_taken_for_an_empty_one),
