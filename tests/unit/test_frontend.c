@@ -262,6 +262,15 @@ static void what_is_not_built_is_refused(void **state)
                     CASES[i].code, &err, CASES[i].says);
         assert_null(f);
     }
+    for (int side = 0; side < 2; side++) {
+        struct medvl_config odd = TILES;
+
+        odd.pinpoints[1][side]++;
+        CHECK_FAILS(open_for(&f, "preprocessor_config.json",
+                             NEXT "," SHORT "," SQUARE "}", &odd, &err),
+                    MEDVL_EUNSUPPORTED, &err, "is not a multiple");
+        assert_null(f);
+    }
     CHECK_FAILS(open_as(&f, "other.json", "{}", &err), MEDVL_EARG, &err,
                 "no preprocessor_config.json; a model that reads pictures "
                 "needs it, and a tokenizer.json");

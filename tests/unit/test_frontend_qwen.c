@@ -85,6 +85,8 @@ static void sides_become_multiples_of_28(void **state)
         {2500, 3056, 401408, 560, 700, 500},
         {5000, 4000, 16384 * 784, 4004, 3192, 16302},
         {5000, 4000, 401408, 700, 560, 500},
+        {28, 5600, 7840, 28, 1232, 44}, /* no side below a merged patch */
+        {5600, 28, 7840, 1232, 28, 44},
     };
     struct medvl_frontend_size size;
     struct medvl_error err = {0};

@@ -117,6 +117,30 @@ static void the_longest_unused_makes_room(void **state)
     subject_release(&s);
 }
 
+static void the_oldest_goes_and_all_newer_stay(void **state)
+{
+    static float want[KINDS][TOKENS * C];
+    struct medvl_gallery *g;
+    struct subject s;
+
+    (void)state;
+    subject_open(&s, LLAVA, 0);
+    for (int i = 0; i < KINDS; i++)
+        encode_alone(want[i], &s, i);
+    CHECK_OK(medvl_gallery_open(&g, s.model, 2 * sizeof(want[0]), &s.err),
+             &s.err);
+    for (int i = 0; i < 3; i++)
+        ask(g, &s, want, &i, 1);
+    assert_int_equal(medvl_gallery_encoded(g), 3);
+    /* Room is made for the fourth: 0 goes, 1 and 2 are there. */
+    ask(g, &s, want, (int[]){2, 1}, 2);
+    assert_int_equal(medvl_gallery_encoded(g), 3);
+    ask(g, &s, want, (int[]){0}, 1);
+    assert_int_equal(medvl_gallery_encoded(g), 4);
+    medvl_gallery_free(g);
+    subject_release(&s);
+}
+
 static void the_same_rows_in_another_grid_are_another_picture(void **state)
 {
     const struct medvl_grid a = {.rows = 4, .columns = 4};
@@ -144,6 +168,7 @@ int main(void)
         cmocka_unit_test(each_picture_is_encoded_once),
         cmocka_unit_test(what_was_asked_for_and_not_encoded_is_not_kept),
         cmocka_unit_test(the_longest_unused_makes_room),
+        cmocka_unit_test(the_oldest_goes_and_all_newer_stay),
         cmocka_unit_test(
             the_same_rows_in_another_grid_are_another_picture),
     };

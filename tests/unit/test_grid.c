@@ -197,6 +197,25 @@ static void many_tokens_are_shrunk_to_so_many_views(void **state)
     assert_int_equal(index[4 * 23], -1);
 }
 
+/*
+ * A quotient just below a whole number: 72 // 1.19... is 60 to Python, which
+ * rounds (72 - 72 % 1.19...) / 1.19..., here 59.99...
+ */
+static void shrinking_divides_as_python_does(void **state)
+{
+    struct medvl_config config = TILES;
+    const struct medvl_grid grid = {.width = 102,
+                                    .height = 72,
+                                    .rows = 24,
+                                    .columns = 24,
+                                    .tiles_across = 5,
+                                    .tiles_down = 3};
+
+    (void)state;
+    config.max_views = 9; /* 72 x 102 of 5184 features */
+    assert_int_equal(medvl_grid_tokens(&config, &grid), 576 + 60 * 86);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +227,7 @@ int main(void)
         cmocka_unit_test(tiles_stand_in_one_grid),
         cmocka_unit_test(each_repository_rounds_in_its_way),
         cmocka_unit_test(many_tokens_are_shrunk_to_so_many_views),
+        cmocka_unit_test(shrinking_divides_as_python_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,6 +215,45 @@ static void resampling_keeps_what_is_straight(void **state)
         }
 }
 
+/* By torch's interpolate, "bicubic" with antialias; torch 2.6. */
+static void resampling_gives_the_weights_of_torch(void **state)
+{
+    static const double UP[6][4] = {
+        {1.0657893, -0.0657893, 0, 0},
+        {0.5294118, 0.5294118, -0.0588235, 0},
+        {-0.0578705, 0.9375001, 0.1319446, -0.0115742},
+        {-0.0115740, 0.1319443, 0.9375, -0.0578703},
+        {0, -0.0588235, 0.5294118, 0.5294118},
+        {0, 0, -0.0657896, 1.0657896},
+    };
+    static const double DOWN[4][6] = {
+        {0.6553399, 0.3932039, -0.0404531, -0.0080908, 0, 0},
+        {-0.0382849, 0.3721287, 0.6202145, 0.0872894, -0.0413476, 0},
+        {0, -0.0413476, 0.0872894, 0.6202145, 0.3721287, -0.0382849},
+        {0, 0, -0.0080908, -0.0404531, 0.3932040, 0.6553400},
+    };
+
+    (void)state;
+    for (int up = 0; up < 2; up++) {
+        const int64_t from = up ? 4 : 6, to = up ? 6 : 4;
+        const int64_t taps = medvl_vit_taps(from, to, true);
+        int32_t index[60];
+        float weight[60];
+
+        assert_true(to * taps <= 60);
+        medvl_vit_resample(index, weight, from, to, true);
+        for (int64_t i = 0; i < to; i++) {
+            double got[6] = {0};
+
+            for (int64_t k = i * taps; k < (i + 1) * taps; k++)
+                if (index[k] >= 0)
+                    got[index[k]] += (double)weight[k];
+            for (int64_t k = 0; k < from; k++)
+                CHECK_CLOSE(got[k], up ? UP[i][k] : DOWN[i][k], 1e-6);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_grid_that_the_tower_has_no_places_for_is_refused),
         cmocka_unit_test(pictures_of_every_size_do_not_see_each_other),
         cmocka_unit_test(resampling_keeps_what_is_straight),
+        cmocka_unit_test(resampling_gives_the_weights_of_torch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,7 @@ static void sizes_that_lie_are_refused(void **state)
         {{.rows = 0, .columns = 4}, {.rows = 2, .columns = 8}},
         {{.rows = -2, .columns = -4}, {.rows = 2, .columns = 4}},
         {{.rows = 4, .columns = 4}, {.rows = 2, .columns = 2}},
+        {{.rows = 2, .columns = 4}, {.rows = 2, .columns = 2}},
     };
     float *rows = make_rows(20), *out;
     struct subject s;
@@ -108,11 +109,12 @@ static void sizes_that_lie_are_refused(void **state)
     for (size_t i = 0; i < sizeof(LIES) / sizeof(*LIES); i++) {
         const struct medvl_tape_options options = {
             .mode = MEDVL_TAPE_INFER};
-        /* The last one is right but for a row too much. */
+        /* The last two are right but for a row too few, too many. */
         const struct medvl_pictures pictures = {
             2,
             medvl_tensor_2d(rows, MEDVL_DTYPE_F32,
-                            patches_of(LIES[i], 2) - (i == 3), ROW),
+                            patches_of(LIES[i], 2) - (i == 3) + (i == 4),
+                            ROW),
             LIES[i]};
 
         medvl_tape_begin(s.tape, &options, NULL);
