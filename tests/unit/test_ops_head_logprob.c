@@ -253,6 +253,7 @@ static void narrow_heads_are_their_values(void **state)
 
         assert_non_null(bits);
         new_case(&c, 23, 19, 4099);
+        add_bias(&c); /* of all panels that the head is read in */
         mat_round(c.head, (enum medvl_dtype)type, bits);
         scratch = medvl_head_logprob_scratch(23, 19, 4099,
                                              (enum medvl_dtype)type);
@@ -264,7 +265,8 @@ static void narrow_heads_are_their_values(void **state)
         keep(c.entropy);
         reference_backward(&c, true, true, true);
         on_devices("backward", run_backward, &c,
-                   (struct mat *[]){c.dhidden, c.dhead}, 2, scratch, 5e-6);
+                   (struct mat *[]){c.dhidden, c.dhead, c.dbias}, 3, scratch,
+                   5e-6);
         free_case(&c);
         medvl_free(bits);
     }
