@@ -593,6 +593,18 @@ static void characters_without_a_token_are_spelled(void **state)
     assert_int_equal(tokens.ends[0], 3);
     assert_int_equal(tokens.ends[1], 4);
     assert_int_equal(tokens.ends[3], 6);
+    /* A space that is spelled as U+2581 is one byte of the text. */
+    tokens.count = 0;
+    CHECK_OK(medvl_tokens_add(&tokens, ' ', 1, &err), &err);
+    CHECK_OK(medvl_tokens_add(&tokens, 'a', 2, &err), &err);
+    CHECK_OK(medvl_bpe_spell(bpe, &tokens, 0, ' ', bytes, true, &err), &err);
+    assert_int_equal(tokens.count, 4);
+    assert_int_equal(tokens.ids[0], 0xE2);
+    assert_int_equal(tokens.ids[1], 0x96);
+    assert_int_equal(tokens.ids[2], 0x81);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(tokens.ends[i], 1);
+    assert_int_equal(tokens.ends[3], 2);
     medvl_tokens_release(&tokens);
     medvl_bpe_cache_free(cache);
     medvl_bpe_free(bpe);

@@ -73,6 +73,26 @@ static void the_least_rank_joins_first(void **state)
     medvl_charbpe_free(model);
 }
 
+/* Two that were joined become one, on each side of the last merge. */
+static void joined_neighbours_join_again(void **state)
+{
+    static const char *const tokens[] = {"a", "b", "c", "d", "ab", "cd",
+                                         "abcd", NULL};
+    static const char *const left[] = {"a b", "c d", "ab cd", NULL};
+    static const char *const right[] = {"c d", "a b", "ab cd", NULL};
+    const struct medvl_charbpe_options options = {0};
+    struct medvl_charbpe *model = make(tokens, left, &options);
+
+    (void)state;
+    check(model, "abcd", "abcd:4");
+    check(model, "dabcda", "d:1 abcd:5 a:6");
+    medvl_charbpe_free(model);
+    model = make(tokens, right, &options);
+    check(model, "abcd", "abcd:4");
+    check(model, "abcdabcd", "abcd:4 abcd:8");
+    medvl_charbpe_free(model);
+}
+
 static void unknown_characters_are_fused_or_not(void **state)
 {
     static const char *const tokens[] = {"<u>", "a", NULL};
@@ -163,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_rank_joins_first),
+        cmocka_unit_test(joined_neighbours_join_again),
         cmocka_unit_test(unknown_characters_are_fused_or_not),
         cmocka_unit_test(bytes_stand_for_what_has_no_token),
         cmocka_unit_test(prefix_and_suffix_mark_the_place_in_a_word),

@@ -50,6 +50,10 @@ static void every_step_does_what_its_name_says(void **state)
     check("{\"type\":\"Lowercase\"}", "A\xC4\xB0", "ai\xCC\x87");
     check("{\"type\":\"StripAccents\"}", "e\xCC\x81x", "ex");
     check("{\"type\":\"Nmt\"}", "a\x01\tb\xE2\x80\x8B", "a b ");
+    check("{\"type\":\"Nmt\"}", "\xC2\x8E\xC2\x8F\x7F\xC2\x90\xC2\x9F",
+          "\xC2\x8E\xC2\x90");
+    check("{\"type\":\"Nmt\"}", "\xE2\x80\x8A\xE2\x80\x8F\xE2\x80\x90",
+          "\xE2\x80\x8A \xE2\x80\x90");
     check("{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}",
           " \n a b\xE3\x80\x80", "a b");
     check("{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}",
@@ -69,6 +73,12 @@ static void every_step_does_what_its_name_says(void **state)
     check("{\"type\":\"BertNormalizer\",\"strip_accents\":false,"
           "\"lowercase\":true}",
           "\xC3\x89", "\xC3\xA9");
+    /* Its Chinese leaves U+2B820 to U+2B91F out, as there. */
+    check("{\"type\":\"BertNormalizer\",\"handle_chinese_chars\":true}",
+          "\xF0\xAB\xA0\x9F\xF0\xAB\xA0\xA0\xF0\xAB\xA4\x9F"
+          "\xF0\xAB\xA4\xA0",
+          " \xF0\xAB\xA0\x9F \xF0\xAB\xA0\xA0\xF0\xAB\xA4\x9F"
+          " \xF0\xAB\xA4\xA0 ");
 }
 
 /* The number of the character that byte `at` of a text is in. */

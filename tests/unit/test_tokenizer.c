@@ -296,6 +296,51 @@ static void flags_of_added_tokens_work_as_in_hugging_face(void **state)
     medvl_tokenizer_free(tok);
 }
 
+/* Of added tokens alone: the ids of `text`. */
+static void check_added(const char *added, const char *text,
+                        const int32_t *want, size_t count)
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_text json = {0};
+    struct medvl_error err = {0};
+    struct medvl_encoder *encoder;
+
+    CHECK_OK(medvl_text_printf(
+                 &json, &err,
+                 "{%s,\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,"
+                 "\"b\":1,\"c\":2,\"X\":3},\"merges\":[]}}",
+                 added),
+             &err);
+    CHECK_OK(medvl_tokenizer_new(&tok, medvl_text_span(&json), &err), &err);
+    encoder = new_encoder(tok);
+    check_ids(tok, encoder, medvl_span(text), want, count, false);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+    medvl_text_release(&json);
+}
+
+/* As tokenizers 0.22.2 has them. */
+static void added_tokens_that_overlap_are_taken_as_in_hugging_face(
+    void **state)
+{
+    static const char WORD[] =
+        "\"added_tokens\":[{\"id\":4,\"content\":\"aXb\","
+        "\"single_word\":true},{\"id\":5,\"content\":\"Xb\"}]";
+    static const char SAME[] =
+        "\"normalizer\":{\"type\":\"Lowercase\"},"
+        "\"added_tokens\":[{\"id\":4,\"content\":\"AB\","
+        "\"normalized\":true},{\"id\":5,\"content\":\"ab\","
+        "\"normalized\":true,\"special\":true}]";
+
+    (void)state;
+    /* What is no word hides a token within it. */
+    check_added(WORD, "caXb", (int32_t[]){2, 0, 3, 1}, 4);
+    check_added(WORD, "aXb", (int32_t[]){4}, 1);
+    check_added(WORD, "cXb", (int32_t[]){2, 5}, 2);
+    /* Of two that are one when normalised, the special one is found. */
+    check_added(SAME, "cabAB", (int32_t[]){2, 5, 5}, 3);
+}
+
 /* ---- every part of the format ------------------------------------------- */
 
 static void check_list(const struct medvl_json_view *view, const char *name,
@@ -732,6 +777,56 @@ static void special_tokens_can_be_left_out(void **state)
                 MEDVL_EARG, &err, "-1");
     medvl_text_release(&out);
     medvl_tokenizer_free(tok);
+}
+
+/* As tokenizers 0.22.2 has them. */
+static void decoders_keep_and_drop_spaces_as_in_hugging_face(void **state)
+{
+    static const struct {
+        const char *decoder, *tokens[3], *want;
+    } CASES[] = {
+        {"\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"never\"",
+         {"_a", "_b"},
+         " a b"},
+        {"\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"first\"",
+         {"_a", "_b"},
+         "a b"},
+        {"\"BPEDecoder\",\"suffix\":\"</w>\"", {"a</w>", "b</w>"}, "a b"},
+        {"\"BPEDecoder\",\"suffix\":\"</w>\"", {"a", "b</w>", "c</w>"}, "ab c"},
+        {"\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true",
+         {"I", "do not", "."},
+         "I don't."},
+        {"\"WordPiece\",\"prefix\":\"##\",\"cleanup\":false",
+         {"I", "do not", "."},
+         "I do not ."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        struct medvl_tokenizer *tok = NULL;
+        struct medvl_text json = {0}, out = {0};
+        struct medvl_error err = {0};
+        int32_t ids[3];
+        size_t n = 0;
+
+        CHECK_OK(medvl_text_printf(
+                     &json, &err,
+                     "{\"decoder\":{\"type\":%s},\"model\":{\"type\":"
+                     "\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{"
+                     "\"u\":0,\"_a\":1,\"_b\":2,\"a</w>\":3,\"b</w>\":4,"
+                     "\"c</w>\":5,\"a\":6,\"I\":7,\"do not\":8,\".\":9}}}",
+                     CASES[i].decoder),
+                 &err);
+        CHECK_OK(medvl_tokenizer_new(&tok, medvl_text_span(&json), &err),
+                 &err);
+        for (; n < 3 && CASES[i].tokens[n]; n++)
+            ids[n] = medvl_tokenizer_id(tok, medvl_span(CASES[i].tokens[n]));
+        CHECK_OK(medvl_tokenizer_decode(tok, &out, ids, n, 0, &err), &err);
+        assert_string_equal(out.data, CASES[i].want);
+        medvl_text_release(&json);
+        medvl_text_release(&out);
+        medvl_tokenizer_free(tok);
+    }
 }
 
 /* ---- making ------------------------------------------------------------ */
@@ -1174,6 +1269,8 @@ int main(void)
         cmocka_unit_test(a_megabyte_without_a_space_takes_linear_time),
         cmocka_unit_test(llama_3_gives_the_ids_that_its_makers_publish),
         cmocka_unit_test(flags_of_added_tokens_work_as_in_hugging_face),
+        cmocka_unit_test(
+            added_tokens_that_overlap_are_taken_as_in_hugging_face),
         cmocka_unit_test(special_tokens_in_a_record_stay_text),
         cmocka_unit_test(marks_follow_normalisation),
         cmocka_unit_test(ends_are_offsets_in_the_text_as_it_came),
@@ -1181,6 +1278,7 @@ int main(void)
         cmocka_unit_test(a_failed_encode_leaves_the_tokens),
         cmocka_unit_test(bytes_that_are_no_text_are_replaced),
         cmocka_unit_test(special_tokens_can_be_left_out),
+        cmocka_unit_test(decoders_keep_and_drop_spaces_as_in_hugging_face),
         cmocka_unit_test(training_learns_what_hugging_face_learns),
         cmocka_unit_test(too_few_texts_for_a_vocabulary_are_an_error),
         cmocka_unit_test(tokens_are_added_and_all_else_stays),

@@ -119,6 +119,38 @@ static void hidden_tokens_are_decoded_and_never_matched(void **state)
     medvl_unigram_free(unigram);
 }
 
+/*
+ * -1 and -0.1f are -1.10000000149 to a double, above the token's -1.1f; to
+ * SentencePiece, which adds in float, they are the same and the token stays.
+ */
+static void an_unknown_is_weighed_in_float(void **state)
+{
+    const struct medvl_unigram_options options = {
+        .unk = 2, .single = true, .unk_score = -0.1f};
+    struct medvl_unigram *unigram = NULL;
+    struct medvl_unigram_cache *cache = NULL;
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_unigram_new(&unigram, &err), &err);
+    CHECK_OK(medvl_unigram_add_token(unigram, medvl_span("a"), -1, &err),
+             &err);
+    CHECK_OK(medvl_unigram_add_token(unigram, medvl_span("ab"),
+                                     (double)-1.1f, &err),
+             &err);
+    CHECK_OK(medvl_unigram_add_hidden(unigram, medvl_span("<unk>"), &err),
+             &err);
+    CHECK_OK(medvl_unigram_finish(unigram, &options, &err), &err);
+    CHECK_OK(medvl_unigram_cache_new(&cache, &err), &err);
+    CHECK_OK(encode_text(unigram, cache, &tokens, "ab", &err), &err);
+    assert_int_equal(tokens.count, 1);
+    assert_int_equal(tokens.ids[0], 1);
+    medvl_tokens_release(&tokens);
+    medvl_unigram_cache_free(cache);
+    medvl_unigram_free(unigram);
+}
+
 /* A megabyte without a space: half a million tokens, in no time. */
 static void a_long_piece_takes_linear_time(void **state)
 {
@@ -275,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_and_ends_are_those_of_hugging_face),
         cmocka_unit_test(hidden_tokens_are_decoded_and_never_matched),
+        cmocka_unit_test(an_unknown_is_weighed_in_float),
         cmocka_unit_test(a_long_piece_takes_linear_time),
         cmocka_unit_test(a_token_has_1024_bytes_at_most),
         cmocka_unit_test(sums_are_floats_where_it_is_said),
