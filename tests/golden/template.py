@@ -780,6 +780,7 @@ TEMPLATES = [
     "{% if i == 5 %}{% break %}{% endif %}{{ i }}{% endfor %}",
     "{% for i in range(3) %}{% for j in range(3) %}{% if j == 1 %}{% break %}"
     "{% endif %}{{ i }}{{ j }} {% endfor %}{% endfor %}",
+    "{% for i in list if i > 9 %}{{ i }}{% else %}none{% endfor %}",
     "{% for x in nested recursive %}{% if x is iterable %}[{{ loop(x) }}]"
     "{% else %}{{ x }}@{{ loop.depth }} {% endif %}{% endfor %}",
     "{% break %}",

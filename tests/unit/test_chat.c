@@ -180,6 +180,45 @@ static void images_are_counted_and_named(void **state)
     assert_int_equal(f.out.image_count, 2);
     assert_int_equal(f.out.images[0], 2);
     assert_int_equal(f.out.images[1], 1);
+    /* Those behind the last answer count, too. */
+    check_learned(&f,
+                  "[{\"role\":\"user\",\"content\":[{\"type\":\"image\"},"
+                  "{\"type\":\"text\",\"text\":\"Q\"}]},"
+                  "{\"role\":\"assistant\",\"content\":\"A\"},"
+                  "{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]",
+                  0,
+                  "<s>USER: <image>\nQ ASSISTANT:[ A</s>]USER: <image> ");
+    assert_int_equal(f.out.image_count, 2);
+    assert_int_equal(f.out.images[1], 1);
+    teardown(&f);
+}
+
+/* A token of the prompt's last space and the answer is none of the answer. */
+static void a_token_that_begins_before_the_turn_is_not_learned(void **state)
+{
+    struct fixture f = {.folder = check_temp("across")};
+    char *path;
+
+    (void)state;
+    CHECK_OK(medvl_folder_make(f.folder, &f.err), &f.err);
+    path = in_folder(&f, "tokenizer.json");
+    CHECK_OK(medvl_file_copy(path, "tests/golden/tokenizer/llama3.json",
+                             &f.err),
+             &f.err);
+    medvl_free(path);
+    write_file(&f, "tokenizer_config.json", "{}");
+    write_file(&f, "chat_template.jinja",
+               "{% for m in messages %}{{ m.role + ': ' + m.content + '|' }}"
+               "{% endfor %}{% if add_generation_prompt %}"
+               "{{ 'assistant: ' }}{% endif %}");
+    CHECK_OK(medvl_tokenizer_open(&f.tok, f.folder, &f.err), &f.err);
+    CHECK_OK(medvl_encoder_new(&f.encoder, f.tok, &f.err), &f.err);
+    open_chat(&f, NULL);
+    assert_true(medvl_tokenizer_id(f.tok, medvl_span(" left")) >= 0);
+    check_learned(&f,
+                  "[{\"role\":\"user\",\"content\":\"where\"},"
+                  "{\"role\":\"assistant\",\"content\":\"left left\"}]",
+                  0, "user: where|assistant: left[ left|]");
     teardown(&f);
 }
 
@@ -512,6 +551,7 @@ int main(void)
         cmocka_unit_test(special_tokens_in_content_stay_text),
         cmocka_unit_test(tokens_that_are_not_special_are_taken_in_content),
         cmocka_unit_test(images_are_counted_and_named),
+        cmocka_unit_test(a_token_that_begins_before_the_turn_is_not_learned),
         cmocka_unit_test(a_template_of_strings_gets_strings),
         cmocka_unit_test(a_template_of_parts_gets_parts),
         cmocka_unit_test(a_turn_is_found_though_it_ended_otherwise),

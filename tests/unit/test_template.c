@@ -355,6 +355,10 @@ static void the_clock_stands(void **state)
                           &err),
                 MEDVL_EFORMAT, &err, "%s is not known here");
     CHECK_FAILS(render_on("2024-02-29", &out,
+                          medvl_span("{{ strftime_now('%-10Es') }}"), NULL,
+                          NULL, &err),
+                MEDVL_EFORMAT, &err, "%s is not known here");
+    CHECK_FAILS(render_on("2024-02-29", &out,
                           medvl_span("{{ strftime_now('%099999999d') }}"),
                           NULL, NULL, &err),
                 MEDVL_EFORMAT, &err, "strftime_now: more than");
@@ -363,6 +367,30 @@ static void the_clock_stands(void **state)
                           NULL, &err),
                 MEDVL_EFORMAT, &err, "strftime_now: a zero byte");
     assert_int_equal(out.text.size, 0);
+}
+
+/* A date in a form that the record has is the record's. */
+static void the_clocks_text_keeps_its_origin(void **state)
+{
+    struct medvl_json_view view = {0};
+    struct medvl_marked out = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_json_view_object(&view, medvl_span(RECORD), &err), &err);
+    CHECK_OK(render_on("2024-02-29", &out,
+                       medvl_span("{{ strftime_now('%d') }}"
+                                  "{{ strftime_now(s) }}"
+                                  "{{ strftime_now('%m' ~ s) }}"),
+                       &view, NULL, &err),
+             &err);
+    assert_string_equal(out.text.data, "29<|eot|>02<|eot|>");
+    assert_int_equal(out.run_count, 2);
+    assert_int_equal(out.runs[0].size, 2);
+    assert_false(out.runs[0].from_record);
+    assert_true(out.runs[1].from_record);
+    medvl_marked_release(&out);
+    medvl_json_view_release(&view);
 }
 
 static void check_text(const char *template, const char *want)
@@ -443,6 +471,7 @@ static void long_text_costs_steps(void **state)
         "{% if s < t %}{% endif %}",
         "{% set x = s.isdigit() %}",
         "{% set x = s.startswith(s) %}",
+        "{% set x = 'a'.startswith(s) %}",
         "{% set x = s | wordcount %}",
         "{% set x = d[s] %}",
         "{% set x = s.strip('abcd' * 1000) %}"};
@@ -463,6 +492,25 @@ static void long_text_costs_steps(void **state)
                     MEDVL_EFORMAT, &err, "stopped after 100000 steps");
         medvl_marked_release(&out);
     }
+}
+
+/* Of each character that is taken away, as many as may be taken. */
+static void long_ends_to_strip_cost_steps(void **state)
+{
+    const struct medvl_template_limits limits = {.steps = 100000};
+    struct medvl_marked out = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(render(&out, medvl_span("{% set s = 'a' * 90000 %}"
+                                     "{{ s.strip('b' * 4000) | length }}"),
+                    NULL, &limits, &err),
+             &err);
+    CHECK_FAILS(render(&out, medvl_span("{% set s = 'a' * 90000 %}"
+                                        "{{ s.strip('a' ~ 'b' * 4000) }}"),
+                       NULL, &limits, &err),
+                MEDVL_EFORMAT, &err, "stopped after 100000 steps");
+    medvl_marked_release(&out);
 }
 
 static void nested_fails(const char *open, const char *middle,
@@ -737,9 +785,11 @@ int main(void)
         cmocka_unit_test(an_expression_has_a_truth),
         cmocka_unit_test(errors_name_line_and_column),
         cmocka_unit_test(the_clock_stands),
+        cmocka_unit_test(the_clocks_text_keeps_its_origin),
         cmocka_unit_test(places_are_put_on_grids),
         cmocka_unit_test(loops_and_memory_are_limited),
         cmocka_unit_test(long_text_costs_steps),
+        cmocka_unit_test(long_ends_to_strip_cost_steps),
         cmocka_unit_test(nesting_without_end_is_refused),
         cmocka_unit_test(long_chains_end_in_an_error_not_a_crash),
         cmocka_unit_test(limits_can_be_set),
