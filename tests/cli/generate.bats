@@ -133,6 +133,17 @@ gen() {
     [[ $stderr == *"wrong: the tokenizer has 295 entries, the model $size:"* ]]
 }
 
+@test "tokens that were added behind the vocabulary may be there, unused" {
+    cp -r "$MODEL" more
+    size=$(jq .vocab_size more/config.json)
+    jq --argjson id "$size" '.added_tokens += [.added_tokens[0] +
+        {id: $id, content: "<extra>", special: true}]' \
+        "$MODEL/tokenizer.json" >more/tokenizer.json
+    run_ok medvl-generate -m more --max-tokens 1 <<<'{"prompt":"no"}'
+    run_code 1 medvl-generate -m more <<<'{"prompt":"no <extra>"}'
+    [[ $stderr == *"vocabulary"* ]]
+}
+
 @test "two parts together are the whole" {
     gen --temperature 0.9 "$IN" >whole
     gen --temperature 0.9 --part 1/2 "$IN" >parts

@@ -171,6 +171,20 @@ records() { # NAME
     [ ! -e out/-tower ]
 }
 
+@test "a tower above the folder is written below the new one" {
+    model llava_original
+    mkdir above
+    mv llava_original/vit/clip above/
+    rmdir llava_original/vit
+    sed -i "s#vit/clip#$PWD/llava_original/../above/clip#" \
+        llava_original/config.json
+    cp -r above before
+    medvl-merge --dtype bf16 -m "$PWD/llava_original" -o new/out
+    diff -r above before
+    [ -f new/out/clip/config.json ]
+    [ "$(ls new)" = out ]
+}
+
 @test "a model without a processor is looked at without pictures" {
     model llava_qwen2
     rm llava_qwen2/preprocessor_config.json
