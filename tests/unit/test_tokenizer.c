@@ -110,7 +110,7 @@ static int check_reference(const struct medvl_tokenizer *tok,
     return lines;
 }
 
-/* llama.cpp's texts and, line by line, their ids. */
+/* llama.cpp's texts and, line by line, their ids; the last one is empty. */
 static int check_llamacpp(const struct medvl_tokenizer *tok,
                           const char *inputs, const char *outputs)
 {
@@ -127,12 +127,12 @@ static int check_llamacpp(const struct medvl_tokenizer *tok,
     CHECK_OK(medvl_file_read(&in, in_path, 1 << 20, &err), &err);
     CHECK_OK(medvl_file_read(&out, out_path, 1 << 20, &err), &err);
     ids = out.data;
-    for (text = in.data; (end = strstr(text, separator));
-         text = end + strlen(separator)) {
+    for (text = in.data; text; text = end ? end + strlen(separator) : NULL) {
         int32_t list[4096];
         size_t n = 0;
         char *next;
 
+        end = strstr(text, separator);
         while (*ids && *ids != '\n') {
             list[n++] = (int32_t)strtol(ids, &next, 10);
             assert_ptr_not_equal(ids, next);
@@ -140,8 +140,9 @@ static int check_llamacpp(const struct medvl_tokenizer *tok,
         }
         ids += *ids == '\n';
         check_ids(tok, encoder,
-                  (struct medvl_span){text, (size_t)(end - text)}, list, n,
-                  true);
+                  (struct medvl_span){text, end ? (size_t)(end - text)
+                                                : strlen(text)},
+                  list, n, true);
         count++;
     }
     assert_int_equal(*ids, 0);
@@ -163,7 +164,7 @@ static void llama_3_gives_every_reference_id(void **state)
     assert_int_equal(
         check_llamacpp(tok, "tokenizers/llama3/llamacpp_llama-bpe.inp",
                        "tokenizers/llama3/llamacpp_llama-bpe.out"),
-        46);
+        47);
     assert_int_equal(medvl_tokenizer_size(tok), 128256);
     medvl_free(path);
     medvl_tokenizer_free(tok);
@@ -179,7 +180,7 @@ static void qwen_3_gives_every_reference_id(void **state)
     assert_int_equal(
         check_llamacpp(tok, "tokenizers/qwen3/llamacpp_qwen2.inp",
                        "tokenizers/qwen3/llamacpp_qwen2.out"),
-        46);
+        47);
     assert_int_equal(medvl_tokenizer_size(tok), 151669);
     medvl_free(path);
     medvl_tokenizer_free(tok);
