@@ -243,13 +243,18 @@ weights, which were F32, as BF16.") half/README.md
     nothing_left out
 }
 
-@test "a conversion that is killed leaves nothing, and can be done again" {
+# A model that takes some time to convert, and what comes of it.
+make_model_and_whole() {
     cat >config.json <<'EOF'
 {"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
  "num_hidden_layers":2,"num_attention_heads":2}
 EOF
     medvl-merge --init config.json -o model
     medvl-merge --dtype bf16 -m model -o whole
+}
+
+@test "a conversion that is killed leaves nothing, and can be done again" {
+    make_model_and_whole
     for pause in 0.005 0.02 0.06 0.1; do
         medvl-merge --dtype bf16 -m model -o out &
         pid=$!
@@ -302,12 +307,7 @@ EOF
 }
 
 @test "of two that make one folder one wins, and the other says so" {
-    cat >config.json <<'EOF'
-{"vocab_size":40000,"hidden_size":64,"intermediate_size":24,
- "num_hidden_layers":2,"num_attention_heads":2}
-EOF
-    medvl-merge --init config.json -o model
-    medvl-merge --dtype bf16 -m model -o whole
+    make_model_and_whole
     for _ in 1 2 3; do
         medvl-merge --dtype bf16 -m model -o out 2>one &
         one=$!

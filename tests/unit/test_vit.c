@@ -103,38 +103,28 @@ static void no_layers_is_the_normalized_embedding(void **state)
     subject_release(&s);
 }
 
-static void rows_of_another_count_are_refused(void **state)
+static void check_refused(int64_t rows, struct medvl_grid grid,
+                          const char *says)
 {
     const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};
-    const struct medvl_grid grid = {.rows = 4, .columns = 4};
     const struct medvl_pictures in = {
-        1, medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 17, ROW), &grid};
+        1, medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, rows, ROW), &grid};
     struct subject s;
 
-    (void)state;
     subject_open(&s, TINY, 0);
     medvl_tape_begin(s.tape, &options, NULL);
     medvl_vit_forward(s.tape, s.model, &in);
-    CHECK_FAILS(medvl_tape_end(s.tape, &s.err), MEDVL_EARG, &s.err,
-                "17 patch rows for 1 views of 16");
+    CHECK_FAILS(medvl_tape_end(s.tape, &s.err), MEDVL_EARG, &s.err, says);
     subject_release(&s);
 }
 
-static void a_grid_that_the_tower_has_no_places_for_is_refused(void **state)
+static void what_the_tower_has_no_places_for_is_refused(void **state)
 {
-    const struct medvl_tape_options options = {.mode = MEDVL_TAPE_PLAN};
-    const struct medvl_grid grid = {.rows = 2, .columns = 8};
-    const struct medvl_pictures in = {
-        1, medvl_tensor_2d(NULL, MEDVL_DTYPE_F32, 16, ROW), &grid};
-    struct subject s;
-
     (void)state;
-    subject_open(&s, TINY, 0);
-    medvl_tape_begin(s.tape, &options, NULL);
-    medvl_vit_forward(s.tape, s.model, &in);
-    CHECK_FAILS(medvl_tape_end(s.tape, &s.err), MEDVL_EARG, &s.err,
-                "a view of 8x2 patches, want 4x4");
-    subject_release(&s);
+    check_refused(17, (struct medvl_grid){.rows = 4, .columns = 4},
+                  "17 patch rows for 1 views of 16");
+    check_refused(16, (struct medvl_grid){.rows = 2, .columns = 8},
+                  "a view of 8x2 patches, want 4x4");
 }
 
 /* Two sizes that are not the table's, and one that is. */
@@ -260,8 +250,7 @@ int main(void)
         cmocka_unit_test(pictures_do_not_see_each_other),
         cmocka_unit_test(the_class_token_is_kept_when_asked_for),
         cmocka_unit_test(no_layers_is_the_normalized_embedding),
-        cmocka_unit_test(rows_of_another_count_are_refused),
-        cmocka_unit_test(a_grid_that_the_tower_has_no_places_for_is_refused),
+        cmocka_unit_test(what_the_tower_has_no_places_for_is_refused),
         cmocka_unit_test(pictures_of_every_size_do_not_see_each_other),
         cmocka_unit_test(resampling_keeps_what_is_straight),
         cmocka_unit_test(resampling_gives_the_weights_of_torch),
