@@ -275,47 +275,10 @@ static void frames_of_one_file_cost_one_opening(void **state)
 static void a_frame_of_much_work_is_over_the_limit(void **state)
 {
     static const uint8_t FRAME[] = {
-        0xe0,
-        0x7f,
-        0x10,
-        0,
-        'O',
-        'B',
-        0,
-        0,
-        0xff,
-        0xff,
-        0xff,
-        0xff,
-        0xfe,
-        0xff,
-        0,
-        0xe0,
-        0,
-        0,
-        0,
-        0, /* no offsets */
-        0xfe,
-        0xff,
-        0,
-        0xe0,
-        4,
-        0,
-        0,
-        0,
-        0xff,
-        0x4f,
-        0,
-        0,
-        0xfe,
-        0xff,
-        0xdd,
-        0xe0,
-        0,
-        0,
-        0,
-        0,
-    };
+        0xe0, 0x7f, 0x10, 0, 'O', 'B', 0, 0, 0xff, 0xff, 0xff, 0xff,
+        /* no offsets */
+        0xfe, 0xff, 0, 0xe0, 0, 0, 0, 0,
+        0xfe, 0xff, 0, 0xe0, 4, 0, 0, 0, 0xff, 0x4f, 0, 0, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0};
     static const char *const WHY[] = {"damaged header", "limit"};
     struct says says = {1, "MONOCHROME2", NULL, 6000, 8000, 16, 16};
     struct medvl_text file = {0};
