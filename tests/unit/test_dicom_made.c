@@ -278,7 +278,8 @@ static void a_frame_of_much_work_is_over_the_limit(void **state)
         0xe0, 0x7f, 0x10, 0, 'O', 'B', 0, 0, 0xff, 0xff, 0xff, 0xff,
         /* no offsets */
         0xfe, 0xff, 0, 0xe0, 0, 0, 0, 0,
-        0xfe, 0xff, 0, 0xe0, 4, 0, 0, 0, 0xff, 0x4f, 0, 0, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0};
+        0xfe, 0xff, 0, 0xe0, 4, 0, 0, 0,
+        0xff, 0x4f, 0, 0, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0};
     static const char *const WHY[] = {"damaged header", "limit"};
     struct says says = {1, "MONOCHROME2", NULL, 6000, 8000, 16, 16};
     struct medvl_text file = {0};
