@@ -81,7 +81,7 @@ static int encode_turn(struct together *out, struct medvl_request_reader *r,
     first = end;
     while (first > 0 && chat->loss_mask[first - 1])
         first--;
-    while (end > first &&
+    while (end > first && chat->tokens.ends[end - 1] > chat->content_end &&
            medvl_tokenizer_is_added(r->tok, chat->tokens.ids[end - 1]))
         end--;
     out->first = first;

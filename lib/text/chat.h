@@ -181,6 +181,7 @@ struct medvl_chat_tokens {
     int32_t *images; /* which picture each placeholder is, in order */
     size_t image_count;
     size_t image_capacity;
+    size_t content_end; /* in the text: of the last turn that is learned */
 };
 
 /*

@@ -26,14 +26,15 @@ static bool begins_with(const struct medvl_marked *whole,
             !memcmp(whole->text.data, part->text.data, part->text.size));
 }
 
-/* The last run of record bytes that ends behind `from`; else empty there. */
+/* The last run of record bytes in `turn`; else empty where that begins. */
 static struct medvl_chat_range last_content(const struct medvl_marked *m,
-                                            size_t from)
+                                            struct medvl_chat_range turn)
 {
+    const size_t from = turn.from;
     struct medvl_chat_range found = {from, from};
     size_t at = 0;
 
-    for (size_t i = 0; i < m->run_count; i++) {
+    for (size_t i = 0; i < m->run_count && at < turn.to; i++) {
         const size_t end = at + m->runs[i].size;
 
         if (m->runs[i].from_record && end > from)
@@ -63,7 +64,8 @@ static size_t whole_words(const char *text, size_t size)
 static size_t find_end(const struct medvl_marked *whole,
                        const struct medvl_marked *alone, size_t from)
 {
-    const struct medvl_chat_range last = last_content(alone, from);
+    const struct medvl_chat_range last = last_content(
+        alone, (struct medvl_chat_range){from, alone->text.size});
     const size_t size = last.to - last.from;
     const char *content = alone->text.data + last.from;
     const char *tail = alone->text.data + last.to;
@@ -194,16 +196,16 @@ static void mark_turn(struct medvl_chat_tokens *out,
                       size_t *next)
 {
     const struct medvl_tokens *t = &out->tokens;
-    struct medvl_chat_range content;
+    const struct medvl_chat_range content = last_content(&w->whole, turn);
     size_t last = SIZE_MAX, i = *next;
 
-    content = last_content(&w->whole, turn.from);
+    out->content_end = content.to;
     for (; i < t->count && t->ends[i] <= turn.to; i++) {
         if (start_of(t, i) < turn.from || t->ends[i] <= turn.from)
             continue;
         out->loss_mask[i] = 1;
         if (medvl_tokenizer_is_added(w->chat->tok, t->ids[i]) &&
-            (content.from >= turn.to || start_of(t, i) >= content.to))
+            start_of(t, i) >= content.to)
             last = i;
     }
     *next = i;

@@ -166,6 +166,33 @@ static void tokens_that_are_not_special_are_taken_in_content(void **state)
     teardown(&f);
 }
 
+/* An added token of the content is not taken for the turn's end. */
+static void turns_without_an_end_token_are_learned_whole(void **state)
+{
+    static const struct medvl_added_token TOKENS[] = {{"</s>", true},
+                                                      {"</think>", false}};
+    const struct medvl_chat_layout layout = {
+        .tokens = TOKENS, .token_count = 2, .end = "</s>"};
+    struct fixture f;
+
+    (void)state;
+    make_folder(&f, "unended", &layout, "");
+    write_file(&f, "chat_template.jinja",
+               "{% for m in messages %}{{ m.role }}: {{ m.content }}\n"
+               "{% endfor %}{% if add_generation_prompt %}assistant: "
+               "{% endif %}");
+    open_chat(&f, NULL);
+    check_learned(&f,
+                  "[{\"role\":\"user\",\"content\":\"q\"},"
+                  "{\"role\":\"assistant\",\"content\":\"</think>No.\"},"
+                  "{\"role\":\"user\",\"content\":\"q\"},"
+                  "{\"role\":\"assistant\",\"content\":\"</think>A.\"}]",
+                  0,
+                  "user: q\nassistant: [</think>No.\n]"
+                  "user: q\nassistant: [</think>A.\n]");
+    teardown(&f);
+}
+
 static void images_are_counted_and_named(void **state)
 {
     struct fixture f;
@@ -550,6 +577,7 @@ int main(void)
         cmocka_unit_test(the_vicuna_layout),
         cmocka_unit_test(special_tokens_in_content_stay_text),
         cmocka_unit_test(tokens_that_are_not_special_are_taken_in_content),
+        cmocka_unit_test(turns_without_an_end_token_are_learned_whole),
         cmocka_unit_test(images_are_counted_and_named),
         cmocka_unit_test(a_token_that_begins_before_the_turn_is_not_learned),
         cmocka_unit_test(a_template_of_strings_gets_strings),

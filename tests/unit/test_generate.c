@@ -13,7 +13,20 @@
 
 #define TOKENIZER "tests/golden/tokenizer/gpt2.json"
 
-static char *folder, *model, *in, *out, *rows;
+static char *folder, *tokenizer, *model, *in, *out, *rows;
+
+/* gpt2's, and two tokens that stand in content too. */
+static void make_tokenizer(void)
+{
+    static const struct medvl_added_token ADDED[] = {
+        {.content = "pneumonia"}, {.content = "</think>"}};
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_join(&tokenizer, folder, "tokenizer.json", &err),
+             &err);
+    CHECK_OK(medvl_tokenizer_extend(TOKENIZER, tokenizer, ADDED, 2, &err),
+             &err);
+}
 
 static int make_model(void **state)
 {
@@ -22,8 +35,7 @@ static int make_model(void **state)
         "\"num_hidden_layers\":2,\"num_attention_heads\":4,"
         "\"num_key_value_heads\":2,\"initializer_range\":0.3,"
         "\"architectures\":[\"LlamaForCausalLM\"]}";
-    struct medvl_merge_options options = {
-        .tokenizer = TOKENIZER, .chat = "chatml", .seed = 3};
+    struct medvl_merge_options options = {.chat = "chatml", .seed = 3};
     static char name[] = "/tmp/test_generate_XXXXXX";
     struct medvl_error err = {0};
 
@@ -35,6 +47,8 @@ static int make_model(void **state)
     CHECK_OK(medvl_path_join(&out, folder, "out.jsonl", &err), &err);
     CHECK_OK(medvl_path_join(&rows, folder, "rows", &err), &err);
     CHECK_OK(medvl_file_write(in, config, sizeof(config) - 1, &err), &err);
+    make_tokenizer();
+    options.tokenizer = tokenizer;
     options.init = in;
     options.output = model;
     CHECK_OK(medvl_merge_init(&options, &err), &err);
@@ -47,6 +61,7 @@ static int remove_model(void **state)
 
     (void)state;
     CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(tokenizer);
     medvl_free(model);
     medvl_free(in);
     medvl_free(out);
@@ -219,6 +234,33 @@ static void choices_of_a_chat_are_sums_of_the_turns_tokens(void **state)
     CHECK_CLOSE(got.b, turn_sum("no"), 1e-4);
 }
 
+static void a_choice_keeps_the_added_tokens_of_its_text(void **state)
+{
+    static const char *const TEXTS[][2] = {
+        {"no", "pneumonia"}, {"viral pneumonia", "no</think>"}};
+    const struct medvl_generate_options options = {.choices = true};
+    struct medvl_error err = {0};
+    struct scores got;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct medvl_text line = {0};
+
+        CHECK_OK(medvl_text_printf(
+                     &line, &err,
+                     "{\"id\":\"x\",\"messages\":[{\"role\":\"user\","
+                     "\"content\":\"is it?\"}],\"choices\":"
+                     "{\"A\":\"%s\",\"B\":\"%s\"}}\n",
+                     TEXTS[i][0], TEXTS[i][1]),
+                 &err);
+        run(line.data, &options);
+        CHECK_OK(medvl_loop_each(out, 0, read_scores, &got, &err), &err);
+        CHECK_CLOSE(got.a, turn_sum(TEXTS[i][0]), 1e-4);
+        CHECK_CLOSE(got.b, turn_sum(TEXTS[i][1]), 1e-4);
+        medvl_text_release(&line);
+    }
+}
+
 static void an_answer_ends_before_the_earliest_stop_text(void **state)
 {
     static const char *const STOPS[][3] = {
@@ -256,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices_after_a_prompt_are_sums_of_their_tokens),
         cmocka_unit_test(choices_of_a_chat_are_sums_of_the_turns_tokens),
+        cmocka_unit_test(a_choice_keeps_the_added_tokens_of_its_text),
         cmocka_unit_test(an_answer_ends_before_the_earliest_stop_text),
     };
 
