@@ -6,6 +6,8 @@ words_*.jsonl    models, each with cases, by Hugging Face tokenizers: vocab
                  cases of text, ids and ends, or an error
 charsmap.jsonl   texts and what the normalizer Precompiled makes of them with
                  charsmap.bin, that of unigram.model
+charsmap_returns.*  the same, of a map with "\\r" and "\\n"
+made_*           as NAME.*, of models put together here
 NAME.model       SentencePiece models of a few hundred pieces, learnt from
 NAME.jsonl       texts of this script, and texts with their ids and, where
                  no byte pieces are, ends
@@ -149,6 +151,62 @@ def sentencepiece(rng, folder, name, **options):
     return model
 
 
+NORMAL, UNKNOWN, USER, BYTE = 1, 2, 4, 6
+
+
+def made(name, pieces, texts, unigram):
+    """A model of these pieces, which no training gives."""
+    model = proto.ModelProto()
+    for piece, score, kind in pieces:
+        model.pieces.add(piece=piece, score=score, type=kind)
+    model.trainer_spec.model_type = 1 if unigram else 2
+    model.trainer_spec.byte_fallback = not unigram
+    model.normalizer_spec.name = 'identity'
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    with open(os.path.join(OUT, name + '.model'), 'wb') as f:
+        f.write(model.SerializeToString())
+    p = spm.SentencePieceProcessor(model_proto=model.SerializeToString())
+    lines(name + '.jsonl', [{'text': t, 'ids': p.encode(t)} for t in texts])
+
+
+def makes():
+    """Scores on each side of a user's piece and of the unknown one; spaces
+    of which no piece is."""
+    made('made_scores', [('<unk>', 0, UNKNOWN)] +
+         [(p, -0.04, NORMAL) for p in 'xy'] + [('xy', 0, USER)] +
+         [(p, -0.07, NORMAL) for p in 'wv'] + [('wv', 0, USER)] +
+         [(p, -5, NORMAL) for p in ('pq', 'r', 's')] +
+         [('qrs', -0.5, NORMAL)],
+         ['xy', 'wv', 'pqrs', 'xyzwv', 'wvxy'], True)
+    made('made_spaces', [('<unk>', 0, UNKNOWN), ('a', -1, NORMAL),
+                         ('b', -2, NORMAL)] +
+         [('<0x%02X>' % i, 0, BYTE) for i in range(256)],
+         ['a b', ' ', 'a  \u2581b', '\u00e9 a'], False)
+
+
+def returns(folder):
+    """A map with both ends of a line, which are one character together."""
+    text = os.path.join(folder, 'text')
+    rules = os.path.join(folder, 'rules')
+    with open(rules, 'w') as f:
+        f.write('D\t20\nA\t20\n')
+    spm.SentencePieceTrainer.train(
+        input=text, model_prefix=os.path.join(folder, 'returns'),
+        hard_vocab_limit=False, minloglevel=2, vocab_size=150, num_threads=1,
+        normalization_rule_tsv=rules)
+    model = proto.ModelProto()
+    with open(os.path.join(folder, 'returns.model'), 'rb') as f:
+        model.ParseFromString(f.read())
+    table = model.normalizer_spec.precompiled_charsmap
+    with open(os.path.join(OUT, 'charsmap_returns.bin'), 'wb') as f:
+        f.write(table)
+    table = normalizers.Precompiled(table)
+    texts = ['\r', '\n', '\r\n', 'a\r\nb', 'a\n\rb', '\r\r\n\n', 'a\rb']
+    lines('charsmap_returns.jsonl', [
+        {'text': t, 'normal': table.normalize_str(t)} for t in texts])
+
+
 def main():
     rng = random.Random(1)
     os.makedirs(OUT, exist_ok=True)
@@ -174,6 +232,8 @@ def main():
         sentencepiece(rng, folder, 'bpe_across', vocab_size=250,
                       model_type='bpe', split_by_whitespace=False,
                       add_dummy_prefix=False)
+        returns(folder)
+    makes()
     table = normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
     texts = [''.join(rng.choice(PARTS + ['\u0301', '\r']) for _ in range(
         rng.randrange(10))) for _ in range(300)]

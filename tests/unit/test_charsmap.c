@@ -13,15 +13,21 @@ static struct medvl_span charsmap_of(struct medvl_text *file)
     return medvl_text_span(file);
 }
 
-static struct medvl_charsmap *open_map(void)
+static struct medvl_charsmap *open_file(const char *path)
 {
     struct medvl_charsmap *map = NULL;
     struct medvl_text file = {0};
     struct medvl_error err = {0};
 
-    CHECK_OK(medvl_charsmap_new(&map, charsmap_of(&file), &err), &err);
+    CHECK_OK(medvl_file_read(&file, path, 1 << 20, &err), &err);
+    CHECK_OK(medvl_charsmap_new(&map, medvl_text_span(&file), &err), &err);
     medvl_text_release(&file);
     return map;
+}
+
+static struct medvl_charsmap *open_map(void)
+{
+    return open_file(VOCABULARY "charsmap.bin");
 }
 
 struct user {
@@ -77,6 +83,19 @@ static void texts_become_what_hugging_face_makes_of_them(void **state)
     assert_int_equal(vocabulary_lines(VOCABULARY "charsmap.jsonl",
                                       check_line, &user),
                      300);
+    medvl_text_release(&user.out);
+    medvl_nfc_changes_release(&user.changes);
+    medvl_charsmap_free(user.map);
+}
+
+static void both_ends_of_a_line_are_replaced_together(void **state)
+{
+    struct user user = {.map = open_file(VOCABULARY "charsmap_returns.bin")};
+
+    (void)state;
+    assert_int_equal(vocabulary_lines(VOCABULARY "charsmap_returns.jsonl",
+                                      check_line, &user),
+                     7);
     medvl_text_release(&user.out);
     medvl_nfc_changes_release(&user.changes);
     medvl_charsmap_free(user.map);
@@ -200,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_become_what_hugging_face_makes_of_them),
+        cmocka_unit_test(both_ends_of_a_line_are_replaced_together),
         cmocka_unit_test(the_longest_and_the_shortest_key_are_found),
         cmocka_unit_test(no_table_replaces_nothing),
         cmocka_unit_test(tables_that_lie_are_refused),

@@ -88,6 +88,23 @@ static void small_models_give_the_ids_of_sentencepiece(void **state)
     }
 }
 
+static void scores_and_spaces_weigh_as_in_sentencepiece(void **state)
+{
+    struct user user;
+
+    (void)state;
+    begin(&user, VOCABULARY "made_scores.model");
+    assert_int_equal(vocabulary_lines(VOCABULARY "made_scores.jsonl",
+                                      check_line, &user),
+                     5);
+    end(&user);
+    begin(&user, VOCABULARY "made_spaces.model");
+    assert_int_equal(vocabulary_lines(VOCABULARY "made_spaces.jsonl",
+                                      check_line, &user),
+                     4);
+    end(&user);
+}
+
 static void mistral_gives_every_reference_id(void **state)
 {
     char *path = check_data("tokenizers/mistral-spm/tokenizer.model");
@@ -321,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_models_give_the_ids_of_sentencepiece),
+        cmocka_unit_test(scores_and_spaces_weigh_as_in_sentencepiece),
         cmocka_unit_test(mistral_gives_every_reference_id),
         cmocka_unit_test(settings_are_those_of_the_file),
         cmocka_unit_test(pieces_are_shown_as_text),

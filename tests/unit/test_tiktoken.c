@@ -225,6 +225,7 @@ static void files_that_are_none_are_refused(void **state)
     check_refused("IQ== 0\nIg== 1\n", MEDVL_EUNSUPPORTED,
                   "a tiktoken file of 2 ranks");
     check_refused("IQ== 0\nIg== 2\n", MEDVL_EFORMAT, "line 2 has rank 2");
+    check_refused("IQ== 0\nIg== 0\n", MEDVL_EFORMAT, "line 2 has rank 0");
     check_refused("IQ=\n", MEDVL_EFORMAT, "line 1 is no token");
     check_refused("IQ= 0\n", MEDVL_EFORMAT, "line 1 is no token");
     check_refused("I=Q= 0\n", MEDVL_EFORMAT, "line 1 is no token");

@@ -166,6 +166,8 @@ static void legacy_says_where_a_mark_is_put(void **state)
          "<image>hello",
          {1, 32000, 21558, -1}},
         {IMAGE(""), "<image>hello", {1, 32000, 6312, 28709, -1}},
+        {"\"x\":0", "<unk>hello", {1, 0, 6312, 28709, -1}},
+        {"\"legacy\":false", "<unk>hello", {1, 0, 21558, -1}},
     };
     char *model = check_data("tokenizers/mistral-spm/tokenizer.model");
     char *folder = make_folder("legacy");
@@ -189,12 +191,55 @@ static void legacy_says_where_a_mark_is_put(void **state)
     medvl_free(folder);
 }
 
+/* ---- tokenizer.model: other files beside it ----------------------------- */
+
+static void copy_model(const char *folder, const char *from)
+{
+    char *path = NULL;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_join(&path, folder, "tokenizer.model", &err), &err);
+    CHECK_OK(medvl_file_copy(path, from, &err), &err);
+    medvl_free(path);
+}
+
+/* As LlamaTokenizer reads them. */
+static void one_list_of_added_tokens_makes_the_other_void(void **state)
+{
+    char *model = check_data("tokenizers/mistral-spm/tokenizer.model");
+    char *folder = make_folder("two_lists");
+
+    (void)state;
+    copy_model(folder, model);
+    write_in(folder, "added_tokens.json", "{\"<more>\":32001}");
+    check_text(folder, "<more>a", (int32_t[IDS]){1, 32001, 264, -1});
+    write_in(folder, "tokenizer_config.json", "{" IMAGE("") "}");
+    check_text(folder, "<more>", (int32_t[IDS]){1, 523, 4452, 28767, -1});
+    medvl_free(model);
+    medvl_free(folder);
+}
+
+/* As T5Tokenizer: a Unigram model's texts end, and do not begin. */
+static void texts_of_unigram_models_end(void **state)
+{
+    char *folder = make_folder("unigram_ends");
+
+    (void)state;
+    copy_model(folder, "tests/golden/vocabulary/unigram.model");
+    check_text(folder, "Chest", (int32_t[IDS]){20, 33, 4, 15, 2, -1});
+    write_in(folder, "tokenizer_config.json", "{\"add_eos_token\":false}");
+    check_text(folder, "Chest", (int32_t[IDS]){20, 33, 4, 15, -1});
+    medvl_free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(some_classes_make_the_template_anew),
         cmocka_unit_test(a_later_processor_stands_outside_of_an_earlier),
         cmocka_unit_test(legacy_says_where_a_mark_is_put),
+        cmocka_unit_test(one_list_of_added_tokens_makes_the_other_void),
+        cmocka_unit_test(texts_of_unigram_models_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
