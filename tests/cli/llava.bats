@@ -127,6 +127,17 @@ records() { # NAME
     done
 }
 
+@test "a tower's own values and processor count" {
+    model llava_original
+    rm -f llava_original/preprocessor_config.json
+    medvl-inspect llava_original |
+        jq -e '[.dtype[]] | add' >counted
+    medvl-inspect llava_original | jq .parameters.total | cmp - counted
+    echo '{}' >llava_original/vit/clip/preprocessor_config.json
+    run_code 1 medvl-inspect llava_original
+    [[ $stderr == *'vit/clip/preprocessor_config.json: "crop_size"'* ]]
+}
+
 @test "a tower may stand beside the model's folder, under its last name" {
     model llava_original
     records

@@ -51,6 +51,28 @@ static void a_known_tower_needs_no_folder(void **state)
     medvl_config_release(&c);
 }
 
+/* Of tiles that are not put together without padding, none is shrunk. */
+static void only_unpadded_tiles_have_a_most(void **state)
+{
+    static const char *const MERGES[] = {"flat", "spatial", "spatial_unpad"};
+    struct medvl_config c;
+    struct medvl_error err = {0};
+    char json[400];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        snprintf(json, sizeof(json),
+                 LLAMA ",\"image_aspect_ratio\":\"anyres_max_9\","
+                       "\"image_grid_pinpoints\":[[336,672]],"
+                       "\"mm_patch_merge_type\":\"%s\"}",
+                 MERGES[i]);
+        CHECK_OK(parse(&c, json, &err), &err);
+        assert_int_equal(c.family, MEDVL_FAMILY_LLAVA_NEXT);
+        assert_int_equal(c.max_views, i == 2 ? 9 : 0);
+        medvl_config_release(&c);
+    }
+}
+
 static void pinpoints_have_three_forms(void **state)
 {
     static const struct {
@@ -129,6 +151,8 @@ static void what_is_not_built_is_named(void **state)
          MEDVL_EUNSUPPORTED, "anyres_max"},
         {LLAMA ",\"image_aspect_ratio\":\"anyres_max_0\"}",
          MEDVL_EUNSUPPORTED, "anyres_max_0"},
+        {LLAMA ",\"image_aspect_ratio\":\"anyres_max_9x\"}",
+         MEDVL_EUNSUPPORTED, "anyres_max_9x"},
         {LLAMA ",\"image_aspect_ratio\":\"highres\"}",
          MEDVL_EUNSUPPORTED, "highres"},
         {LLAMA ",\"s2\":true}", MEDVL_EUNSUPPORTED, "\"s2\""},
@@ -262,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_known_tower_needs_no_folder),
+        cmocka_unit_test(only_unpadded_tiles_have_a_most),
         cmocka_unit_test(pinpoints_have_three_forms),
         cmocka_unit_test(what_is_not_built_is_named),
         cmocka_unit_test(a_tower_is_found_below_in_and_beside),

@@ -104,6 +104,33 @@ static void text_may_stand_in_an_object_of_its_own(void **state)
     medvl_config_release(&c);
 }
 
+/* By Qwen2_5_VLVisionConfig of transformers 4.57.1. */
+static void a_tower_that_is_not_described_has_defaults(void **state)
+{
+    struct medvl_config c;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(parse(&c,
+                   "{\"model_type\":\"qwen2_5_vl\",\"vocab_size\":152064,"
+                   "\"hidden_size\":3584,\"num_attention_heads\":28,"
+                   "\"num_key_value_heads\":4,\"num_hidden_layers\":1,"
+                   "\"rope_scaling\":{\"type\":\"mrope\","
+                   "\"mrope_section\":[16,24,24]},\"vision_config\":{}}",
+                   &err),
+             &err);
+    assert_int_equal(c.image_token, 151655);
+    assert_int_equal(c.video_token, 151656);
+    assert_int_equal(c.vision.layers, 32);
+    assert_int_equal(c.vision.hidden, 3584);
+    assert_int_equal(c.vision.intermediate, 3420);
+    assert_int_equal(c.vision.heads, 16);
+    assert_int_equal(c.vision.window, 112);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(c.vision.whole[i], i % 8 == 7);
+    medvl_config_release(&c);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     static const struct {
@@ -124,6 +151,9 @@ static void what_does_not_fit_is_refused(void **state)
          MEDVL_EFORMAT, "mrope_section"},
         {"{\"model_type\":\"qwen2_vl\"," SMALL SECTION "," TOWER "}",
          MEDVL_EFORMAT, "image_token_id"},
+        {"{\"model_type\":\"qwen2_vl\"," SMALL SECTION "," TOWER
+         ",\"image_token_id\":99}",
+         MEDVL_EFORMAT, "image_token_id 99 is not below the vocabulary's 99"},
         {"{\"model_type\":\"qwen2_vl\"," SMALL SECTION
          ",\"image_token_id\":9}",
          MEDVL_EFORMAT, "3584"},
@@ -158,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hub_has_the_text_at_the_top),
         cmocka_unit_test(text_may_stand_in_an_object_of_its_own),
+        cmocka_unit_test(a_tower_that_is_not_described_has_defaults),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
 
