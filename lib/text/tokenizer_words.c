@@ -206,8 +206,7 @@ static bool hold_added(struct medvl_words_cutter *cutter,
         if (added->lstrip || added->rstrip || has_space(added->match))
             return false;
         for (int c = 0; c < 128; c++) {
-            if (small((unsigned char)c) ==
-                (unsigned char)added->match.data[0])
+            if (cutter->cases[c] == (unsigned char)added->match.data[0])
                 cutter->kinds[c] = HELD;
         }
     }

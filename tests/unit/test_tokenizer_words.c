@@ -163,7 +163,7 @@ static struct pair open_small(const char *added, const char *replace,
 static const char *const PARTS[] = {
     " ", " ", " ", "  ", "\n", "\t", "\r\n", "\v", "\f", "\x1C", "\x01",
     "\x7F", "the", "THE", "The", "infe", "in", "and", "thes", "tumour",
-    "CT", "aaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "COVID", "covid", "CT", "aaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "a", "'s", "'S", "'re", "'RE", "'v", "'ve", "'ll", "'l", "'d", "'",
     "''s", "12", "2019", "5", "!!!", "!", "...", ",", "(", ")", "%", "<",
     "</", "</w>", "w>", "<|", "<|x|>", "<|X|>", "<|endoftext|>", "xY",
@@ -225,6 +225,24 @@ static void check_ascii(const struct pair *pair, uint64_t item, int texts)
     }
 }
 
+/* A word longer than a block of them, of one piece and of many. */
+static void check_long(const struct pair *pair)
+{
+    static const char *const WORDS[] = {"a", "a!"};
+    struct medvl_text text = {0};
+    struct medvl_error err = {0};
+
+    for (size_t i = 0; i < 2; i++) {
+        medvl_text_clear(&text);
+        CHECK_OK(medvl_text_puts(&text, "the ", &err), &err);
+        while (text.size < 9000)
+            CHECK_OK(medvl_text_puts(&text, WORDS[i], &err), &err);
+        CHECK_OK(medvl_text_puts(&text, " and", &err), &err);
+        check_same(pair, medvl_text_span(&text), NULL, 0);
+    }
+    medvl_text_release(&text);
+}
+
 #define REPLACE(from, to)                                          \
     "{\"type\":\"Replace\",\"pattern\":{\"String\":\"" from "\"}," \
     "\"content\":\"" to "\"},"
@@ -261,6 +279,7 @@ static void the_short_way_gives_what_all_steps_give(void **state)
         check_parts(&pair, i, 1000, 12);
         check_parts(&pair, i, 3, 4000);
         check_ascii(&pair, i, 1000);
+        check_long(&pair);
         close_pair(&pair);
     }
 }
@@ -354,15 +373,17 @@ static void the_short_way_of_bert_gives_what_all_steps_give(void **state)
         "\"clean_text\":false,\"handle_chinese_chars\":false,"
         "\"lowercase\":true,\"strip_accents\":false"};
     static const char *const ADDED_TOKENS[] = {
-        "", ADDED("<|X|>", ""), ADDED("xY", "\"single_word\":true,")};
+        "", ADDED("<|X|>", ""), ADDED("xY", "\"single_word\":true,"),
+        ADDED("COVID", "")};
 
     (void)state;
-    for (size_t i = 0; i < 9; i++) {
+    for (size_t i = 0; i < 12; i++) {
         struct pair pair = open_bert(ADDED_TOKENS[i / 3], FLAGS[i % 3]);
 
         check_parts(&pair, i, 1000, 12);
         check_parts(&pair, i, 3, 4000);
         check_ascii(&pair, i, 1000);
+        check_long(&pair);
         close_pair(&pair);
     }
 }
