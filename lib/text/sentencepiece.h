@@ -4,7 +4,7 @@
  * the normalisation on.  What Hugging Face wraps around (added tokens, begin
  * and end) is tokenizer.h's.
  *
- * The ids are those of the sentencepiece package 0.2.
+ * The ids are those of the sentencepiece package 0.2.3.
  *
  * Read next: tiktoken.h.
  */

@@ -221,12 +221,9 @@ static int make_bpe(struct medvl_sentencepiece *model,
 /* ---- Unigram ------------------------------------------------------------ */
 
 /* SentencePiece's score of a user piece, that it should always win. */
-static double user_score(const struct medvl_sentencepiece *model, int32_t id,
-                         float best)
+static float user_score(struct medvl_span piece)
 {
-    const float size = (float)medvl_sentencepiece_piece(model, id).size;
-
-    return size * best - 0.1;
+    return (float)(0.1 * ((double)piece.size - 1));
 }
 
 static int make_unigram(struct medvl_sentencepiece *model,
@@ -238,14 +235,11 @@ static int make_unigram(struct medvl_sentencepiece *model,
         .single = true,
     };
     float least = FLT_MAX;
-    float best = FLT_MIN;
     int rc = medvl_unigram_new(&model->unigram, err);
 
     for (int32_t id = 0; id < model->info.size; id++) {
-        if (model->pieces[id].type == MEDVL_PIECE_NORMAL) {
+        if (model->pieces[id].type == MEDVL_PIECE_NORMAL)
             least = fminf(least, model->pieces[id].score);
-            best = fmaxf(best, model->pieces[id].score);
-        }
     }
     for (int32_t id = 0; id < model->info.size && rc == MEDVL_OK; id++) {
         const enum medvl_piece_type type = model->pieces[id].type;
@@ -254,8 +248,8 @@ static int make_unigram(struct medvl_sentencepiece *model,
         if (type == MEDVL_PIECE_NORMAL || type == MEDVL_PIECE_USER)
             rc = medvl_unigram_add_token(
                 model->unigram, piece,
-                type == MEDVL_PIECE_USER ? user_score(model, id, best)
-                                         : (double)model->pieces[id].score,
+                type == MEDVL_PIECE_USER ? user_score(piece)
+                                         : model->pieces[id].score,
                 err);
         else
             rc = medvl_unigram_add_hidden(

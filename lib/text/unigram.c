@@ -20,6 +20,7 @@
 #define WORD_BYTES  31
 #define WORD_IDS    7
 #define RING        (2 * MEDVL_UNIGRAM_BYTES)
+#define FAR         100000.0 /* where SentencePiece begins sums anew */
 
 struct place {
     uint32_t offset, size;
@@ -245,6 +246,7 @@ struct way {
     size_t size;
     int32_t *ids; /* [i]: what ends behind byte i */
     double *ring;
+    size_t last; /* how far something ends */
 };
 
 /* Is this sum, with `id` at its end, the best one to `end` so far? */
@@ -252,10 +254,25 @@ static void offer(struct way *way, size_t end, int32_t id, double sum)
 {
     double *best = &way->ring[end % RING];
 
+    if (way->unigram->options.single)
+        sum = (float)sum;
     if (way->ids[end - 1] != NOTHING && !(sum > *best))
         return;
-    *best = way->unigram->options.single ? (float)sum : sum;
+    *best = sum;
     way->ids[end - 1] = id;
+    if (end > way->last)
+        way->last = end;
+}
+
+/* Take the sum at `start` from all sums from there on, as floats. */
+static void begin_anew(struct way *way, size_t start)
+{
+    const double sum = way->ring[start % RING];
+
+    for (size_t end = start; end <= way->last; end++) {
+        if (way->ids[end - 1] != NOTHING)
+            way->ring[end % RING] = (float)(way->ring[end % RING] - sum);
+    }
 }
 
 static size_t character_size(unsigned char first)
@@ -287,9 +304,7 @@ static size_t go_on(struct way *way, size_t start)
         covered = covered || i + 1 == next;
     }
     if (!covered)
-        offer(way, next, UNKNOWN,
-              unigram->options.single ? (float)(unigram->unk_score + sum)
-                                      : unigram->unk_score + sum);
+        offer(way, next, UNKNOWN, unigram->unk_score + sum);
     return next;
 }
 
@@ -388,8 +403,12 @@ static int cut(const struct medvl_unigram *unigram,
     for (size_t i = 0; i < piece.size; i++)
         way.ids[i] = NOTHING;
     for (size_t at = 0; at < piece.size;) {
-        const size_t next = go_on(&way, at);
+        size_t next;
 
+        if (unigram->options.single && at &&
+            fabs(way.ring[at % RING]) > FAR)
+            begin_anew(&way, at);
+        next = go_on(&way, at);
         if (way.ids[next - 1] == UNKNOWN && unigram->options.unk < 0)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "\"%.*s\" is in no token, and there is no "

@@ -4,7 +4,7 @@
  *
  * The ids are those of Hugging Face's tokenizers 0.22 (scores added in
  * double, the first of equal sums kept), or with `single` those of
- * SentencePiece (in float).
+ * SentencePiece 0.2.3 (in float, and anew where a sum is past 100000).
  *
  * Read next: wordpiece.h.
  */

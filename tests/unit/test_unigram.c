@@ -252,6 +252,44 @@ static void sums_are_floats_where_it_is_said(void **state)
     }
 }
 
+/*
+ * What sentencepiece 0.2.3 gives: "a" and "aa" weigh as much as "aa" and
+ * "a", and the first found stays, though the sum of the floats is no float;
+ * where sums were past 100000, they are small again, and -4.001 is less
+ * than twice -2.
+ */
+static void equal_floats_are_equal(void **state)
+{
+    const struct medvl_unigram_options options = {.unk = -1, .single = true};
+    static const struct {
+        const char *bytes;
+        float score;
+    } TOKENS[] = {{"a", -4.7654321F}, {"aa", -3.3333333F}, {"b", -2},
+                  {"bb", -4.001F},    {"c", -16777216}};
+    struct medvl_unigram *unigram = NULL;
+    struct medvl_unigram_cache *cache = NULL;
+    struct medvl_tokens tokens = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_unigram_new(&unigram, &err), &err);
+    for (size_t i = 0; i < 5; i++)
+        CHECK_OK(medvl_unigram_add_token(unigram,
+                                         medvl_span(TOKENS[i].bytes),
+                                         (double)TOKENS[i].score, &err),
+                 &err);
+    CHECK_OK(medvl_unigram_finish(unigram, &options, &err), &err);
+    CHECK_OK(medvl_unigram_cache_new(&cache, &err), &err);
+    CHECK_OK(encode_text(unigram, cache, &tokens, "aaa", &err), &err);
+    assert_int_equal(tokens.count, 2);
+    assert_int_equal(tokens.ids[0], 0);
+    CHECK_OK(encode_text(unigram, cache, &tokens, "cbb", &err), &err);
+    assert_int_equal(tokens.count, 3);
+    medvl_tokens_release(&tokens);
+    medvl_unigram_cache_free(cache);
+    medvl_unigram_free(unigram);
+}
+
 static void a_vocabulary_that_is_none_is_refused(void **state)
 {
     const struct medvl_unigram_options options = {.unk = 1};
@@ -311,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_long_piece_takes_linear_time),
         cmocka_unit_test(a_token_has_1024_bytes_at_most),
         cmocka_unit_test(sums_are_floats_where_it_is_said),
+        cmocka_unit_test(equal_floats_are_equal),
         cmocka_unit_test(a_vocabulary_that_is_none_is_refused),
         cmocka_unit_test(no_memory_is_said),
     };
