@@ -117,8 +117,8 @@ int medvl_record_write(struct medvl_text *out,
 
 /* The entry of one field in "provenance". */
 static int write_author(struct medvl_text *out, const char *author,
-                        const char *command, const char *options,
-                        struct medvl_error *err)
+                        const char *model, const char *command,
+                        const char *options, struct medvl_error *err)
 {
     struct medvl_json_writer w = {.out = out};
 
@@ -128,13 +128,16 @@ static int write_author(struct medvl_text *out, const char *author,
     medvl_json_put_string(&w, "version", medvl_span(MEDVL_VERSION));
     if (options)
         medvl_json_put_string(&w, "options", medvl_span(options));
+    if (model)
+        medvl_json_put_string(&w, "model", medvl_span(model));
     medvl_json_end(&w);
     return medvl_json_write_end(&w, err);
 }
 
-int medvl_record_author(struct medvl_record *record, const char *field,
-                        const char *author, const char *command,
-                        const char *options, struct medvl_error *err)
+int medvl_record_said(struct medvl_record *record, const char *field,
+                      const char *author, const char *model,
+                      const char *command, const char *options,
+                      struct medvl_error *err)
 {
     struct medvl_json_view view = {0};
     struct medvl_text entry = {0}, all = {0};
@@ -147,7 +150,7 @@ int medvl_record_author(struct medvl_record *record, const char *field,
     if (rc < 0)
         medvl_context(err, "\"provenance\"");
     if (rc == MEDVL_OK)
-        rc = write_author(&entry, author, command, options, err);
+        rc = write_author(&entry, author, model, command, options, err);
     if (rc == MEDVL_OK)
         rc = medvl_json_view_set(&view, field, medvl_text_span(&entry), err);
     if (rc == MEDVL_OK)
@@ -158,4 +161,12 @@ int medvl_record_author(struct medvl_record *record, const char *field,
     medvl_text_release(&entry);
     medvl_json_view_release(&view);
     return rc;
+}
+
+int medvl_record_author(struct medvl_record *record, const char *field,
+                        const char *author, const char *command,
+                        const char *options, struct medvl_error *err)
+{
+    return medvl_record_said(record, field, author, NULL, command, options,
+                             err);
 }

@@ -78,4 +78,11 @@ int medvl_record_author(struct medvl_record *record, const char *field,
                         const char *options,
                         struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The same of what a model said: the entry has "model" too, a hash of the
+ * model's content. */
+int medvl_record_said(struct medvl_record *record, const char *field,
+                      const char *author, const char *model,
+                      const char *command, const char *options,
+                      struct medvl_error *err) MEDVL_MUST_CHECK;
+
 #endif

@@ -76,6 +76,16 @@ void medvl_model_load(struct medvl_model *model);
  */
 const char *medvl_model_tower(const struct medvl_model *model);
 
+/*
+ * What the model is, as 32 hex digits: a hash of config.json and the other
+ * files that shape an answer (tokenizer, chat template, processor), of the
+ * tower's too, and of each parameter's name, type, shape and bytes.  Of one
+ * larger than 4 KiB that is 64 pieces of 64 bytes, spread evenly.  Where the
+ * folder is, and how the weights are divided into files, is no part of it.
+ */
+int medvl_model_hash(char out[33], const struct medvl_model *model,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* By key; NULL when there is none. */
 struct medvl_param *medvl_model_param(const struct medvl_model *model,
                                       const char *format, ...)

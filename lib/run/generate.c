@@ -18,6 +18,7 @@
 #include "lib/model/generator.h"
 #include "lib/model/scorer.h"
 #include "lib/run/generate_answer.h"
+#include "lib/run/generate_author.h"
 #include "lib/run/generate_choices.h"
 #include "lib/run/generate_request.h"
 #include "lib/tensor/safetensors.h"
@@ -33,8 +34,8 @@ struct stage {
     struct medvl_generator *generator; /* one of the two */
     struct medvl_scorer *scorer;
     struct medvl_safetensors_writer *logits;
-    char author[256]; /* the model's name */
-    char hash[33];    /* of the options that shape an answer */
+    struct medvl_author author;
+    const char *field; /* the one that it is the author of */
 
     /* For progress: records answered; answers of those that run. */
     int64_t records, answers, begun, tokens;
@@ -66,59 +67,6 @@ static void fill_defaults(struct medvl_generate_options *o)
         o->batch = 16;
 }
 
-/* The last part of the folder's path: the author of what it says. */
-static void name_author(struct stage *s)
-{
-    char *real = NULL;
-    const char *path = s->o.model;
-    size_t size, first;
-
-    for (;;) {
-        size = strlen(path);
-        while (size > 1 && path[size - 1] == '/')
-            size--;
-        first = size;
-        while (first > 0 && path[first - 1] != '/')
-            first--;
-        /* "." and ".." are no name */
-        if (real || strspn(path + first, ".") < size - first)
-            break;
-        real = realpath(path, NULL);
-        if (!real)
-            break;
-        path = real;
-    }
-    snprintf(s->author, sizeof(s->author), "%.*s", (int)(size - first),
-             path + first);
-    free(real);
-}
-
-static int hash_options(struct stage *s, struct medvl_error *err)
-{
-    const struct medvl_generate_options *o = &s->o;
-    const double numbers[] = {o->temperature, (double)o->top_k, o->top_p,
-                              o->repetition, (double)o->max_tokens,
-                              (double)o->samples, o->choices,
-                              (double)o->seed};
-    struct medvl_hash *hash;
-    int rc = medvl_hash_new(&hash, err);
-
-    if (rc < 0)
-        return rc;
-    medvl_hash_add(hash, numbers, sizeof(numbers));
-    if (o->normalize)
-        medvl_hash_add(hash, o->normalize, strlen(o->normalize) + 1);
-    if (o->chat) {
-        medvl_hash_add(hash, "chat", 5);
-        medvl_hash_add(hash, o->chat, strlen(o->chat) + 1);
-    }
-    for (int64_t i = 0; i < o->stop_count; i++)
-        medvl_hash_add(hash, o->stop[i], strlen(o->stop[i]) + 1);
-    medvl_hash_hex(s->hash, hash);
-    medvl_hash_free(hash);
-    return MEDVL_OK;
-}
-
 /* What is told by texts needs a tokenizer. */
 static int check_text(const struct stage *s, struct medvl_error *err)
 {
@@ -144,6 +92,9 @@ static int open_model(struct stage *s, struct medvl_pool *pool,
     if (rc < 0)
         return rc;
     medvl_model_load(s->model);
+    rc = medvl_author_of(&s->author, &s->o, s->model, err);
+    if (rc < 0)
+        return rc;
     if (s->o.choices)
         return medvl_scorer_open(&s->scorer, s->model, s->dev, s->o.batch,
                                  err);
@@ -166,6 +117,11 @@ static void stage_free(void *stage)
     medvl_free(s);
 }
 
+static bool says_texts(const struct stage *s)
+{
+    return s->reader.tok && s->o.max_tokens > 0;
+}
+
 static int stage_open(void **stage, const void *options,
                       struct medvl_pool *pool, struct medvl_error *err)
 {
@@ -177,15 +133,14 @@ static int stage_open(void **stage, const void *options,
         return medvl_no_memory(err);
     s->o = *(const struct medvl_generate_options *)options;
     fill_defaults(&s->o);
-    name_author(s);
-    rc = hash_options(s, err);
-    if (rc == MEDVL_OK)
-        rc = open_model(s, pool, err);
+    rc = open_model(s, pool, err);
     if (rc == MEDVL_OK)
         rc = medvl_request_reader_open(&s->reader, s->o.model, s->o.chat,
                                        s->o.root, &s->model->config, err);
     if (rc == MEDVL_OK)
         rc = check_text(s, err);
+    s->field = s->o.choices || says_texts(s) ? "prediction"
+                                             : "prediction_tokens";
     if (rc == MEDVL_OK && s->o.logits)
         rc = medvl_safetensors_writer_open(&s->logits, s->o.logits, err);
     if (rc < 0) {
@@ -196,60 +151,12 @@ static int stage_open(void **stage, const void *options,
     return MEDVL_OK;
 }
 
-static bool says_texts(const struct stage *s)
-{
-    return s->reader.tok && s->o.max_tokens > 0;
-}
-
-/* Who said what stands in the part: this model, with these options? */
-static int check_author(const struct stage *s, struct medvl_span entry,
-                        struct medvl_error *err)
-{
-    struct medvl_json_view view = {0};
-    struct medvl_text author = {0}, options = {0};
-    int rc = medvl_json_view_object(&view, entry, err);
-
-    if (rc == MEDVL_OK)
-        rc = medvl_json_unescape(&author, medvl_json_view_get(&view, "author"),
-                                 err);
-    if (rc == MEDVL_OK)
-        rc = medvl_json_unescape(
-            &options, medvl_json_view_get(&view, "options"), err);
-    if (rc == MEDVL_OK &&
-        !medvl_span_is(medvl_text_span(&author), s->author))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "the model %.*s said this: %s cannot go on with it",
-                        author.size > 200 ? 200 : (int)author.size,
-                        author.data, s->author);
-    if (rc == MEDVL_OK && !medvl_span_is(medvl_text_span(&options), s->hash))
-        rc = medvl_fail(err, MEDVL_EARG,
-                        "the options or the seed differ from this run's, "
-                        "which cannot go on with it");
-    medvl_text_release(&author);
-    medvl_text_release(&options);
-    medvl_json_view_release(&view);
-    return rc;
-}
-
-/* Without texts there is no author; what stands there is another's. */
 static int stage_resume(void *stage, const struct medvl_record *done,
                         struct medvl_error *err)
 {
-    const struct stage *s = stage;
-    const struct medvl_span provenance =
-        medvl_record_get(done, "provenance");
-    struct medvl_json_view view = {0};
-    int rc;
+    struct stage *s = stage;
 
-    if (!says_texts(s) && !s->o.choices)
-        return MEDVL_OK;
-    rc = provenance.size
-             ? medvl_json_view_object(&view, provenance, err)
-             : medvl_fail(err, MEDVL_EFORMAT, "missing");
-    if (rc == MEDVL_OK)
-        rc = check_author(s, medvl_json_view_get(&view, "prediction"), err);
-    medvl_json_view_release(&view);
-    return rc == MEDVL_EFORMAT ? medvl_context(err, "\"provenance\"") : rc;
+    return medvl_author_check(&s->author, done, s->field, err);
 }
 
 static int64_t stage_window(void *stage)
@@ -429,8 +336,9 @@ static int job_read(struct job *job, struct stage *s,
 
 static int name_who(struct job *job, struct medvl_error *err)
 {
-    return medvl_record_author(job->record, "prediction", job->stage->author,
-                               "medvl-generate", job->stage->hash, err);
+    const struct stage *s = job->stage;
+
+    return medvl_author_sign(&s->author, job->record, s->field, err);
 }
 
 static int put_logits(struct job *job, struct medvl_error *err)
@@ -473,7 +381,7 @@ static int set_answer(struct job *job, const struct medvl_prompt *prompts,
     if (rc == MEDVL_OK && texts)
         rc = medvl_answer_set_texts(job->record, &s->o, s->reader.tok, done,
                                     err);
-    if (rc == MEDVL_OK && texts)
+    if (rc == MEDVL_OK)
         rc = name_who(job, err);
     if (rc == MEDVL_OK)
         rc = medvl_answer_set_numbers(job->record, &s->o, done, err);

@@ -507,15 +507,78 @@ cut_short() {
         [[ $stderr == *'out.part:1: r1: the options or the seed differ'* ]]
         cmp part out.part
     done
-    cp -r "$MODEL" another
-    run_code 1 gen -m another --temperature 0.9 -o out --resume "$IN"
-    [[ $stderr == *'out.part:1: r1: the model '*': another cannot go on'* ]]
+    cp part out.part
+    run_code 1 gen -m "${MODEL%model}other" --temperature 0.9 -o out \
+        --resume "$IN"
+    [[ $stderr == *'out.part:1: r1: another model said this (model; '* ]]
     jq -c 'del(.provenance)' part >out.part
     run_code 1 gen --temperature 0.9 -o out --resume "$IN"
     [[ $stderr == *'out.part:1: r1: "provenance": missing'* ]]
     cp part out.part
     gen --temperature 0.9 -o out --resume "$IN"
     cmp whole out
+}
+
+@test "--resume knows a model by its content, whatever its folder is" {
+    gen -o whole "$IN"
+    head -16 whole >part
+    mkdir a b
+    cp -r "$MODEL" a
+    cp -r "${MODEL%model}other" b/model
+    # The same name, other weights.
+    cp part out.part
+    run_code 1 gen -m b/model -o out --resume "$IN"
+    [[ $stderr == *'out.part:1: r1: another model said this'* ]]
+    cmp part out.part
+    # Another name, the same weights: one author throughout.
+    mv a/model a/copy
+    gen -m a/copy -o out --resume "$IN"
+    cmp whole out
+    # One weight of many, and the template.
+    for change in model.norm.weight model.embed_tokens.weight template; do
+        cp -r a/copy a/model
+        if [ $change = template ]; then
+            echo '{{ messages[0].content }}' >a/model/chat_template.jinja
+        else
+            spoil a/model $change 3
+        fi
+        cp part out.part
+        run_code 1 gen -m a/model -o out --resume "$IN"
+        [[ $stderr == *'another model said this'* ]]
+        rm -r a/model
+    done
+}
+
+@test "--resume knows the model of what has no text too" {
+    cp -r "$MODEL" bare
+    cp -r "${MODEL%model}other" other
+    rm bare/tokenizer.json other/tokenizer.json
+    for i in 1 2 3; do echo "{\"id\":\"$i\",\"tokens\":[$i]}"; done >in
+    gen -m bare -o whole in
+    [ "$(head -1 whole | jq -r .provenance.prediction_tokens.author)" = bare ]
+    head -2 whole >out.part
+    run_code 1 gen -m other -o out --resume in
+    [[ $stderr == *'another model said this'* ]]
+    gen -m bare -o out --resume in
+    cmp whole out
+}
+
+@test "the author is told by where the folder really is" {
+    author() {
+        medvl-generate -m "$1" --max-tokens 1 <<<'{"prompt":"no"}' |
+            jq -r .provenance.prediction.author
+    }
+    hub=hub/models--org--a-model/snapshots
+    mkdir -p runs/rl $hub
+    cp -r "$MODEL" runs/rl/step-000002
+    cp -r "$MODEL" runs/rl/step-by-step
+    cp -r "$MODEL" $hub/c0ffee
+    ln -s step-000002 runs/rl/latest
+    [ "$(author runs/rl/latest)" = rl/step-000002 ]
+    [ "$(author runs/rl/step-by-step)" = step-by-step ]
+    [ "$(author $hub/c0ffee/)" = org/a-model@c0ffee ]
+    cd runs/rl/latest
+    [ "$(author .)" = rl/step-000002 ]
 }
 
 @test "two outputs cannot be one file" {
