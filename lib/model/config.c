@@ -14,12 +14,12 @@
 
 #define FILE_LIMIT ((size_t)16 << 20)
 
-#define TEXT     MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT, NULL
+#define TEXT     MEDVL_FAMILY_TEXT, MEDVL_NAMING_TEXT
 #define ORIGINAL MEDVL_FAMILY_LLAVA, MEDVL_NAMING_ORIGINAL
 
 /*
- * Models by their class, and by "model_type" where no class is named.  The
- * decoder's own type, where the file does not say it.
+ * Models by their class, and by "model_type" where no class is named.
+ * `decoder` is the type of what the file has no "text_config" for.
  */
 static const struct model {
     const char *name, *type;
@@ -27,13 +27,13 @@ static const struct model {
     enum medvl_naming naming;
     const char *decoder;
 } MODELS[] = {
-    {"LlamaForCausalLM", "llama", TEXT},
-    {"MistralForCausalLM", "mistral", TEXT},
-    {"Qwen2ForCausalLM", "qwen2", TEXT},
-    {"Qwen3ForCausalLM", "qwen3", TEXT},
-    {"PhiForCausalLM", "phi", TEXT},
-    {"Phi3ForCausalLM", "phi3", TEXT},
-    {"GPT2LMHeadModel", "gpt2", TEXT},
+    {"LlamaForCausalLM", "llama", TEXT, "llama"},
+    {"MistralForCausalLM", "mistral", TEXT, "mistral"},
+    {"Qwen2ForCausalLM", "qwen2", TEXT, "qwen2"},
+    {"Qwen3ForCausalLM", "qwen3", TEXT, "qwen3"},
+    {"PhiForCausalLM", "phi", TEXT, "phi"},
+    {"Phi3ForCausalLM", "phi3", TEXT, "phi3"},
+    {"GPT2LMHeadModel", "gpt2", TEXT, "gpt2"},
     {"LlavaForConditionalGeneration", "llava", MEDVL_FAMILY_LLAVA,
      MEDVL_NAMING_LLAVA, NULL},
     {"LlavaNextForConditionalGeneration", "llava_next",
@@ -153,13 +153,22 @@ static void read_ids(struct medvl_config *config,
     config->pad = medvl_config_id(r, "pad_token_id", config->pad);
 }
 
-/* `type`: the decoder's, where the file has another's. */
+/* Above the text's own, where null leaves what that says. */
+static void read_top_ids(struct medvl_config *config,
+                         struct medvl_config_reader *r)
+{
+    if (medvl_config_field(r, "eos_token_id"))
+        read_eos(config, r);
+    if (medvl_config_field(r, "bos_token_id"))
+        config->bos = medvl_config_id(r, "bos_token_id", -1);
+    if (medvl_config_field(r, "pad_token_id"))
+        config->pad = medvl_config_id(r, "pad_token_id", -1);
+}
+
+/* `type`: the decoder's. */
 static int read_text(struct medvl_config *config,
                      struct medvl_config_reader *r, const char *type)
 {
-    if (!type)
-        type = medvl_config_string(r, "model_type", "llama");
-
     medvl_config_read_decoder(&config->decoder, r, type);
     medvl_config_default_ids(config, type);
     read_ids(config, r);
@@ -184,10 +193,11 @@ static int read_llava(struct medvl_config *config,
     medvl_config_read_vision(&config->vision, &vision);
     if (vision.rc < 0)
         return vision.rc;
-    if (read_text(config, text, NULL) < 0)
+    if (read_text(config, text,
+                  medvl_config_string(text, "model_type", "llama")) < 0)
         return text->rc;
     medvl_config_read_llava(config, top);
-    read_ids(config, top);
+    read_top_ids(config, top);
     return top->rc;
 }
 
@@ -211,7 +221,7 @@ static int read_qwen_vl(struct medvl_config *config,
     medvl_config_default_ids(config, "qwen2_vl");
     read_ids(config, text);
     medvl_config_read_qwen_vl(config, top, text);
-    read_ids(config, top);
+    read_top_ids(config, top);
     return text->rc < 0 ? text->rc : top->rc;
 }
 
@@ -258,7 +268,7 @@ static int read_all(struct medvl_config *config,
     else if (config->naming == MEDVL_NAMING_QWEN_VL)
         rc = read_qwen_vl(config, &top, &text);
     else if (config->family == MEDVL_FAMILY_TEXT)
-        rc = read_text(config, &text, NULL);
+        rc = read_text(config, &text, model->decoder);
     else
         rc = read_llava(config, &top, &text);
     if (rc == MEDVL_OK) {

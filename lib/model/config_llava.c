@@ -75,8 +75,8 @@ void medvl_config_read_llava(struct medvl_config *config,
     config->projector_bias = medvl_config_bool(r, "multimodal_projector_bias",
                                                true);
     config->image_token = (int32_t)medvl_config_int(
-        r, "image_token_index", 0, vocab - 1,
-        medvl_config_int(r, "image_token_id", 0, vocab - 1, 32000));
+        r, "image_token_id", 0, vocab - 1,
+        medvl_config_int(r, "image_token_index", 0, vocab - 1, 32000));
     if (config->image_token >= vocab)
         medvl_config_fail(r, MEDVL_EFORMAT,
                           "image_token_index %d is not below the "

@@ -26,7 +26,8 @@ struct medvl_config_reader {
 
 /*
  * A field's value, checked against bounds, or `otherwise` where it is absent
- * or null, and after a failure, when they do nothing.
+ * or null, and after a failure, when they do nothing.  A bool that is null
+ * is false, as Python has it.
  */
 int64_t medvl_config_int(struct medvl_config_reader *r, const char *name,
                          int64_t low, int64_t high, int64_t otherwise);
@@ -71,12 +72,12 @@ void medvl_config_read_decoder(struct medvl_decoder_config *d,
                                const char *type);
 
 /*
- * Rope: config_rope.c; after the sizes.  `part` of a head turns where the
- * file is silent.
+ * Rope: config_rope.c; after the sizes.  `part` of a head turns, by `theta`,
+ * where the file is silent.
  */
 void medvl_config_read_rope(struct medvl_decoder_config *d,
                             struct medvl_config_reader *r, const char *type,
-                            double part);
+                            double part, double theta);
 
 /* The tower's: config_vision.c.  r->object NULL: LLaVA 1.5's. */
 void medvl_config_read_vision(struct medvl_vision_config *v,

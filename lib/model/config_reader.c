@@ -64,11 +64,12 @@ const char *medvl_config_string(struct medvl_config_reader *r, const char *name,
 bool medvl_config_bool(struct medvl_config_reader *r, const char *name,
                        bool otherwise)
 {
-    const struct medvl_json *v = medvl_config_field(r, name);
+    const struct medvl_json *v = medvl_json_get(r->object, name);
 
     if (r->rc < 0 || !v)
         return otherwise;
-    if (medvl_json_type(v) != MEDVL_JSON_BOOL) {
+    if (medvl_json_type(v) != MEDVL_JSON_BOOL &&
+        medvl_json_type(v) != MEDVL_JSON_NULL) {
         r->rc = medvl_fail(r->err, MEDVL_EFORMAT,
                            "\"%s\": want true or false", name);
         wrap(r);

@@ -106,17 +106,28 @@ static void read_longrope(struct medvl_decoder_config *d,
     read_factors(d->rope_long, d->rotary / 2, r, "long_factor");
 }
 
-/* Phi-3's first writers said "su" or "yarn" for longrope; Qwen2-VL says
- * "mrope" for plain. */
+/*
+ * Of two names in "rope_scaling" the older counts, as an edited "type" beside
+ * the "rope_type" that a writer added does; Mistral's newer one counts, and
+ * that of "rope_parameters".  Phi-3's first writers said "su" or "yarn" for
+ * longrope; Qwen2-VL says "mrope" for plain.
+ */
 static const char *kind_of(struct medvl_config_reader *r, const char *type)
 {
-    const char *kind = medvl_config_string(
-        r, "rope_type", medvl_config_string(r, "type", "default"));
+    const char *old = medvl_config_string(r, "type", NULL);
+    const char *kind = medvl_config_string(r, "rope_type", old);
 
+    if (old && strcmp(type, "mistral") != 0 &&
+        strcmp(r->place, "rope_scaling") == 0)
+        kind = old;
+    if (!kind)
+        return "default";
     if (strcmp(type, "phi3") == 0 &&
         (strcmp(kind, "su") == 0 || strcmp(kind, "yarn") == 0))
         return "longrope";
-    return strcmp(kind, "mrope") == 0 ? "default" : kind;
+    if (strcmp(type, "qwen2_vl") == 0 && strcmp(kind, "mrope") == 0)
+        return "default";
+    return kind;
 }
 
 static void read_scaling(struct medvl_decoder_config *d,
@@ -167,7 +178,7 @@ static double read_part(struct medvl_config_reader *r, double otherwise)
 
 void medvl_config_read_rope(struct medvl_decoder_config *d,
                             struct medvl_config_reader *r, const char *type,
-                            double part)
+                            double part, double theta)
 {
     struct medvl_config_reader scaling = {.err = r->err};
 
@@ -179,7 +190,7 @@ void medvl_config_read_rope(struct medvl_decoder_config *d,
         scaling.place = "rope_scaling";
         scaling.object = medvl_config_object(r, scaling.place, true);
     }
-    d->rope_theta = medvl_config_float(r, "rope_theta", 1, 1e12, 10000);
+    d->rope_theta = medvl_config_float(r, "rope_theta", 1, 1e12, theta);
     part = read_part(r, part);
     if (r->rc < 0)
         return;

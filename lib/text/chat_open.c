@@ -297,8 +297,8 @@ static int read_image(struct medvl_span *image, int32_t *id,
                       const struct medvl_tokenizer *tok,
                       struct medvl_error *err)
 {
-    static const char *const NAMES[] = {"image_token_index",
-                                        "image_token_id"};
+    static const char *const NAMES[] = {"image_token_id",
+                                        "image_token_index"};
     double size;
 
     *image = medvl_span(MEDVL_CHAT_IMAGE);

@@ -46,6 +46,38 @@ static void absent_fields_take_the_defaults_of_transformers(void **state)
     medvl_config_release(&c);
 }
 
+static void a_class_says_which_decoder_it_is(void **state)
+{
+    static const char *const CASES[][2] = {
+        {"LlamaForCausalLM", "llama"},
+        {"MistralForCausalLM", "mistral"},
+        {"Qwen2ForCausalLM", "qwen2"},
+        {"Qwen3ForCausalLM", "qwen3"},
+        {"PhiForCausalLM", "phi"},
+        {"Phi3ForCausalLM", "phi3"},
+        {"GPT2LMHeadModel", "gpt2"},
+    };
+    struct medvl_config named, typed;
+    struct medvl_error err = {0};
+    char json[100];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
+        snprintf(json, sizeof(json), "{\"architectures\":[\"%s\"]}",
+                 CASES[i][0]);
+        CHECK_OK(parse(&named, json, &err), &err);
+        snprintf(json, sizeof(json), "{\"model_type\":\"%s\"}",
+                 CASES[i][1]);
+        CHECK_OK(parse(&typed, json, &err), &err);
+        assert_memory_equal(&named.decoder, &typed.decoder,
+                            sizeof(named.decoder));
+        assert_int_equal(named.eos_count, typed.eos_count);
+        assert_memory_equal(named.eos, typed.eos, sizeof(named.eos));
+        medvl_config_release(&named);
+        medvl_config_release(&typed);
+    }
+}
+
 static void the_row_of_padding_is_that_of_transformers(void **state)
 {
     static const struct {
@@ -262,6 +294,10 @@ static const struct {
      MEDVL_EUNSUPPORTED, "qk_layernorm"},
     {"{\"model_type\":\"gpt2\",\"scale_attn_weights\":false}",
      MEDVL_EUNSUPPORTED, "scale_attn_weights"},
+    {"{\"model_type\":\"gpt2\",\"scale_attn_weights\":null}",
+     MEDVL_EUNSUPPORTED, "scale_attn_weights"},
+    {"{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"mrope\"}}",
+     MEDVL_EUNSUPPORTED, "mrope"},
     {"{\"model_type\":\"mistral\",\"sliding_window\":0}",
      MEDVL_EFORMAT, "sliding_window"},
     {"{\"model_type\":\"qwen2\",\"use_sliding_window\":true,"
@@ -389,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_fields_take_the_defaults_of_transformers),
+        cmocka_unit_test(a_class_says_which_decoder_it_is),
         cmocka_unit_test(the_row_of_padding_is_that_of_transformers),
         cmocka_unit_test(the_config_of_llava_as_it_is_on_disk_is_read),
         cmocka_unit_test(
