@@ -49,7 +49,7 @@ static struct medvl_chat_range last_content(const struct medvl_marked *m,
 static size_t whole_words(const char *text, size_t size)
 {
     for (size_t i = size; i > 0; i--)
-        if (strchr(" \t\n\r", text[i - 1]))
+        if (memchr(" \t\n\r", text[i - 1], 4))
             return i;
     return size;
 }

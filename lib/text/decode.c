@@ -329,13 +329,14 @@ static int clean_up(struct medvl_text *text, struct medvl_error *err)
 
     for (size_t i = 0;
          i < sizeof(RULES) / sizeof(RULES[0]) && rc == MEDVL_OK; i++) {
+        const struct medvl_span from = medvl_span(RULES[i][0]);
         struct medvl_text swap;
 
-        if (!text->data || !strstr(text->data, RULES[i][0]))
+        if (text->size == 0 ||
+            !memmem(text->data, text->size, from.data, from.size))
             continue;
         medvl_text_clear(&next);
-        rc = append_replaced(&next, medvl_text_span(text),
-                             medvl_span(RULES[i][0]),
+        rc = append_replaced(&next, medvl_text_span(text), from,
                              medvl_span(RULES[i][1]), err);
         swap = *text;
         *text = next;

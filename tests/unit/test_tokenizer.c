@@ -830,6 +830,28 @@ static void decoders_keep_and_drop_spaces_as_in_hugging_face(void **state)
     }
 }
 
+static void decoders_clean_up_behind_a_zero_byte(void **state)
+{
+    static const char JSON[] =
+        "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":["
+        "{\"type\":\"ByteLevel\"},{\"type\":\"WordPiece\",\"prefix\":\"\","
+        "\"cleanup\":true}]},\"model\":{\"type\":\"WordLevel\","
+        "\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"\u0100\":1,"
+        "\" do not\":2}}}";
+    const int32_t ids[] = {1, 2};
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_text out = {0};
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_tokenizer_new(&tok, medvl_span(JSON), &err), &err);
+    CHECK_OK(medvl_tokenizer_decode(tok, &out, ids, 2, 0, &err), &err);
+    assert_int_equal(out.size, 7);
+    assert_memory_equal(out.data, "\0 don't", 7);
+    medvl_text_release(&out);
+    medvl_tokenizer_free(tok);
+}
+
 /* ---- making ------------------------------------------------------------ */
 
 /* The bytes of model.NAME in a tokenizer.json. */
@@ -1280,6 +1302,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_text_are_replaced),
         cmocka_unit_test(special_tokens_can_be_left_out),
         cmocka_unit_test(decoders_keep_and_drop_spaces_as_in_hugging_face),
+        cmocka_unit_test(decoders_clean_up_behind_a_zero_byte),
         cmocka_unit_test(training_learns_what_hugging_face_learns),
         cmocka_unit_test(too_few_texts_for_a_vocabulary_are_an_error),
         cmocka_unit_test(tokens_are_added_and_all_else_stays),
