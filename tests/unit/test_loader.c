@@ -3,6 +3,7 @@
  */
 #include "tests/unit/check.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include "lib/train/loader.h"
@@ -271,6 +272,87 @@ static void a_picture_of_another_size_than_its_record_says_is_named(
     medvl_config_release(&config);
 }
 
+#define QWEN "tests/golden/models/qwen2_vl"
+
+/* The rows of the files, one after another, from `rows` on. */
+static const float *check_rows(const struct medvl_frontend *frontend,
+                               const float *rows, int64_t *patches,
+                               const char *const *files, int count)
+{
+    struct medvl_error err = {0};
+
+    *patches = 0;
+    for (int i = 0; i < count; i++) {
+        struct medvl_picture picture = {0};
+        struct medvl_frontend_size size;
+        size_t items;
+        float *want;
+
+        CHECK_OK(medvl_picture_read(&picture, files[i], 1 << 20, &err), &err);
+        CHECK_OK(medvl_frontend_size(&size, frontend, picture.width,
+                                     picture.height, &err),
+                 &err);
+        items = (size_t)(size.patches * size.row);
+        want = calloc(items, sizeof(*want));
+        assert_non_null(want);
+        CHECK_OK(medvl_frontend_rows(want, frontend, &picture, &err), &err);
+        assert_memory_equal(rows, want, items * sizeof(*want));
+        rows += items;
+        *patches += size.patches;
+        free(want);
+        medvl_picture_release(&picture);
+    }
+    return rows;
+}
+
+/* Of one record two, of the next one: each of another size. */
+static void pictures_of_every_size_have_rows_of_their_own(void **state)
+{
+    static const char *const FILES[] = {QWEN "/p0.png", QWEN "/p2.png",
+                                        QWEN "/p1.png"};
+    const char *const data[] = {path};
+    struct medvl_loader_options options = plain(data);
+    struct medvl_frontend *frontend;
+    struct medvl_config config = {0};
+    struct medvl_error err = {0};
+    const struct medvl_microbatch *micro;
+    const float *rows;
+    struct medvl_step step;
+    int64_t patches;
+    char cwd[PATH_MAX], line[4 * PATH_MAX];
+
+    (void)state;
+    assert_non_null(getcwd(cwd, sizeof(cwd)));
+    snprintf(line, sizeof(line),
+             "{\"id\":\"a\",\"tokens\":[1,90,90],\"images\":[{\"path\":"
+             "\"%s/%s\"},{\"path\":\"%s/%s\"}]}\n"
+             "{\"id\":\"b\",\"tokens\":[1,90,2],\"images\":[{\"path\":"
+             "\"%s/%s\"}]}\n",
+             cwd, FILES[0], cwd, FILES[1], cwd, FILES[2]);
+    put(line);
+    CHECK_OK(medvl_config_read(&config, QWEN, &err), &err);
+    CHECK_OK(medvl_frontend_open(&frontend, QWEN, &config, &err), &err);
+    options.data.config = &config;
+    options.batch_tokens = 1000;
+    options.in_order = true;
+    CHECK_OK(medvl_loader_open(&loader, &options, frontend, NULL, &err),
+             &err);
+    CHECK_OK(medvl_loader_read(&step, loader, 0, 0, &err), &err);
+    assert_int_equal(step.micro_count, 1);
+    micro = &step.micro[0];
+    assert_int_equal(micro->sample_count, 2);
+    assert_int_equal(micro->batch.pictures.count, 3);
+    rows = check_rows(frontend, micro->batch.pictures.rows.data, &patches,
+                      FILES, 2);
+    assert_int_equal(micro->samples[0].first_patch, 0);
+    assert_int_equal(micro->samples[0].patch_count, patches);
+    assert_int_equal(micro->samples[1].first_patch, patches);
+    check_rows(frontend, rows, &patches, FILES + 2, 1);
+    assert_int_equal(micro->samples[1].patch_count, patches);
+    medvl_frontend_free(frontend);
+    medvl_config_release(&config);
+}
+
 static void the_hash_follows_the_content_alone(void **state)
 {
     const char *const data[] = {path};
@@ -298,6 +380,7 @@ int main(void)
         TEST(balance_gives_each_value_the_same_weight_in_all),
         TEST(what_cannot_be_learned_is_named),
         TEST(a_picture_of_another_size_than_its_record_says_is_named),
+        TEST(pictures_of_every_size_have_rows_of_their_own),
         TEST(the_hash_follows_the_content_alone),
     };
 

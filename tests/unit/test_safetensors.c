@@ -4,6 +4,7 @@
  */
 #include "tests/unit/check.h"
 
+#include "lib/base/json.h"
 #include "lib/tensor/safetensors.h"
 
 /* A file of a header and some zero bytes of data. */
@@ -99,6 +100,30 @@ static void pieces_give_the_same_file_as_the_whole(void **state)
     medvl_text_release(&y);
     medvl_free(path);
     medvl_free(rest);
+}
+
+/* As the format's own writer: readers map the numbers where they lie. */
+static void data_begins_at_a_multiple_of_eight(void **state)
+{
+    float a[1] = {1};
+    struct medvl_safetensors_entry entry = {
+        .tensor = medvl_tensor_1d(a, MEDVL_DTYPE_F32, 1)};
+    char name[10] = "", *path = check_temp("aligned.safetensors");
+    struct medvl_error err = {0};
+
+    (void)state;
+    entry.name = name;
+    for (int i = 0; i < 8; i++) {
+        struct medvl_text text = {0};
+
+        name[i] = 'x';
+        CHECK_OK(medvl_safetensors_write(path, &entry, 1, NULL, &err), &err);
+        CHECK_OK(medvl_file_read(&text, path, 1 << 20, &err), &err);
+        assert_int_equal((text.size - sizeof(a)) % 8, 0);
+        medvl_text_release(&text);
+    }
+    CHECK_OK(medvl_path_remove(path, &err), &err);
+    medvl_free(path);
 }
 
 static void names_twice_and_rows_with_gaps_are_not_written(void **state)
@@ -329,11 +354,36 @@ static int fill_numbers(void *arg, int64_t index, int64_t first,
     return MEDVL_OK;
 }
 
+/* The sizes that the index of several files says: of 3, 6 and 4 floats. */
+static void check_index(const char *folder, int files)
+{
+    struct medvl_json *root = NULL;
+    const struct medvl_json *all;
+    struct medvl_error err = {0};
+    char *path = NULL;
+
+    CHECK_OK(medvl_path_join(&path, folder, "model.safetensors.index.json",
+                             &err),
+             &err);
+    assert_int_equal(medvl_file_exists(path), files > 1);
+    if (files > 1) {
+        CHECK_OK(medvl_json_read(&root, path, &err), &err);
+        all = medvl_json_get(root, "metadata");
+        CHECK_CLOSE(medvl_json_number(medvl_json_get(all, "total_size"), 0),
+                    52, 0);
+        CHECK_CLOSE(medvl_json_number(
+                        medvl_json_get(all, "total_parameters"), 0),
+                    13, 0);
+        medvl_json_free(root);
+    }
+    medvl_free(path);
+}
+
 static void a_large_model_is_several_files_and_their_index(void **state)
 {
     static const char *const metadata[] = {"format", "pt", NULL};
-    static const size_t LIMITS[] = {1000, 40, 1};
-    static const int FILES[] = {1, 2, 3};
+    static const size_t LIMITS[] = {1000, 40, 36, 1};
+    static const int FILES[] = {1, 2, 2, 3};
     float a[3] = {0, 1, 2};
     const struct medvl_safetensors_entry entries[] = {
         {"a", medvl_tensor_1d(a, MEDVL_DTYPE_F32, 3)},
@@ -344,7 +394,7 @@ static void a_large_model_is_several_files_and_their_index(void **state)
     struct medvl_error err = {0};
 
     (void)state;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         char *folder = check_temp("sharded");
         int64_t next[3] = {0}, bytes;
 
@@ -367,6 +417,7 @@ static void a_large_model_is_several_files_and_their_index(void **state)
                             (float)(10 * i + j));
         }
         medvl_safetensors_free(st);
+        check_index(folder, FILES[k]);
         if (FILES[k] > 1) /* the first model's file, left behind */
             refuse_beside(folder, "model.safetensors", "x", 1, MEDVL_EFORMAT,
                           "remove what belongs to another model");
@@ -472,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(pieces_give_the_same_file_as_the_whole),
+        cmocka_unit_test(data_begins_at_a_multiple_of_eight),
         cmocka_unit_test(names_twice_and_rows_with_gaps_are_not_written),
         cmocka_unit_test(files_that_lie_are_refused),
         cmocka_unit_test(sizes_beside_a_zero_are_multiplied_too),
