@@ -70,6 +70,7 @@ static void a_terminal_is_not_steered(void **state)
 {
     static const char *const BAD[] = {"\x07", "\x7F", "\xC2\x9B",
                                       "\xE2\x80\xAE", "\xE2\x80\x8B",
+                                      "\xE2\x80\xA8", "\xE2\x80\xAA",
                                       "\xE3\x80\x80", "\xEF\xBB\xBF"};
     struct medvl_tokenizer *tok = open_flags();
     struct medvl_text out = {0};

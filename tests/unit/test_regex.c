@@ -56,6 +56,14 @@ static void expressions_are_read_as_oniguruma_reads_them(void **state)
     check_matches("\\w+", "a_\xC2\xB2\xCC\x81 b", "[a_\xC2\xB2\xCC\x81] [b]");
     check_matches("[\\w]+", "a\xC2\xB2 b", "[a]\xC2\xB2 [b]");
     check_matches("\\b", "ab cd", "[]ab[] []cd[]");
+    check_matches("\\v", "a\x0B"
+                         "b\nc",
+                  "a[\x0B]b\nc");
+    check_matches("[[:alnum:]]+", "a1-\xC3\xA9\xD9\xA3_\xC2\xB2",
+                  "[a1]-[\xC3\xA9\xD9\xA3]_\xC2\xB2");
+    check_matches("[[:xdigit:]]+", "agf1", "[a]g[f1]");
+    check_matches("\\p{Digit}+", "a1\xD9\xA3\xC2\xB2",
+                  "a[1\xD9\xA3]\xC2\xB2");
     check_matches("[[:punct:]]", "a$+\xC2\xA7", "a[$][+][\xC2\xA7]");
     check_matches("a{,2}", "aaa", "[aa][a]");
     check_matches("\\u4e00", "\xE4\xB8\x80", "[\xE4\xB8\x80]");

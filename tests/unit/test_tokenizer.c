@@ -342,6 +342,78 @@ static void added_tokens_that_overlap_are_taken_as_in_hugging_face(
     check_added(SAME, "cabAB", (int32_t[]){2, 5, 5}, 3);
 }
 
+static struct medvl_tokenizer *open_letters(void)
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_tokenizer_new(
+                 &tok,
+                 medvl_span("{\"model\":{\"type\":\"BPE\",\"unk_token\":"
+                            "\"u\",\"vocab\":{\"u\":0,\"a\":1},"
+                            "\"merges\":[]}}"),
+                 &err),
+             &err);
+    return tok;
+}
+
+/* GPT-2's own with add_prefix_space: a text that has one gets no other. */
+static void a_prefix_space_is_put_where_there_is_none(void **state)
+{
+    static const char FALSE[] = "\"add_prefix_space\":false";
+    static const char *const TEXTS[][2] = {
+        {"left", " left"},
+        {" left", " left"},
+        {"  left", "  left"},
+        {"\nleft", " \nleft"},
+    };
+    struct medvl_tokenizer *plain = NULL, *spaced = NULL;
+    struct medvl_encoder *encoder, *other;
+    struct medvl_text json = {0};
+    struct medvl_error err = {0};
+    char *at;
+
+    (void)state;
+    CHECK_OK(medvl_file_read(&json, GOLDEN "gpt2.json", 1 << 20, &err), &err);
+    CHECK_OK(medvl_tokenizer_new(&plain, medvl_text_span(&json), &err), &err);
+    at = strstr(json.data, FALSE);
+    assert_non_null(at);
+    memcpy(at, "\"add_prefix_space\":true ", sizeof(FALSE) - 1);
+    CHECK_OK(medvl_tokenizer_new(&spaced, medvl_text_span(&json), &err),
+             &err);
+    encoder = new_encoder(plain);
+    other = new_encoder(spaced);
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(*TEXTS); i++) {
+        struct medvl_tokens want = {0};
+
+        CHECK_OK(medvl_encoder_encode(encoder, &want,
+                                      medvl_span(TEXTS[i][1]), NULL, 0, 0,
+                                      &err),
+                 &err);
+        check_ids(spaced, other, medvl_span(TEXTS[i][0]), want.ids,
+                  want.count, false);
+        medvl_tokens_release(&want);
+    }
+    medvl_encoder_free(encoder);
+    medvl_encoder_free(other);
+    medvl_tokenizer_free(plain);
+    medvl_tokenizer_free(spaced);
+    medvl_text_release(&json);
+}
+
+/* Its vocabulary could be bytes; that some have no token says it is not. */
+static void letters_with_an_unknown_token_are_no_bytes(void **state)
+{
+    struct medvl_tokenizer *tok = open_letters();
+    struct medvl_encoder *encoder = new_encoder(tok);
+
+    (void)state;
+    check_ids(tok, encoder, medvl_span("aba\xC3\xA9"),
+              (int32_t[]){1, 0, 1, 0}, 4, false);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+}
+
 /* ---- every part of the format ------------------------------------------- */
 
 static void check_list(const struct medvl_json_view *view, const char *name,
@@ -1294,6 +1366,8 @@ int main(void)
         cmocka_unit_test(flags_of_added_tokens_work_as_in_hugging_face),
         cmocka_unit_test(
             added_tokens_that_overlap_are_taken_as_in_hugging_face),
+        cmocka_unit_test(a_prefix_space_is_put_where_there_is_none),
+        cmocka_unit_test(letters_with_an_unknown_token_are_no_bytes),
         cmocka_unit_test(special_tokens_in_a_record_stay_text),
         cmocka_unit_test(marks_follow_normalisation),
         cmocka_unit_test(ends_are_offsets_in_the_text_as_it_came),
