@@ -352,7 +352,7 @@ EOF
     for signal in TERM HUP; do
         medvl-merge --init config.json -o out 2>said &
         pid=$!
-        until compgen -G 'out.tmp-*'; do sleep 0.01; done
+        until compgen -G 'out.tmp-*' || ! kill -0 $pid; do sleep 0.01; done
         kill -$signal $pid
         code=0
         wait $pid || code=$?
