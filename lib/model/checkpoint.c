@@ -106,6 +106,42 @@ static int list_params(struct medvl_model *m, struct medvl_error *err)
     return rc < 0 ? rc : build_table(&s->names, s, false, err);
 }
 
+static void forget_params(struct medvl_model *m)
+{
+    struct state *s = model_state(m);
+
+    for (int64_t i = 0; s->held && i < m->count; i++)
+        medvl_free(s->held[i].name);
+    medvl_free(s->keys.slots);
+    medvl_free(s->names.slots);
+    medvl_free(s->held);
+    medvl_free(m->params);
+    medvl_params_release(&s->list);
+    memset(&s->keys, 0, sizeof(s->keys));
+    memset(&s->names, 0, sizeof(s->names));
+    s->held = NULL;
+    m->params = NULL;
+    m->count = 0;
+}
+
+/*
+ * LLaVA's head over Phi-2 has no bias; before transformers 4.52 it had that
+ * of Phi-2 alone.
+ */
+static int look_for_head_bias(struct medvl_model *m, struct medvl_error *err)
+{
+    struct medvl_config *c = &m->config;
+
+    if (c->naming != MEDVL_NAMING_LLAVA ||
+        c->decoder.dialect != MEDVL_DIALECT_PHI ||
+        !medvl_safetensors_find(model_state(m)->file,
+                                "language_model.lm_head.bias"))
+        return MEDVL_OK;
+    c->decoder.head_bias = true;
+    forget_params(m);
+    return list_params(m, err);
+}
+
 /* ---- values ---------------------------------------------------------- */
 
 /* What is stored, as a matrix or a vector. */
@@ -342,6 +378,8 @@ static int read_folder(struct medvl_model *m, const char *folder,
     int rc = medvl_safetensors_open(&model_state(m)->file, folder, err);
 
     if (rc == MEDVL_OK)
+        rc = look_for_head_bias(m, err);
+    if (rc == MEDVL_OK)
         rc = model_tower_find(m, folder, err);
     if (rc < 0)
         return rc;
@@ -419,8 +457,7 @@ void medvl_model_free(struct medvl_model *model)
     if (!model)
         return;
     s = model_state(model);
-    for (int64_t i = 0; s->held && i < model->count; i++)
-        medvl_free(s->held[i].name);
+    forget_params(model);
     medvl_safetensors_free(s->file);
     medvl_safetensors_free(s->tower);
     medvl_free(s->tower_folder);
@@ -428,12 +465,7 @@ void medvl_model_free(struct medvl_model *model)
     medvl_block_free(s->grads, s->grads_size);
     medvl_block_free(s->copies, s->copies_size);
     medvl_block_free(s->loaded, s->loaded_size);
-    medvl_free(s->keys.slots);
-    medvl_free(s->names.slots);
-    medvl_free(s->held);
-    medvl_params_release(&s->list);
     medvl_free(s);
-    medvl_free(model->params);
     medvl_free(model->folder);
     medvl_config_release(&model->config);
     medvl_free(model);

@@ -196,6 +196,7 @@ static int read_llava(struct medvl_config *config,
     if (read_text(config, text,
                   medvl_config_string(text, "model_type", "llama")) < 0)
         return text->rc;
+    config->decoder.head_bias = false; /* the class's own head has none */
     medvl_config_read_llava(config, top);
     read_top_ids(config, top);
     return top->rc;

@@ -218,14 +218,16 @@ void medvl_params_release(struct medvl_params *params)
 
 /*
  * transformers 4.52 and later may put everything but the head below
- * "model.", and the head at the top; 5 leaves out "vision_model.".  The
- * first line that fits is taken.
+ * "model.", and the head at the top; before, GPT-2 kept its "transformer.";
+ * 5 leaves out "vision_model.".  The first line that fits is taken.
  */
 static const struct {
     enum medvl_naming naming;
     const char *from, *to;
 } PREFIXES[] = {
     {MEDVL_NAMING_LLAVA, "model.language_model.", "language_model.model."},
+    {MEDVL_NAMING_LLAVA, "language_model.transformer.",
+     "language_model.model."},
     {MEDVL_NAMING_LLAVA, "lm_head.", "language_model.lm_head."},
     {MEDVL_NAMING_LLAVA, "model.", ""},
     {MEDVL_NAMING_QWEN_VL, "model.language_model.", "model."},

@@ -105,8 +105,8 @@ void medvl_list_decoder(struct medvl_lister *l,
                         const struct medvl_decoder_config *d,
                         const char *root)
 {
-    const char *body = d->dialect == MEDVL_DIALECT_GPT2 ? "transformer."
-                                                        : "model.";
+    const bool bare = d->dialect == MEDVL_DIALECT_GPT2 && !root[0];
+    const char *body = bare ? "transformer." : "model.";
     char key[64], name[64];
 
     medvl_list_at(l, "decoder.", "%s%s", root, body);

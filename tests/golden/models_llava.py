@@ -28,6 +28,7 @@ from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
+    GPT2Config,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -36,6 +37,7 @@ from transformers import (
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
     MistralConfig,
+    PhiConfig,
     Qwen2Config,
 )
 
@@ -163,6 +165,13 @@ def make_transformers():
     llava("llava_qwen2", Qwen2Config(**text("qwen2")),
           [(64, 30), (17, 45), (30, 30)],
           processor=LlavaImageProcessor(**SIZES, do_pad=True))
+    llava("llava_phi", PhiConfig(**text("phi", partial_rotary_factor=0.5)),
+          [(33, 27)])
+    llava("llava_gpt2",
+          GPT2Config(vocab_size=VOCAB, n_embd=16, n_layer=2, n_head=4,
+                     n_positions=96, n_inner=24, bos_token_id=1,
+                     eos_token_id=2),
+          [(33, 27)])
     llava("llava_full", LlamaConfig(**text("llama")), [(50, 31)],
           vision_feature_select_strategy="full",
           vision_feature_layer=[-3, -1], multimodal_projector_bias=False)

@@ -38,7 +38,7 @@ static void write_to(const struct medvl_model *model, const char *folder)
 static void rewrite(const char *folder, const char *leave, const char *extra,
                     struct medvl_tensor value)
 {
-    struct medvl_safetensors_entry entries[64];
+    struct medvl_safetensors_entry entries[100];
     struct medvl_safetensors *from;
     struct medvl_error err = {0};
     int64_t n = 0;
@@ -269,6 +269,37 @@ static void a_parameter_under_two_names_is_refused(void **state)
     CHECK_FAILS(medvl_model_open(&m, folder, 0, &err), MEDVL_EFORMAT, &err,
                 "there under two names (1): transformer.wte.weight");
     medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
+/* Older files have the bias of Phi-2's head, newer ones do not. */
+static void a_llava_over_phi_has_the_head_bias_that_its_file_has(void **state)
+{
+    static const char BIAS[] = "language_model.lm_head.bias";
+    static float data[11] = {3};
+    char *folder = check_temp("phi");
+    static const char JSON[] =
+        "{\"model_type\":\"llava\",\"image_token_index\":3," TOWER ","
+        "\"text_config\":{\"model_type\":\"phi\",\"vocab_size\":11,"
+        "\"hidden_size\":8,\"intermediate_size\":6,"
+        "\"num_hidden_layers\":2,\"num_attention_heads\":2}}";
+    struct medvl_model *m, *model = fresh(JSON, 1);
+    const struct medvl_param *p;
+    struct medvl_error err = {0};
+
+    (void)state;
+    assert_null(medvl_model_param(model, "decoder.lm_head.bias"));
+    write_to(model, folder);
+    medvl_model_free(model);
+    rewrite(folder, NULL, BIAS, medvl_tensor_1d(data, MEDVL_DTYPE_F32, 11));
+    CHECK_OK(medvl_model_open(&m, folder, MEDVL_PART_DECODER, &err), &err);
+    p = medvl_model_param(m, "decoder.lm_head.bias");
+    assert_non_null(p);
+    assert_string_equal(p->name, BIAS);
+    assert_true(p->trained);
+    CHECK_CLOSE(*(const float *)p->value.data, 3, 0);
+    medvl_model_free(m);
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
 }
@@ -577,6 +608,8 @@ int main(void)
         cmocka_unit_test(
             the_config_says_how_large_blocks_of_eight_bits_are),
         cmocka_unit_test(a_parameter_under_two_names_is_refused),
+        cmocka_unit_test(
+            a_llava_over_phi_has_the_head_bias_that_its_file_has),
         cmocka_unit_test(all_that_does_not_fit_is_in_one_error),
         cmocka_unit_test(a_fresh_model_needs_no_memory_to_be_written),
         cmocka_unit_test(another_type_is_written_and_said_in_the_config),

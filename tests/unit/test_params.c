@@ -154,6 +154,8 @@ static void names_of_other_versions_become_canonical(void **state)
         {"model.language_model.norm.weight",
          "language_model.model.norm.weight"},
         {"lm_head.weight", "language_model.lm_head.weight"},
+        {"language_model.transformer.wte.weight",
+         "language_model.model.wte.weight"},
         {"vision_tower.pre_layrnorm.bias",
          "vision_tower.vision_model.pre_layrnorm.bias"},
         {"model.multi_modal_projector.linear_1.bias",
