@@ -297,6 +297,16 @@ void medvl_mapping_release(struct medvl_mapping *map)
 
 /* ---- names ----------------------------------------------------------- */
 
+const char *medvl_file_pointer(const void *data, size_t size)
+{
+    static const char MARK[] = "version https://git-lfs.github.com/";
+
+    if (size < sizeof(MARK) - 1 || memcmp(data, MARK, sizeof(MARK) - 1) != 0)
+        return NULL;
+    return "is what Git LFS put in place of the file; run \"git lfs pull\" "
+           "in its folder";
+}
+
 bool medvl_file_exists(const char *path)
 {
     struct stat st;
@@ -584,6 +594,48 @@ void medvl_names_release(struct medvl_names *names)
         medvl_free(names->items[i]);
     medvl_free(names->items);
     *names = (struct medvl_names){0};
+}
+
+/* Those directly in it. */
+static int find_below(char **out, const char *folder, const char *name,
+                      struct medvl_error *err)
+{
+    struct medvl_names names = {0};
+    int rc = medvl_folder_list(&names, folder, err);
+
+    if (rc == MEDVL_EIO)
+        return MEDVL_OK;
+    for (size_t i = 0; i < names.count && rc == MEDVL_OK && !*out; i++) {
+        char *below = NULL, *path = NULL;
+
+        rc = medvl_path_join(&below, folder, names.items[i], err);
+        if (rc == MEDVL_OK)
+            rc = medvl_path_join(&path, below, name, err);
+        if (rc == MEDVL_OK && medvl_file_exists(path)) {
+            *out = below;
+            below = NULL;
+        }
+        medvl_free(below);
+        medvl_free(path);
+    }
+    medvl_names_release(&names);
+    return rc;
+}
+
+int medvl_folder_below(char **out, const char *folder, const char *name,
+                       struct medvl_error *err)
+{
+    char *hub = NULL;
+    int rc;
+
+    *out = NULL;
+    rc = find_below(out, folder, name, err);
+    if (rc == MEDVL_OK && !*out)
+        rc = medvl_path_join(&hub, folder, "snapshots", err);
+    if (hub)
+        rc = find_below(out, hub, name, err);
+    medvl_free(hub);
+    return rc;
 }
 
 int medvl_path_join(char **out, const char *folder, const char *name,

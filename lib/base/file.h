@@ -44,6 +44,12 @@ int medvl_mapping_open(struct medvl_mapping *map, const char *path,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_mapping_release(struct medvl_mapping *map);
 
+/*
+ * Are these the bytes that Git LFS leaves in place of a file?  Then what to
+ * do, else NULL.
+ */
+const char *medvl_file_pointer(const void *data, size_t size);
+
 bool medvl_file_exists(const char *path);
 bool medvl_folder_exists(const char *path);
 
@@ -106,6 +112,14 @@ struct medvl_names {
 int medvl_folder_list(struct medvl_names *names, const char *path,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_names_release(struct medvl_names *names);
+
+/*
+ * The first folder in `folder`, or else in its folder "snapshots" as in a
+ * hub's cache, that has a file of this name; NULL where none has, nor where
+ * none can be listed.  Freed.
+ */
+int medvl_folder_below(char **out, const char *folder, const char *name,
+                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* "folder/name" (name alone if absolute or folder is empty); freed. */
 int medvl_path_join(char **out, const char *folder, const char *name,

@@ -133,7 +133,10 @@ int medvl_json_read(struct medvl_json **out, const char *path,
     *out = NULL;
     rc = medvl_file_read(&text, path, MEDVL_JSON_FILE, err);
     if (rc == MEDVL_OK) {
-        rc = medvl_json_parse(out, medvl_text_span(&text), err);
+        const char *advice = medvl_file_pointer(text.data, text.size);
+
+        rc = advice ? medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", advice)
+                    : medvl_json_parse(out, medvl_text_span(&text), err);
         if (rc < 0)
             medvl_context(err, "%s", path);
     }

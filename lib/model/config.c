@@ -343,21 +343,18 @@ static int check_run(const char *folder, struct medvl_error *err)
     return rc;
 }
 
-/* A hub's cache has its models below: the first of them. */
-static int fail_cache(const char *folder, struct medvl_error *err)
+/* Was the folder above the model's named, or a hub's cache? */
+static int check_level(const char *folder, struct medvl_error *err)
 {
-    struct medvl_names names = {0};
-    char *path = NULL;
-    int rc = medvl_path_join(&path, folder, "snapshots", err);
+    char *below = NULL;
+    int rc = medvl_folder_below(&below, folder, "config.json", err);
 
-    if (rc == MEDVL_OK && medvl_folder_exists(path))
-        rc = medvl_folder_list(&names, path, err);
-    if (rc == MEDVL_OK && names.count)
+    if (below)
         rc = medvl_fail(err, MEDVL_EARG,
-                        "%s: a cache of a hub; the model's folder is %s/%s",
-                        folder, path, names.items[0]);
-    medvl_names_release(&names);
-    medvl_free(path);
+                        "%s: there is no config.json; the model's folder is "
+                        "%s",
+                        folder, below);
+    medvl_free(below);
     return rc;
 }
 
@@ -374,7 +371,7 @@ static int fail_without(const char *folder, const char *path,
                           path);
     rc = check_run(folder, err);
     if (rc == MEDVL_OK)
-        rc = fail_cache(folder, err);
+        rc = check_level(folder, err);
     if (rc == MEDVL_OK && !medvl_safetensors_in(folder))
         rc = medvl_safetensors_fail_without(folder, err);
     if (rc < 0 && rc != MEDVL_EIO)
@@ -389,6 +386,7 @@ int medvl_config_read(struct medvl_config *config, const char *folder,
                       struct medvl_error *err)
 {
     struct medvl_text text = {0};
+    const char *advice;
     char *path = NULL;
     int rc = medvl_path_join(&path, folder, "config.json", err);
 
@@ -398,7 +396,9 @@ int medvl_config_read(struct medvl_config *config, const char *folder,
     if (rc == MEDVL_OK)
         rc = medvl_file_read(&text, path, FILE_LIMIT, err);
     if (rc == MEDVL_OK) {
-        rc = parse(config, medvl_text_span(&text), folder, err);
+        advice = medvl_file_pointer(text.data, text.size);
+        rc = advice ? medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", advice)
+                    : parse(config, medvl_text_span(&text), folder, err);
         if (rc < 0)
             medvl_context(err, "%s", path);
     }

@@ -133,22 +133,34 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* The file's tensors fill its data: no overlap, no gap, nothing after. */
+/* least: so many bytes or more. */
+static int fail_short(uint64_t have, uint64_t want, bool least,
+                      struct medvl_error *err)
+{
+    return medvl_fail(err, MEDVL_EFORMAT,
+                      "the file is cut short, %llu bytes of %llu%s; fetch it "
+                      "again",
+                      (unsigned long long)have, (unsigned long long)want,
+                      least ? " or more" : "");
+}
+
+/*
+ * The file's tensors fill its data, which begins at byte `first`: no
+ * overlap, no gap, nothing after.
+ */
 static int check_places(struct safetensors_item *items, size_t count,
-                        uint64_t size,
+                        uint64_t first, uint64_t size,
                         struct medvl_error *err)
 {
-    uint64_t at = 0;
+    uint64_t at = 0, end = 0;
 
     if (count > 0)
         qsort(items, count, sizeof(*items), by_place);
+    for (size_t i = 0; i < count; i++)
+        end = items[i].end > end ? items[i].end : end;
+    if (end > size)
+        return fail_short(first + size, first + end, false, err);
     for (size_t i = 0; i < count; i++) {
-        if (items[i].end > size)
-            return medvl_fail(err, MEDVL_EFORMAT,
-                              "%s ends at byte %llu of %llu of data",
-                              items[i].name,
-                              (unsigned long long)items[i].end,
-                              (unsigned long long)size);
         if (items[i].begin != at)
             return medvl_fail(err, MEDVL_EFORMAT,
                               "%s begins at byte %llu of the data, want %llu",
@@ -217,8 +229,7 @@ static const char *other_format(const struct medvl_mapping *map)
         const char *mark, *name;
     } MARKS[] = {{"PK\3\4", "x.bin"},
                  {"\x80\2", "x.bin"},
-                 {"GGUF", "x.gguf"},
-                 {"version https://git-lfs.github.com/", "x" LFS}};
+                 {"GGUF", "x.gguf"}};
 
     for (size_t i = 0; i < sizeof(MARKS) / sizeof(*MARKS); i++) {
         const size_t size = strlen(MARKS[i].mark);
@@ -229,7 +240,7 @@ static const char *other_format(const struct medvl_mapping *map)
             map->data[6] | map->data[7])
             return safetensors_advice(MARKS[i].name);
     }
-    return NULL;
+    return medvl_file_pointer(map->data, map->size);
 }
 
 const char *medvl_safetensors_advice(const char *path)
@@ -259,12 +270,12 @@ static int read_header(struct medvl_safetensors *st, size_t file,
     if (other_format(map))
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", other_format(map));
     if (map->size < 8)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "%zu bytes is too short for safetensors",
-                          map->size);
+        return fail_short(map->size, 8, true, err);
     for (int i = 7; i >= 0; i--)
         size = size << 8 | map->data[i];
-    if (size > SAFETENSORS_HEADER_MAX || size > map->size - 8)
+    if (size > map->size - 8 && size <= SAFETENSORS_HEADER_MAX)
+        return fail_short(map->size, 8 + size, true, err);
+    if (size > SAFETENSORS_HEADER_MAX)
         return medvl_fail(err, MEDVL_EFORMAT,
                           "a header of %llu bytes in a file of %zu",
                           (unsigned long long)size, map->size);
@@ -279,7 +290,7 @@ static int read_header(struct medvl_safetensors *st, size_t file,
     if (rc < 0)
         return rc;
     rc = check_places(st->items + first, st->count - first,
-                      map->size - 8 - size, err);
+                      8 + size, map->size - 8 - size, err);
     for (size_t i = first; rc == MEDVL_OK && i < st->count; i++)
         st->items[i].tensor.data =
             (void *)(map->data + 8 + size + st->items[i].begin);

@@ -40,8 +40,6 @@ static const struct {
     {"*.pth", PICKLE},
     {"*.gguf", "GGUF is not read; take the model's folder with "
                "model.safetensors or its index"},
-    {"*" LFS, "is what Git LFS put in place of the file; run \"git lfs "
-              "pull\" in its folder"},
 };
 
 const char *safetensors_advice(const char *name)

@@ -60,9 +60,6 @@ const char *safetensors_type_name(enum medvl_dtype dtype);
 int safetensors_add_folder(struct medvl_safetensors *st, const char *folder,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 
-/* The name that stands for the pointers that Git LFS leaves. */
-#define LFS ".lfs-pointer"
-
 /* Other formats' files, by name: what to do, or NULL. */
 const char *safetensors_advice(const char *name);
 

@@ -452,14 +452,21 @@ int medvl_tokenizer_find(char **out, const char *folder,
 
 static int find_file(struct opening *o, struct medvl_error *err)
 {
-    const int rc = medvl_tokenizer_find(&o->file, o->folder, err);
+    char *below = NULL;
+    int rc = medvl_tokenizer_find(&o->file, o->folder, err);
 
     if (rc < 0 || o->file)
         return rc;
-    return medvl_fail(err, MEDVL_EIO,
-                      "%s: no tokenizer.json, tokenizer.model, vocab.json, "
-                      "vocab.txt or other vocabulary",
-                      o->folder);
+    rc = medvl_folder_below(&below, o->folder, "config.json", err);
+    if (rc == MEDVL_OK)
+        rc = medvl_fail(err, MEDVL_EIO,
+                        "%s: no tokenizer.json, tokenizer.model, vocab.json, "
+                        "vocab.txt or other vocabulary%s%s",
+                        o->folder,
+                        below ? "; the model's folder is " : "",
+                        below ? below : "");
+    medvl_free(below);
+    return rc;
 }
 
 static int find_files(struct opening *o, const char *path,
@@ -486,12 +493,16 @@ static int open_file(struct opening *o, struct medvl_tokenizer **out,
 {
     struct medvl_mapping map = {0};
     struct medvl_span file;
+    const char *advice;
     int rc = medvl_mapping_open(&map, o->file, err);
 
     if (rc < 0)
         return rc;
     file = (struct medvl_span){(const char *)map.data, map.size};
-    if (is_json(o, file))
+    advice = medvl_file_pointer(map.data, map.size);
+    if (advice)
+        rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", advice);
+    else if (is_json(o, file))
         rc = medvl_tokenizer_read(out, file, NULL, &o->has_template, err);
     else
         rc = open_other(o, out, file, err);

@@ -55,11 +55,12 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     sizes='"hidden_size":8,"intermediate_size":16,"num_hidden_layers":1'
     config="{$sizes,"'"num_attention_heads":2,"vocab_size":50,
         "architectures":["LlamaForCausalLM"]}'
-    mkdir -p empty hub/snapshots/abc lora gguf lfs bare
+    mkdir -p empty hub/snapshots/abc above/model lora gguf lfs bare
     touch lora/adapter_model.safetensors gguf/q4.gguf x.bin
     printf 'version https://git-lfs.github.com/spec/v1\nsize 9\n' \
         >lfs/model.safetensors
-    echo "$config" | tee lfs/config.json >bare/config.json
+    echo "$config" | tee lfs/config.json above/model/config.json \
+        hub/snapshots/abc/config.json >bare/config.json
     while read -r path want; do
         for run in medvl-inspect 'medvl-merge --dtype f32 -o out -m'; do
             [[ $run != *merge* || -d $path || $path == not/* ]] || continue
@@ -71,6 +72,7 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     done <<'EOF'
 empty config.json, and its weights as safetensors
 hub the model's folder is hub/snapshots/abc
+above the model's folder is above/model
 lora is an adapter
 gguf GGUF is not read
 lfs run "git lfs pull" in its folder
@@ -93,6 +95,31 @@ make_model() {
         --seed 1 -o model
 }
 
+@test "what Git LFS left in place of a small file is named" {
+    make_model
+    cp -r "$ROOT/tests/golden/models/llava_phi" seeing
+    printf 'version https://git-lfs.github.com/spec/v1\nsize 9\n' >pointer
+    while read -r run; do
+        file=${run##* }
+        cp "$file" kept
+        cp pointer "$file"
+        read -ra words <<<"${run% *}"
+        run_code 1 "${words[@]}" <<<'{"text":"x"}'
+        [[ $stderr == *"$file: is what Git LFS put in place of the file; "* ]]
+        mv kept "$file"
+    done <<'EOF'
+medvl-inspect model model/config.json
+medvl-inspect model model/tokenizer.json
+medvl-tokenize -m model model/tokenizer.json
+medvl-generate -m model model/tokenizer.json
+medvl-inspect seeing seeing/preprocessor_config.json
+EOF
+    rm model/tokenizer.json
+    cp pointer model/tokenizer.model
+    run_code 1 medvl-tokenize -m model <<<'{"text":"x"}'
+    [[ $stderr == *'model/tokenizer.model: is what Git LFS put'* ]]
+}
+
 @test "a model is its tensors, with values where wanted" {
     make_model
     run_ok medvl-inspect --tensors model
@@ -105,7 +132,7 @@ make_model() {
     [[ ${lines[0]} == *'"min":-0.0'*'"max":0.0'* ]]
     head -c 900 model/model.safetensors >cut.safetensors
     run_code 1 medvl-inspect cut.safetensors
-    [[ $stderr == *cut.safetensors* ]]
+    [[ $stderr == *"cut.safetensors: the file is cut short, 900 bytes of "* ]]
 }
 
 @test "a model folder is one line: what it is, and what it takes" {

@@ -81,6 +81,12 @@ GOLDEN=$BATS_TEST_DIRNAME/../golden/tokenizer
 @test "a tokenizer that is not there or not built in is named" {
     run_code 1 medvl-tokenize -m nowhere <<<'{"text":"x"}'
     [[ "$stderr" == *nowhere* ]]
+    mkdir -p above/model hub/snapshots/abc
+    touch {above/model,hub/snapshots/abc}/config.json
+    run_code 1 medvl-tokenize -m above <<<'{"text":"x"}'
+    [[ "$stderr" == *"; the model's folder is above/model" ]]
+    run_code 1 medvl-tokenize -m hub <<<'{"text":"x"}'
+    [[ "$stderr" == *"; the model's folder is hub/snapshots/abc" ]]
     sed 's/"BPE"/"Maximal"/' "$GOLDEN/llama3.json" >other.json
     run_code 1 medvl-tokenize -m other.json <<<'{"text":"x"}'
     [[ "$stderr" == *'other.json: model "Maximal"'* ]]

@@ -287,6 +287,58 @@ static void folders_are_made_listed_published_and_removed(void **state)
     medvl_free(in);
 }
 
+/* A file of this name in a folder, and what is found then. */
+static void put_below(const char *file, const char *want)
+{
+    char *top = check_temp("top"), *path = check_temp(file), *found;
+    char *folder = medvl_copy_string(path, (size_t)(strrchr(path, '/') -
+                                                    path));
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    CHECK_OK(medvl_file_write(path, "", 0, &err), &err);
+    CHECK_OK(medvl_folder_below(&found, top, "config.json", &err), &err);
+    if (want) {
+        assert_non_null(found);
+        assert_string_equal(found + strlen(top) + 1, want);
+    } else {
+        assert_null(found);
+    }
+    medvl_free(found);
+    medvl_free(folder);
+    medvl_free(path);
+    medvl_free(top);
+}
+
+static void the_folder_that_was_meant_is_found_below(void **state)
+{
+    char *top = check_temp("top"), *found;
+    struct medvl_error err = {0};
+
+    (void)state;
+    CHECK_OK(medvl_folder_below(&found, top, "config.json", &err), &err);
+    assert_null(found);
+    put_below("top/config.json", NULL); /* that one is not below */
+    put_below("top/other/x", NULL);
+    put_below("top/a/b/config.json", NULL);
+    put_below("top/snapshots/hash/config.json", "snapshots/hash");
+    put_below("top/model/config.json", "model");
+    CHECK_OK(medvl_path_remove(top, &err), &err);
+    medvl_free(top);
+}
+
+static void what_git_lfs_leaves_is_known(void **state)
+{
+    static const char MARK[] = "version https://git-lfs.github.com/spec/v1";
+
+    (void)state;
+    assert_non_null(strstr(medvl_file_pointer(MARK, sizeof(MARK)),
+                           "git lfs pull"));
+    assert_null(medvl_file_pointer(MARK, 34));
+    assert_null(medvl_file_pointer("{}", 2));
+    assert_null(medvl_file_pointer(NULL, 0));
+}
+
 static void removing_does_not_follow_links(void **state)
 {
     struct medvl_error err = {0};
@@ -367,6 +419,8 @@ int main(void)
         cmocka_unit_test(a_map_shows_the_bytes_and_an_empty_file_none),
         cmocka_unit_test(a_folder_of_ones_own_is_no_one_elses),
         cmocka_unit_test(folders_are_made_listed_published_and_removed),
+        cmocka_unit_test(the_folder_that_was_meant_is_found_below),
+        cmocka_unit_test(what_git_lfs_leaves_is_known),
         cmocka_unit_test(removing_does_not_follow_links),
         cmocka_unit_test(paths_join_with_one_slash),
         cmocka_unit_test(a_lock_is_held_once_and_goes_with_the_process),

@@ -161,10 +161,11 @@ static void files_that_lie_are_refused(void **state)
         {"", 0, 0, MEDVL_EFORMAT, "header"},
         {"{}", UINT64_MAX, 0, MEDVL_EFORMAT,
          "a header of 18446744073709551615"},
-        {"{}", 3, 0, MEDVL_EFORMAT, "a header of 3 bytes"},
+        {"{}", 3, 0, MEDVL_EFORMAT, "cut short, 10 bytes of 11 or more"},
         {"[]", 0, 0, MEDVL_EFORMAT, "header"},
         {"{\"w\":1}", 0, 0, MEDVL_EFORMAT, "w: no \"shape\""},
-        {ONE("F32", "[2]", "[0,8]"), 0, 4, MEDVL_EFORMAT, "w ends at byte 8"},
+        {ONE("F32", "[2]", "[0,8]"), 0, 4, MEDVL_EFORMAT,
+         "cut short, 66 bytes of 70; fetch it again"},
         {ONE("F32", "[2]", "[0,8]"), 0, 9, MEDVL_EFORMAT, "the file has 9"},
         {ONE("F32", "[2]", "[4,12]"), 0, 12, MEDVL_EFORMAT, "begins at"},
         {ONE("F32", "[3]", "[0,8]"), 0, 8, MEDVL_EFORMAT, "takes 12 bytes"},
@@ -202,7 +203,7 @@ static void files_that_lie_are_refused(void **state)
     }
     CHECK_OK(medvl_file_write(path, "1234567", 7, &err), &err);
     CHECK_FAILS(medvl_safetensors_open(&st, path, &err), MEDVL_EFORMAT, &err,
-                "too short");
+                "cut short, 7 bytes of 8 or more; fetch it again");
     CHECK_OK(medvl_path_remove(path, &err), &err);
     CHECK_FAILS(medvl_safetensors_open(&st, path, &err), MEDVL_EIO, &err,
                 "hostile");
