@@ -13,6 +13,7 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/image/picture.h"
+#include "lib/model/checkpoint.h"
 #include "lib/model/frontend.h"
 #include "lib/model/rope.h"
 #include "lib/tensor/safetensors.h"
@@ -84,7 +85,7 @@ static void put_values(struct medvl_json_writer *w,
 
 static void put_tensor(struct medvl_json_writer *w,
                        const struct medvl_safetensors *file, int64_t at,
-                       bool values)
+                       bool values, const char *folder)
 {
     const struct medvl_tensor *t = medvl_safetensors_tensor(file, at);
 
@@ -99,13 +100,17 @@ static void put_tensor(struct medvl_json_writer *w,
     medvl_json_end(w);
     medvl_json_put_int(w, "bytes",
                        (int64_t)medvl_safetensors_bytes(file, at));
+    if (folder)
+        medvl_json_put_string(w, "folder", medvl_span(folder));
     if (values)
         put_values(w, t);
     medvl_json_end(w);
 }
 
-int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
-                       void *arg, struct medvl_error *err)
+/* `folder`: said in each line, or NULL. */
+static int put_tensors(const char *path, const char *folder, bool values,
+                       medvl_inspect_put *put, void *arg,
+                       struct medvl_error *err)
 {
     struct medvl_safetensors *file = NULL;
     struct medvl_text line = {0};
@@ -115,11 +120,31 @@ int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
     for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
         struct medvl_json_writer w = {.out = &line};
 
-        put_tensor(&w, file, i, values);
+        put_tensor(&w, file, i, values, folder);
         rc = put_line(&w, &line, put, arg, err);
     }
     medvl_text_release(&line);
     medvl_safetensors_free(file);
+    return rc;
+}
+
+int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
+                       void *arg, struct medvl_error *err)
+{
+    struct medvl_model *model = NULL;
+    const char *tower = NULL;
+    int rc = put_tensors(path, NULL, values, put, arg, err);
+
+    if (rc < 0 || !medvl_folder_exists(path))
+        return rc;
+    /* Weights that are no model can be looked at all the same. */
+    rc = medvl_model_look(&model, path, err);
+    if (medvl_is_fatal(rc))
+        return rc;
+    if (rc == MEDVL_OK)
+        tower = medvl_model_tower(model);
+    rc = tower ? put_tensors(tower, tower, values, put, arg, err) : MEDVL_OK;
+    medvl_model_free(model);
     return rc;
 }
 

@@ -31,7 +31,8 @@ bool medvl_view_is_tensors(const char *path);
 /*
  * A line a tensor, in the order of names: "name", "dtype", "shape",
  * "bytes"; with `values` also "min", "max", "mean" of those that are
- * numbers, and "not_finite", how many are not (f32, bf16 and f16).
+ * numbers, and "not_finite", how many are not (f32, bf16 and f16).  Of a
+ * model whose tower has its own folder then that one's, with "folder".
  */
 int medvl_view_tensors(const char *path, bool values, medvl_inspect_put *put,
                        void *arg, struct medvl_error *err) MEDVL_MUST_CHECK;

@@ -39,6 +39,7 @@ struct seen {
     struct medvl_model *model; /* opened, or of shapes alone */
     bool weights;
     struct medvl_frontend *frontend; /* NULL: no pictures, or no processor */
+    struct medvl_error unread;       /* why there is no processor */
     int64_t parameters[PARTS], total;
     int64_t bytes[PARTS]; /* as stored */
     struct sums sums;
@@ -103,9 +104,11 @@ static int open_pictures(struct seen *s, struct medvl_error *err)
 
     if (c->family == MEDVL_FAMILY_TEXT)
         return MEDVL_OK;
-    rc = medvl_frontend_open(&s->frontend, s->folder, c, err);
+    rc = medvl_frontend_open(&s->frontend, s->folder, c, &s->unread);
     if (rc == MEDVL_EARG) /* a folder without a processor */
         return MEDVL_OK;
+    if (rc < 0)
+        return medvl_fail(err, s->unread.code, "%s", s->unread.text);
     if (rc == MEDVL_OK)
         rc = medvl_frontend_size(&s->picture, s->frontend, side, side, err);
     return rc;
@@ -267,7 +270,7 @@ static int put_vision(struct medvl_json_writer *w, const struct seen *s,
     return rc;
 }
 
-/* Tokens of pictures of some sizes: one number where all take the same. */
+/* Tokens of pictures of some sizes, or why they are not known. */
 static int put_tokens(struct medvl_json_writer *w, const struct seen *s,
                       struct medvl_error *err)
 {
@@ -276,8 +279,13 @@ static int put_tokens(struct medvl_json_writer *w, const struct seen *s,
     struct medvl_frontend_size size;
     int rc = MEDVL_OK;
 
-    if (!s->frontend)
+    if (s->model->config.family == MEDVL_FAMILY_TEXT)
         return MEDVL_OK;
+    if (!s->frontend) {
+        medvl_json_put_string(w, "picture_tokens",
+                              medvl_span(s->unread.text));
+        return MEDVL_OK;
+    }
     medvl_json_begin(w, "picture_tokens", '{');
     for (size_t i = 0; i < sizeof(SIZES) / sizeof(*SIZES); i++) {
         char name[32];

@@ -234,6 +234,13 @@ static int add_image(struct stage *s, const struct medvl_record *record,
     return MEDVL_OK;
 }
 
+static bool has(const struct medvl_record *record, const char *name)
+{
+    const struct medvl_span value = medvl_record_get(record, name);
+
+    return value.data && !medvl_span_is(value, "null");
+}
+
 static int add_record(struct stage *s, const struct medvl_record *record,
                       struct medvl_out *out, struct medvl_error *err)
 {
@@ -243,11 +250,15 @@ static int add_record(struct stage *s, const struct medvl_record *record,
     size_t count = 0;
     int rc = MEDVL_OK;
 
-    if (images.data && !medvl_span_is(images, "null")) {
+    if (has(record, "images")) {
         rc = medvl_json_view_array(&s->list, images, &own);
         if (medvl_is_fatal(rc))
             return medvl_no_memory(err);
         count = rc < 0 ? 0 : s->list.count;
+    } else if (has(record, "image")) {
+        rc = medvl_fail(&own, MEDVL_EFORMAT,
+                        "not there, and \"image\" is not read; pictures are "
+                        "\"images\":[{\"path\":\"a.png\"}]");
     }
     for (size_t i = 1; i <= count; i++)
         if (add_image(s, record, i, out, err) < 0)

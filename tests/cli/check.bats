@@ -90,9 +90,11 @@ END
     printf '%s\n' '{"id":"a","images":{"path":"a.png"}}' \
         '{"id":"b","images":[{"path":"none.png"},{"path":"a.png"}]}' \
         '{"id":"c","images":[{"path":"cut.png"}]}' \
-        '{"id":"d","images":[{"path":"cut.png"},{}]}' >records.jsonl
+        '{"id":"d","images":[{"path":"cut.png"},{}]}' \
+        '{"id":"e","image":"a.png"}' \
+        '{"id":"f","image":"a.png","images":[{"path":"a.png"}]}' >records.jsonl
     found images_malformed picture_missing picture_damaged picture_damaged \
-        picture_missing
+        picture_missing images_malformed
     [[ ${lines[2]} == *cut.png* ]]
 }
 
