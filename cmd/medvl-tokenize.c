@@ -11,7 +11,7 @@ static struct medvl_tokenize_options opt;
 static struct medvl_tokenize_train_options train;
 
 static const struct cli_option OPTIONS[] = {
-    CLI_PATH('m', "model", &opt.model, "folder",
+    CLI_PATH('m', "model", &opt.model, "FOLDER",
              "model folder, or a tokenizer.json"),
     CLI_TEXT('f', "field", &opt.field, "name",
              "the text to read, or with --decode to set [text]"),

@@ -148,7 +148,11 @@ static void read_scaling(struct medvl_decoder_config *d,
     else if (strcmp(kind, "longrope") == 0 && strcmp(type, "phi3") == 0)
         read_longrope(d, r, top);
     else if (strcmp(kind, "default") != 0)
-        medvl_config_refuse(r, "rope_type", kind);
+        medvl_config_fail(r, MEDVL_EUNSUPPORTED,
+                          "\"rope_type\": \"%s\" is not built in; "
+                          "default, linear, dynamic, llama3, yarn and, of "
+                          "Phi-3, longrope are",
+                          kind);
     if (d->rope_kind != MEDVL_ROPE_PLAIN &&
         d->rope_kind != MEDVL_ROPE_LONGROPE &&
         !medvl_config_field(r, "factor"))

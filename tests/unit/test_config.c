@@ -279,7 +279,9 @@ static const struct {
      MEDVL_EFORMAT, "two pairs"},
     {"{\"model_type\":\"llama\",\"rope_scaling\":"
      "{\"type\":\"longrope\",\"factor\":2}}",
-     MEDVL_EUNSUPPORTED, "longrope"},
+     MEDVL_EUNSUPPORTED,
+     "\"longrope\" is not built in; default, linear, dynamic, llama3, yarn "
+     "and, of Phi-3, longrope are"},
     {"{\"model_type\":\"phi3\",\"rope_scaling\":"
      "{\"type\":\"longrope\",\"short_factor\":[1,2]}}",
      MEDVL_EFORMAT, "\"short_factor\": want a list of 48"},
