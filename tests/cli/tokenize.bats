@@ -306,6 +306,10 @@ learned() {
     run_ok medvl-tokenize -m model in.jsonl
     [[ $stderr == *'warning: an end token was learned in none of 1 record: '* ]]
     [[ $stderr == *'answers will not stop; --chat names a layout'* ]]
+    # A token where the answer begins ends nothing.
+    sed -i 's/: "/:<s>"/' model/chat_template.jinja
+    run_ok medvl-tokenize -m model in.jsonl
+    [[ $stderr == *'an end token was learned in none of 1 record: '* ]]
     # Nothing is learned, or it was chosen so.
     run_ok medvl-tokenize -m model \
         <<<'{"messages":[{"role":"user","content":"x"}]}'

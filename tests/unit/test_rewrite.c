@@ -50,6 +50,22 @@ static void origins_go_through_every_step(void **state)
     medvl_rewrite_release(&r);
 }
 
+/* What is put before a text ends where the text begins, as it came. */
+static void what_is_put_first_ends_behind_what_is_gone(void **state)
+{
+    struct medvl_rewrite r = {0};
+
+    (void)state;
+    medvl_rewrite_begin(&r, medvl_span("  abc"));
+    replace(&r, 0, 2, "");
+    replace(&r, 0, 0, "_");
+    assert_true(medvl_span_is(r.text, "_abc"));
+    assert_int_equal(medvl_rewrite_origin(&r, 0).start, 2);
+    assert_int_equal(medvl_rewrite_end(&r, 1), 2);
+    assert_int_equal(medvl_rewrite_end(&r, 2), 3);
+    medvl_rewrite_release(&r);
+}
+
 static void parts_know_their_place_in_the_whole(void **state)
 {
     struct medvl_rewrite whole = {0};
@@ -94,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_untouched_text_is_not_copied),
         cmocka_unit_test(origins_go_through_every_step),
+        cmocka_unit_test(what_is_put_first_ends_behind_what_is_gone),
         cmocka_unit_test(parts_know_their_place_in_the_whole),
         cmocka_unit_test(a_text_that_grows_without_end_is_an_error),
     };

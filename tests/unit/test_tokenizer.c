@@ -342,18 +342,17 @@ static void added_tokens_that_overlap_are_taken_as_in_hugging_face(
     check_added(SAME, "cabAB", (int32_t[]){2, 5, 5}, 3);
 }
 
-static struct medvl_tokenizer *open_letters(void)
+/* A file of one model behind nothing, whose vocabulary is `vocab`. */
+static struct medvl_tokenizer *open_model(const char *model)
 {
     struct medvl_tokenizer *tok = NULL;
+    struct medvl_text json = {0};
     struct medvl_error err = {0};
 
-    CHECK_OK(medvl_tokenizer_new(
-                 &tok,
-                 medvl_span("{\"model\":{\"type\":\"BPE\",\"unk_token\":"
-                            "\"u\",\"vocab\":{\"u\":0,\"a\":1},"
-                            "\"merges\":[]}}"),
-                 &err),
+    CHECK_OK(medvl_text_printf(&json, &err, "{\"model\":{%s}}", model),
              &err);
+    CHECK_OK(medvl_tokenizer_new(&tok, medvl_text_span(&json), &err), &err);
+    medvl_text_release(&json);
     return tok;
 }
 
@@ -401,10 +400,26 @@ static void a_prefix_space_is_put_where_there_is_none(void **state)
     medvl_text_release(&json);
 }
 
+/* The first line of merges.txt, which some writers took along. */
+static void the_version_of_merges_is_no_merge(void **state)
+{
+    struct medvl_tokenizer *tok = open_model(
+        "\"type\":\"BPE\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1,"
+        "\"aa\":2},\"merges\":[\"#version: 0.2\",\"a a\"]");
+    struct medvl_encoder *encoder = new_encoder(tok);
+
+    (void)state;
+    check_ids(tok, encoder, medvl_span("aa"), (int32_t[]){2}, 1, true);
+    medvl_encoder_free(encoder);
+    medvl_tokenizer_free(tok);
+}
+
 /* Its vocabulary could be bytes; that some have no token says it is not. */
 static void letters_with_an_unknown_token_are_no_bytes(void **state)
 {
-    struct medvl_tokenizer *tok = open_letters();
+    struct medvl_tokenizer *tok = open_model(
+        "\"type\":\"BPE\",\"unk_token\":\"u\",\"vocab\":{\"u\":0,\"a\":1},"
+        "\"merges\":[]");
     struct medvl_encoder *encoder = new_encoder(tok);
 
     (void)state;
@@ -529,20 +544,6 @@ static void every_part_works_as_in_hugging_face(void **state)
     medvl_json_view_release(&line);
     medvl_json_view_release(&cases);
     medvl_text_release(&file);
-}
-
-/* A file of one model behind nothing, whose vocabulary is `vocab`. */
-static struct medvl_tokenizer *open_model(const char *model)
-{
-    struct medvl_tokenizer *tok = NULL;
-    struct medvl_text json = {0};
-    struct medvl_error err = {0};
-
-    CHECK_OK(medvl_text_printf(&json, &err, "{\"model\":{%s}}", model),
-             &err);
-    CHECK_OK(medvl_tokenizer_new(&tok, medvl_text_span(&json), &err), &err);
-    medvl_text_release(&json);
-    return tok;
 }
 
 /* Seconds for a text of one letter. */
@@ -1368,6 +1369,7 @@ int main(void)
             added_tokens_that_overlap_are_taken_as_in_hugging_face),
         cmocka_unit_test(a_prefix_space_is_put_where_there_is_none),
         cmocka_unit_test(letters_with_an_unknown_token_are_no_bytes),
+        cmocka_unit_test(the_version_of_merges_is_no_merge),
         cmocka_unit_test(special_tokens_in_a_record_stay_text),
         cmocka_unit_test(marks_follow_normalisation),
         cmocka_unit_test(ends_are_offsets_in_the_text_as_it_came),
