@@ -264,7 +264,13 @@ static void equal_floats_are_equal(void **state)
     static const struct {
         const char *bytes;
         float score;
-    } TOKENS[] = {{"a", -4.7654321F}, {"aa", -3.3333333F}, {"b", -2}, {"bb", -4.001F}, {"c", -16777216}};
+    } TOKENS[] = {
+        {"a", -4.7654321F},
+        {"aa", -3.3333333F},
+        {"b", -2},
+        {"bb", -4.001F},
+        {"c", -16777216},
+    };
     struct medvl_unigram *unigram = NULL;
     struct medvl_unigram_cache *cache = NULL;
     struct medvl_tokens tokens = {0};
