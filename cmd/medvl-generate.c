@@ -3,8 +3,14 @@
  *
  * See man/medvl-generate.1.  All the work is in lib/run/generate.c.
  */
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd/cli.h"
 #include "lib/run/generate.h"
@@ -75,6 +81,74 @@ static void check_files(struct cli *cli)
         cli_misuse(cli, "%s", err.text);
 }
 
+/* ---- a run that ends before its end ---------------------------------- */
+
+/* For the handler, which may call next to nothing. */
+static struct {
+    char path[PATH_MAX];
+    char said[PATH_MAX + 200];
+    off_t before; /* bytes, when the run began */
+} left;
+
+static off_t left_size(void)
+{
+    struct stat st;
+
+    return left.path[0] && stat(left.path, &st) == 0 ? st.st_size : 0;
+}
+
+static void say_left(void)
+{
+    ssize_t put;
+
+    if (left_size() == 0)
+        return;
+    do
+        put = write(STDERR_FILENO, left.said, strlen(left.said));
+    while (put < 0 && errno == EINTR);
+}
+
+static void on_signal(int number)
+{
+    say_left();
+    raise(number); /* ends the process when the handler returns */
+}
+
+/* One that was ignored, as nohup does, stays so. */
+static void catch_signal(int number)
+{
+    const struct sigaction action = {.sa_handler = on_signal,
+                                     .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
+
+    if (sigaction(number, NULL, &before) == 0 &&
+        before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+/* What was done is not lost, and how to go on is said when it is time. */
+static void prepare_left(const struct cli *cli)
+{
+    struct medvl_error text = {0};
+    struct medvl_text part = {0};
+    const bool zst = cli->output && strlen(cli->output) > 4 &&
+                     !strcmp(cli->output + strlen(cli->output) - 4, ".zst");
+
+    if (medvl_loop_left(&part, cli->output, &text) >= 0 && part.size &&
+        part.size < sizeof(left.path)) {
+        memcpy(left.path, part.data, part.size + 1);
+        medvl_fail(&text, MEDVL_EARG, "%s has what was done%s", part.data,
+                   zst ? "" : ": the same command with --resume goes on");
+        snprintf(left.said, sizeof(left.said), "%s%s: %s\n",
+                 isatty(STDERR_FILENO) ? "\r\033[K" : "", cli->name,
+                 text.text);
+        left.before = left_size();
+        catch_signal(SIGINT);
+        catch_signal(SIGTERM);
+    }
+    medvl_text_release(&part);
+}
+
 static void show_progress(void *arg, const char *text)
 {
     cli_progress(arg, text);
@@ -90,6 +164,8 @@ int main(int argc, char **argv)
         .has = CLI_HAS_RECORDS | CLI_HAS_SEED | CLI_HAS_DEVICE |
                CLI_HAS_PART | CLI_HAS_OUTPUT,
     };
+
+    int code;
 
     /* Below 0: not given. */
     opt.max_tokens = -1;
@@ -118,5 +194,9 @@ int main(int argc, char **argv)
     opt.seed = cli.seed;
     opt.progress = show_progress;
     opt.arg = &cli;
-    return cli_batch(&cli, &medvl_generate_batch, &opt);
+    prepare_left(&cli);
+    code = cli_batch(&cli, &medvl_generate_batch, &opt);
+    if (left_size() > left.before)
+        say_left();
+    return code;
 }

@@ -477,36 +477,55 @@ static size_t rows_size(const struct job *job)
     return (size_t)(rows->size[0] * rows->stride) * sizeof(float);
 }
 
-/* The window in parts, each with no more pictures than memory is for. */
+/*
+ * Read jobs up to one that ends the run, or up to as many pictures as memory
+ * is for; *from goes on behind them.
+ */
+static int read_jobs(struct stage *s, struct job *jobs, int64_t *n,
+                     struct medvl_record *records, int64_t *from,
+                     int64_t count, struct medvl_out *out,
+                     struct medvl_error *err)
+{
+    size_t rows = 0;
+    int rc = MEDVL_OK;
+
+    *n = 0;
+    while (rc == MEDVL_OK && *from < count && rows < ROWS_LIMIT) {
+        struct medvl_record *record = &records[(*from)++];
+
+        rc = job_read(&jobs[*n], s, record, err);
+        if (rc == MEDVL_OK) {
+            rows += rows_size(&jobs[(*n)++]);
+        } else {
+            job_release(&jobs[*n]);
+            rc = medvl_out_reject(out, record, err);
+        }
+    }
+    return rc;
+}
+
+/* The window in parts; what stands before a record that ends the run is
+ * answered, and its own failure, if there is one, told first. */
 static int stage_records(void *stage, struct medvl_record *records,
                          int64_t count, struct medvl_out *out,
                          struct medvl_error *err)
 {
     struct stage *s = stage;
     struct job *jobs = medvl_alloc((size_t)count, sizeof(*jobs));
-    size_t rows = 0;
-    int64_t n = 0;
+    struct medvl_error bad = {0};
+    int64_t from = 0, n;
     int rc = jobs ? MEDVL_OK : medvl_no_memory(err);
 
-    for (int64_t i = 0; i < count && rc == MEDVL_OK; i++) {
-        rc = job_read(&jobs[n], s, &records[i], err);
-        if (rc < 0) {
-            job_release(&jobs[n]);
-            rc = medvl_out_reject(out, &records[i], err);
-            continue;
+    while (rc == MEDVL_OK && from < count) {
+        const int later =
+            read_jobs(s, jobs, &n, records, &from, count, out, &bad);
+
+        rc = run_jobs(s, jobs, n, out, err);
+        if (rc == MEDVL_OK && later < 0) {
+            rc = later;
+            *err = bad;
         }
-        rows += rows_size(&jobs[n++]);
-        if (rows < ROWS_LIMIT)
-            continue;
-        rc = run_jobs(s, jobs, n, out, err);
-        rows = 0;
-        n = 0;
     }
-    if (rc == MEDVL_OK)
-        rc = run_jobs(s, jobs, n, out, err);
-    else
-        for (int64_t i = 0; i < n; i++)
-            job_release(&jobs[i]);
     medvl_free(jobs);
     return rc;
 }

@@ -924,13 +924,58 @@ static int keep_done(void *arg, struct medvl_record *record,
                : MEDVL_OK;
 }
 
+static bool is_zst(const char *path)
+{
+    const size_t size = strlen(path);
+
+    return size > 4 && !strcmp(path + size - 4, ".zst");
+}
+
+int medvl_loop_left(struct medvl_text *out, const char *output,
+                    struct medvl_error *err)
+{
+    struct medvl_error ignored = {0};
+    int64_t size = 0;
+    int rc;
+
+    medvl_text_clear(out);
+    if (!output || !strcmp(output, "-"))
+        return 0;
+    rc = medvl_text_printf(out, err, "%s.part", output);
+    if (rc < 0)
+        return rc;
+    return medvl_file_size(&size, out->data, &ignored) == MEDVL_OK &&
+           size > 0;
+}
+
+/* What a run left is not written over: hours may stand in it. */
+static int refuse_left(const struct medvl_batch *batch,
+                       const struct medvl_loop_options *loop,
+                       struct medvl_error *err)
+{
+    struct medvl_text part = {0};
+    int rc = MEDVL_OK;
+
+    if (batch->keeps_part && !loop->resume)
+        rc = medvl_loop_left(&part, loop->output, err);
+    if (rc > 0)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "%s is there, from a run that did not end: %sremove "
+                        "it to begin anew",
+                        part.data,
+                        is_zst(loop->output)
+                            ? ""
+                            : "go on with it by --resume, or ");
+    medvl_text_release(&part);
+    return rc;
+}
+
 static int done_open(struct done *done, void *stage,
                      const struct medvl_batch *batch,
                      const struct medvl_loop_options *loop,
                      struct medvl_error *err)
 {
     const char *output = loop->output;
-    const size_t size = output ? strlen(output) : 0;
     struct medvl_text part = {0};
     int rc;
 
@@ -941,7 +986,7 @@ static int done_open(struct done *done, void *stage,
     if (!batch->keeps_part || !output || !strcmp(output, "-"))
         return medvl_fail(err, MEDVL_EARG,
                           "only what goes to a file can be gone on with");
-    if (size > 4 && !strcmp(output + size - 4, ".zst"))
+    if (is_zst(output))
         return medvl_fail(err, MEDVL_EARG,
                           "%s: a zstd stream that was cut short cannot be "
                           "gone on with",
@@ -1208,13 +1253,14 @@ int medvl_loop_batch(const struct medvl_batch *batch, const void *options,
 {
     struct batch_run b = {.batch = batch, .stage = (void *)options};
     struct medvl_error own = {0};
-    int rc = MEDVL_OK;
+    int rc;
 
     b.out.run = &b.run;
     b.out.keep_going = loop->keep_going;
     if (batch->open)
         b.stage = NULL;
-    if (batch->open)
+    rc = refuse_left(batch, loop, &own);
+    if (rc == MEDVL_OK && batch->open)
         rc = batch->open(&b.stage, options, loop->pool, &own);
     if (rc == MEDVL_OK)
         rc = done_open(&b.done, b.stage, batch, loop, &own);

@@ -76,6 +76,16 @@ int medvl_loop_apart(const char *output, const char *suffix,
                      const char *rejects,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/*
+ * Has a batch that keeps a part left records in OUTPUT.part?  1 when it has,
+ * 0, or MEDVL_ENOMEM.  A run that does not go on with them is refused.
+ *
+ *   out      its name, of a run that writes to a file; else empty
+ *   output   "-" or NULL: standard output
+ */
+int medvl_loop_left(struct medvl_text *out, const char *output,
+                    struct medvl_error *err) MEDVL_MUST_CHECK;
+
 /* Where a command puts records. */
 struct medvl_out;
 
@@ -137,7 +147,8 @@ struct medvl_batch {
     int (*finish)(void *stage, struct medvl_out *out, struct medvl_error *err);
     int (*publish)(void *stage, struct medvl_error *err);
     void (*free)(void *stage);
-    bool keeps_part; /* OUTPUT.part stays when the run fails or is killed */
+    bool keeps_part; /* OUTPUT.part stays when the run fails or is killed;
+                        one that is there is gone on with, or an error */
 };
 
 struct medvl_sink {

@@ -345,6 +345,27 @@ questions() {
     [[ $stderr == *'stdin:1: a: '*loss_mask* ]]
 }
 
+@test "what stands before a bad record is written" {
+    gen -o whole "$IN"
+    echo '{"id":"bad","prompt":"no","images":[{"path":"/none.png"}]}' >bad
+    for line in 1 3 16 17 30; do
+        head -$((line - 1)) "$IN" | cat - bad <(tail -n +"$line" "$IN") >in
+        run_code 1 gen --batch 4 in
+        [[ $stderr == *"in:$line: bad: the model reads no pictures"* ]]
+        # The last line says that it failed.
+        head -n -1 <<<"$output" | cmp - <(head -$((line - 1)) whole)
+        rm -f out.part
+        run_code 1 gen -o out in
+        [ ! -e out.part ] || cmp out.part <(head -$((line - 1)) whole)
+    done
+    questions | sed 's/"prompt":"is it"/&,"choices":{"A":"no"}/' >good
+    gen --choices -o whole good
+    sed '7s/"choices":{/"choices":1,"x":{/' good >in
+    rm -f out.part
+    run_code 1 gen --choices -o out in
+    cmp out.part <(head -6 whole)
+}
+
 @test "bad prompts are errors with their place, or set aside" {
     {
         head -2 "$IN"
@@ -600,6 +621,45 @@ cut_short() {
     done
 }
 
+@test "what a run left is not written over without --resume" {
+    gen -o whole "$IN"
+    head -5 whole >out.part
+    cp out.part part
+    run_code 1 gen -o out "$IN"
+    [[ $stderr == *': out.part is there, '*'--resume, or remove it'* ]]
+    cmp part out.part
+    [ ! -e out ]
+    cp part out.zst.part
+    run_code 1 gen -o out.zst "$IN"
+    [[ $stderr == *': out.zst.part is there, '*': remove it to begin anew' ]]
+    # One without a byte has nothing that could be lost.
+    : >out.part
+    gen -o out "$IN"
+    cmp whole out
+}
+
+@test "a run that a signal ends says what it leaves" {
+    for name in INT TERM; do
+        rm -rf pipe out.part
+        mkfifo pipe
+        env --default-signal=INT medvl-generate -m "$MODEL" --max-tokens 6 \
+            --batch 1 -o out pipe 2>said &
+        pid=$!
+        exec 9>pipe
+        head -14 "$IN" >&9
+        for _ in $(seq 600); do
+            [ -e out.part ] && [ "$(wc -l <out.part)" -ge 12 ] && break
+            sleep 0.1
+        done
+        kill -s $name "$pid"
+        { wait "$pid" && false; } 2>/dev/null || code=$?
+        exec 9>&-
+        [ "$code" -eq $((128 + $(kill -l $name))) ]
+        [ "$(cat said)" = "medvl-generate: out.part has what was done: the \
+same command with --resume goes on" ]
+    done
+}
+
 @test "a failed run keeps its part, and --resume goes on with it" {
     gen -o whole "$IN"
     {
@@ -608,7 +668,8 @@ cut_short() {
         tail -n +14 "$IN"
     } >bad
     run_code 1 gen --batch 1 -o out bad
-    [ "$(wc -l <out.part)" -ge 12 ]
+    [ "$(wc -l <out.part)" -eq 13 ]
+    [[ $stderr == *': out.part has what was done: '*' --resume goes on' ]]
     gen -o out --resume "$IN"
     cmp whole out
 }
