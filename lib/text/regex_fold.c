@@ -12,7 +12,6 @@
 #include "lib/text/regex_part.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/text/unicode.h"
@@ -142,8 +141,7 @@ struct options {
 };
 
 struct walk {
-    struct medvl_span in;
-    size_t at;
+    struct medvl_regex_reader r;
     struct options now;
     struct options groups[MEDVL_REGEX_GROUPS]; /* what was before each */
     size_t depth;
@@ -152,84 +150,20 @@ struct walk {
     bool begun;       /* something stands in this branch */
 };
 
-static char peek(const struct walk *w, size_t ahead)
-{
-    return w->at + ahead < w->in.size ? w->in.data[w->at + ahead] : 0;
-}
-
-static bool begins(const struct walk *w, const char *with)
-{
-    const size_t size = strlen(with);
-
-    return w->in.size - w->at >= size &&
-           memcmp(w->in.data + w->at, with, size) == 0;
-}
-
 static int refuse(const struct walk *w, size_t from, size_t to,
                   struct medvl_error *err)
 {
-    return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                      "regular expression with \"%.*s\" without regard to "
-                      "case",
-                      (int)(to - from), w->in.data + from);
-}
-
-/* Hexadecimal digits at `from`, at most `most`, as a character. */
-static uint32_t hexadecimal(const struct walk *w, size_t from, size_t most)
-{
-    char digits[9] = {0};
-
-    for (size_t i = 0; i < most && i < 8; i++)
-        digits[i] = peek(w, from + i);
-    return (uint32_t)strtoul(digits, NULL, 16);
-}
-
-/*
- * The character that stands at w->at and its bytes; 0: an escape that
- * stands for no letter.
- */
-static uint32_t literal(const struct walk *w, size_t *size)
-{
-    uint32_t rune = 0;
-
-    if (peek(w, 0) != '\\') {
-        const int count = medvl_utf8_decode(&rune, w->in.data + w->at,
-                                            w->in.size - w->at);
-
-        *size = count > 0 ? (size_t)count : 1;
-        return rune;
-    }
-    *size = w->at + 1 < w->in.size ? 2 : 1;
-    if (begins(w, "\\x{")) {
-        while (peek(w, *size) && peek(w, *size) != '}')
-            ++*size;
-        rune = hexadecimal(w, 3, *size - 2);
-        *size += peek(w, *size) == '}';
-    } else if (begins(w, "\\x")) {
-        while (*size < 4 && strchr("0123456789ABCDEFabcdef",
-                                   peek(w, *size) ? peek(w, *size) : '-'))
-            ++*size;
-        rune = hexadecimal(w, 2, *size - 2);
-    } else if (begins(w, "\\u")) {
-        *size = 6;
-        rune = hexadecimal(w, 2, 4);
-    } else if (begins(w, "\\p{") || begins(w, "\\P{")) {
-        while (peek(w, *size) && peek(w, *size) != '}')
-            ++*size;
-        *size += peek(w, *size) == '}';
-    }
-    if (*size > w->in.size - w->at)
-        *size = w->in.size - w->at;
-    return rune;
+    return medvl_regex_refuse(&w->r, from, to, " without regard to case",
+                              err);
 }
 
 /* A property, name and all, that holds no letter and no mark. */
 static bool has_no_letters(const struct walk *w)
 {
-    const char name = peek(w, 3);
+    const char name = peek(&w->r, 3);
 
-    return begins(w, "\\p{") && name && strchr("NPSZC", name) &&
-           (peek(w, 4) == '}' || peek(w, 5) == '}');
+    return begins(&w->r, "\\p{") && name && strchr("NPSZC", name) &&
+           (peek(&w->r, 4) == '}' || peek(&w->r, 5) == '}');
 }
 
 /* A member of a class that is more than one character; 0: it is not. */
@@ -238,43 +172,48 @@ static int check_set(const struct walk *w, size_t size,
 {
     static const char *const POSIX[] = {"[:space:]", "[:digit:]",
                                         "[:xdigit:]", "[:punct:]"};
-    const char next = peek(w, 1);
+    const char next = peek(&w->r, 1);
 
-    if (begins(w, "[:")) {
+    if (begins(&w->r, "[:")) {
         for (size_t i = 0; i < COUNT(POSIX); i++) {
-            if (begins(w, POSIX[i]))
+            if (begins(&w->r, POSIX[i]))
                 return (int)size;
         }
-        return refuse(w, w->at, w->at + size, err);
+        return refuse(w, w->r.at, w->r.at + size, err);
     }
-    if (peek(w, 0) != '\\')
+    if (peek(&w->r, 0) != '\\')
         return 0;
     if (((next == 'p' || next == 'P') && !has_no_letters(w)) ||
-        (next && strchr("wWDSHQ0123456789", next)))
-        return refuse(w, w->at, w->at + size, err);
+        (next && strchr("wWDSH0123456789", next)))
+        return refuse(w, w->r.at, w->r.at + size, err);
     return next && strchr("pPsdh", next) ? (int)size : 0;
 }
 
 static int class(struct walk *w, struct medvl_error *err)
 {
-    const size_t start = w->at++;
-    const bool negated = peek(w, 0) == '^';
+    const size_t start = w->r.at++;
+    const bool negated = peek(&w->r, 0) == '^';
     uint32_t from = 0; /* what a "-" would begin with */
     bool range = false;
 
-    w->at += negated;
-    for (size_t first = w->at; w->at < w->in.size; first = SIZE_MAX) {
+    w->r.at += negated;
+    for (size_t first = w->r.at; w->r.at < w->r.in.size; first = SIZE_MAX) {
+        struct medvl_regex_character c;
+        uint32_t rune;
         size_t size;
-        uint32_t rune = literal(w, &size);
-        int set = 0;
+        int set = medvl_regex_character(&c, &w->r, true, err);
 
-        if (peek(w, 0) == ']' && w->at != first)
+        if (set < 0)
+            return set;
+        if (peek(&w->r, 0) == ']' && w->r.at != first)
             break;
-        if (begins(w, "[:")) {
-            const char *end = memmem(w->in.data + w->at,
-                                     w->in.size - w->at, ":]", 2);
+        rune = c.rune;
+        size = c.size;
+        if (begins(&w->r, "[:")) {
+            const char *end = memmem(w->r.in.data + w->r.at,
+                                     w->r.in.size - w->r.at, ":]", 2);
 
-            size = end ? (size_t)(end - w->in.data) + 2 - w->at : 1;
+            size = end ? (size_t)(end - w->r.in.data) + 2 - w->r.at : 1;
         }
         if (w->now.fold)
             set = check_set(w, size, err);
@@ -285,43 +224,42 @@ static int class(struct walk *w, struct medvl_error *err)
         } else {
             if (w->now.fold && !negated && set == 0 &&
                 has_several(range ? from : rune, rune))
-                return refuse(w, start, w->at + size, err);
+                return refuse(w, start, w->r.at + size, err);
             from = range || set > 0 ? 0 : rune;
             range = false;
         }
-        w->at += set > 0 ? (size_t)set : size;
+        w->r.at += set > 0 ? (size_t)set : size;
     }
-    w->at++;
+    w->r.at++;
     return MEDVL_OK;
 }
 
 /* "(?imx-imx)" or "(?imx-imx:". */
 static int options(struct walk *w, struct medvl_error *err)
 {
-    const size_t start = w->at;
+    const size_t start = w->r.at;
     struct options next = w->now;
     bool on = true;
 
-    for (w->at += 2; peek(w, 0) && strchr("imx-", peek(w, 0)); w->at++) {
-        if (peek(w, 0) == '-')
+    for (w->r.at += 2; peek(&w->r, 0) && strchr("imx-", peek(&w->r, 0));
+         w->r.at++) {
+        if (peek(&w->r, 0) == '-')
             on = false;
-        else if (peek(w, 0) == 'i')
+        else if (peek(&w->r, 0) == 'i')
             next.fold = on;
-        else if (peek(w, 0) == 'x')
+        else if (peek(&w->r, 0) == 'x')
             next.extended = on;
     }
-    w->at++;
-    if (w->in.data[w->at - 1] == ')') {
+    w->r.at++;
+    if (w->r.in.data[w->r.at - 1] == ')') {
         if (w->begun)
-            return medvl_fail(err, MEDVL_EUNSUPPORTED,
-                              "regular expression with \"%.*s\" behind "
-                              "something",
-                              (int)(w->at - start), w->in.data + start);
+            return medvl_regex_refuse(&w->r, start, w->r.at,
+                                      " behind something", err);
     } else {
         w->groups[w->depth++] = w->now;
     }
     if (next.fold && next.extended)
-        return refuse(w, start, w->at, err);
+        return refuse(w, start, w->r.at, err);
     if (next.fold != w->now.fold)
         w->before = 0;
     w->now = next;
@@ -330,10 +268,10 @@ static int options(struct walk *w, struct medvl_error *err)
 
 static int group(struct walk *w, struct medvl_error *err)
 {
-    if (begins(w, "(?#")) {
-        while (peek(w, 0) && peek(w, 0) != ')')
-            w->at++;
-        w->at++;
+    if (begins(&w->r, "(?#")) {
+        while (peek(&w->r, 0) && peek(&w->r, 0) != ')')
+            w->r.at++;
+        w->r.at++;
         return MEDVL_OK;
     }
     if (w->depth == MEDVL_REGEX_GROUPS)
@@ -341,23 +279,25 @@ static int group(struct walk *w, struct medvl_error *err)
                           "regular expression with more than %d groups "
                           "within each other",
                           MEDVL_REGEX_GROUPS);
-    if (begins(w, "(?") && peek(w, 2) && strchr("imx-", peek(w, 2)))
-        return w->at + 3 < w->in.size ? options(w, err)
-                                      : refuse(w, w->at, w->at + 3, err);
+    if (begins(&w->r, "(?") && peek(&w->r, 2) && strchr("imx-", peek(&w->r, 2)))
+        return w->r.at + 3 < w->r.in.size
+                   ? options(w, err)
+                   : refuse(w, w->r.at, w->r.at + 3, err);
     w->groups[w->depth++] = w->now;
     w->begun = false;
-    if (begins(w, "(?:")) {
-        w->at += 3;
+    if (begins(&w->r, "(?:")) {
+        w->r.at += 3;
         return MEDVL_OK;
     }
     w->before = 0;
-    if (begins(w, "(?<") && peek(w, 3) != '=' && peek(w, 3) != '!') {
-        while (peek(w, 0) && peek(w, 0) != '>')
-            w->at++;
-    } else if (begins(w, "(?")) {
-        w->at += peek(w, 2) == '<' ? 3 : 2;
+    if (begins(&w->r, "(?<") && peek(&w->r, 3) != '=' &&
+        peek(&w->r, 3) != '!') {
+        while (peek(&w->r, 0) && peek(&w->r, 0) != '>')
+            w->r.at++;
+    } else if (begins(&w->r, "(?")) {
+        w->r.at += peek(&w->r, 2) == '<' ? 3 : 2;
     }
-    w->at++;
+    w->r.at++;
     return MEDVL_OK;
 }
 
@@ -371,34 +311,36 @@ static void end_group(struct walk *w)
         w->now = was;
     }
     w->begun = true;
-    w->at++;
+    w->r.at++;
 }
 
 /* A character, or an escape. */
 static int one(struct walk *w, struct medvl_error *err)
 {
-    const size_t start = w->at;
-    size_t size;
-    const uint32_t rune = literal(w, &size);
+    const size_t start = w->r.at;
     const uint32_t before = w->before;
+    struct medvl_regex_character c;
     char next;
+    int rc = medvl_regex_character(&c, &w->r, false, err);
 
+    if (rc < 0)
+        return rc;
     w->begun = true;
     w->before = 0;
-    if (w->now.fold && peek(w, 0) == '\\' && peek(w, 1) &&
-        strchr("0123456789Qk", peek(w, 1)))
-        return refuse(w, start, start + size, err);
-    w->at += size;
-    if (!w->now.fold || rune == 0)
+    if (w->now.fold && peek(&w->r, 0) == '\\' && peek(&w->r, 1) &&
+        strchr("0123456789k", peek(&w->r, 1)))
+        return refuse(w, start, start + c.size, err);
+    w->r.at += c.size;
+    if (!w->now.fold || !c.is_one)
         return MEDVL_OK;
-    if (has_several(rune, rune))
-        return refuse(w, start, w->at, err);
-    next = peek(w, 0);
+    if (has_several(c.rune, c.rune))
+        return refuse(w, start, w->r.at, err);
+    next = peek(&w->r, 0);
     if (next == '?' || next == '*' || next == '+')
         return MEDVL_OK;
-    if (before && are_one(before, rune))
-        return refuse(w, w->before_at, w->at, err);
-    w->before = rune;
+    if (before && are_one(before, c.rune))
+        return refuse(w, w->before_at, w->r.at, err);
+    w->before = c.rune;
     w->before_at = start;
     return MEDVL_OK;
 }
@@ -406,11 +348,13 @@ static int one(struct walk *w, struct medvl_error *err)
 int medvl_regex_check_fold(struct medvl_span pattern,
                            struct medvl_error *err)
 {
-    struct walk w = {.in = pattern};
+    struct walk w = {.r = {.in = pattern}};
     int rc = MEDVL_OK;
 
-    while (w.at < pattern.size && rc == MEDVL_OK) {
-        const char c = peek(&w, 0);
+    while (w.r.at < pattern.size && rc == MEDVL_OK) {
+        const char c = peek(&w.r, 0);
+        bool is_fixed;
+        const size_t size = medvl_regex_interval(&w.r, &is_fixed);
 
         if (c == '(') {
             rc = group(&w, err);
@@ -423,14 +367,9 @@ int medvl_regex_check_fold(struct medvl_span pattern,
         } else if (c && strchr("|.^$?*+", c)) {
             w.begun = c != '|';
             w.before = 0;
-            w.at++;
-        } else if (begins(&w, "\\Q") && !w.now.fold) {
-            while (w.at < pattern.size && !begins(&w, "\\E"))
-                w.at++;
-        } else if (c == '{') {
-            while (peek(&w, 0) && strchr("{0123456789,", peek(&w, 0)))
-                w.at++;
-            w.at += peek(&w, 0) == '}';
+            w.r.at++;
+        } else if (size > 0) {
+            w.r.at += size;
         } else {
             rc = one(&w, err);
         }

@@ -67,9 +67,41 @@ static void expressions_are_read_as_oniguruma_reads_them(void **state)
     check_matches("[[:punct:]]", "a$+\xC2\xA7", "a[$][+][\xC2\xA7]");
     check_matches("a{,2}", "aaa", "[aa][a]");
     check_matches("\\u4e00", "\xE4\xB8\x80", "[\xE4\xB8\x80]");
-    check_matches("\\Q[a.\\E", "[a.b", "[[a.]b");
     check_matches("\\p{Letter}+", "a1", "[a]1");
     check_matches("a{x", "a{x", "[a{x]");
+    check_matches("(?=a)x?[aA]+", "a-a", "[a]-[a]");
+}
+
+static void characters_are_those_that_the_escapes_name(void **state)
+{
+    (void)state;
+    check_matches("\\x{e9}", "a\xC3\xA9\x01{e9}", "a[\xC3\xA9]\x01{e9}");
+    check_matches("\\x{e9}{2}", "\xC3\xA9\xC3\xA9", "[\xC3\xA9\xC3\xA9]");
+    check_matches("[\\x{41}-\\x43\\u0045]", "ABCDEF", "[A][B][C]D[E]F");
+    check_matches("\\x4a|\\101", "JAx4a", "[J][A]x4a");
+    check_matches("\\pL\\V", "pLVaL", "[pLV]aL");
+    check_matches("[\\pL]", "apL", "a[p][L]");
+    check_matches("\\QE\\E+", "QEE.QE.", "[QEE].QE.");
+    check_matches("[\\b\\e\\t-\\r]", "\b\x1B\t\va", "[\b][\x1B][\t][\v]a");
+    check_matches("\\\xC3\xA9{2}+", "a\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9",
+                  "a[\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9]");
+}
+
+/* "{n}?" is "(?:{n})?", where "{n,m}?" is lazy. */
+static void intervals_are_repeated_by_what_follows(void **state)
+{
+    (void)state;
+    check_matches("-{1}?", "a-a", "[]a[-]a[]");
+    check_matches("ba{2}?c", "bc.bac.baac", "[bc].bac.[baac]");
+    check_matches("(?:xy){1,2}?", "xyxy", "[xy][xy]");
+    check_matches("a{1,1}?", "aa", "[a][a]");
+    check_matches("a(?#c)+", "aab", "[aa]b");
+    check_matches(".*\\R", "a\xE2\x80\xA8\nb", "[a\xE2\x80\xA8\n]b");
+    check_matches(".*\\R", "a\xE2\x80\xA8"
+                           "b",
+                  "[a\xE2\x80\xA8]b");
+    check_matches("a{,}", "aa{,}", "a[a{,}]");
+    check_matches("a{{2}+", "a{{{{", "[a{{{{]");
 }
 
 /* U+4E2D, and U+3002 and U+30FC, which other scripts use too. */
@@ -115,7 +147,9 @@ static void bytes_are_found_as_they_are(void **state)
 static void what_has_no_translation_is_named(void **state)
 {
     static const char *const CASES[] = {"[a&&b]", "[a[bc]]", "\\X", "(?~a)",
-                                        "\\g<1>", "(*ACCEPT)"};
+                                        "\\g<1>", "(*ACCEPT)", "\\xE9",
+                                        "[\\xC3\\xA9]", "\\x{}", "\\x{41 42}",
+                                        "[\\x{g}]", "\\x", "\\200", "\\u41"};
     struct medvl_regex *regex = NULL;
     struct medvl_error err = {0};
 
@@ -125,6 +159,13 @@ static void what_has_no_translation_is_named(void **state)
                     MEDVL_EUNSUPPORTED, &err, "regular expression with");
         assert_null(regex);
     }
+    CHECK_FAILS(medvl_regex_new(&regex, medvl_span("[!?\xE2\x80\xA6["
+                                                   "\xE3\x80\x82\xEF\xBC\x8C"),
+                                &err),
+                MEDVL_EUNSUPPORTED, &err, "\"[\xE3\x80\x82\xEF\xBC\x8C\"");
+    CHECK_FAILS(medvl_regex_new(&regex,
+                                medvl_span("[a[!?....\xE2\x80\xA6]]"), &err),
+                MEDVL_EUNSUPPORTED, &err, "\"[!?....\xE2\x80\xA6\"");
     CHECK_FAILS(medvl_regex_new(&regex, medvl_span("a(b"), &err),
                 MEDVL_EFORMAT, &err, "parenthesis");
 }
@@ -138,7 +179,8 @@ static void what_folding_would_join_is_refused(void **state)
         "(?i)\xC3\x9F", "(?i)[\xC3\x80-\xC3\xBF]", "(?i)[a\xC3\x9F]",
         "(?i)[\\p{L}]", "(?i)[^\\p{Lu}]", "(?i)[[:upper:]]",
         "(?i)[\\w]+", "(?xi)s t", "(?x)a(?i:b)", "a(?i)b|c",
-        "(?i)\\163t", "(?i)i\xCC\x87", "(?i)\xCF\x8D(?-i:x)\xCE\xB1\xCE\xB9"};
+        "(?i)\\163t", "(?i)[\\t-\xC3\xBF]", "(?i)i\xCC\x87",
+        "(?i)\xCF\x8D(?-i:x)\xCE\xB1\xCE\xB9"};
     struct medvl_regex *regex = NULL;
     struct medvl_error err = {0};
 
@@ -167,13 +209,14 @@ static void the_rest_is_found_in_any_case(void **state)
     check_matches("st|(?i:k)", "stST\xE2\x84\xAA", "[st]ST[\xE2\x84\xAA]");
     check_matches("(?i)[a-z]+[\\p{N}]", "xX1", "[xX1]");
     check_matches("(?i)[^a]", "A\xC3\x9F", "A[\xC3\x9F]");
-    check_matches("\\Q(?i)[\\E+st", "(?i)[st", "[(?i)[st]");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_are_read_as_oniguruma_reads_them),
+        cmocka_unit_test(characters_are_those_that_the_escapes_name),
+        cmocka_unit_test(intervals_are_repeated_by_what_follows),
         cmocka_unit_test(a_script_is_its_own_characters),
         cmocka_unit_test(empty_matches_are_found_once),
         cmocka_unit_test(bytes_are_found_as_they_are),
