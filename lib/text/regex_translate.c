@@ -134,32 +134,39 @@ static int property_name(struct translation *t, struct medvl_error *err)
     return rc == MEDVL_OK && peek(&t->r, 0) ? copy(t, 1, err) : rc;
 }
 
+/* "\p{Name}"; in a class, as PCRE2 errs in "\P{L}+\P{N}". */
+static int any_property(struct translation *t, bool in_class,
+                        struct medvl_error *err)
+{
+    size_t size = 0;
+    const char *name = property(t, &size);
+    int rc = in_class ? MEDVL_OK : put(t, 0, "[", err);
+
+    if (rc == MEDVL_OK)
+        rc = copy(t, 2, err);
+    if (rc == MEDVL_OK)
+        rc = name ? put(t, size, name, err) : property_name(t, err);
+    return rc < 0 || in_class ? rc : put(t, 0, "]", err);
+}
+
 /* A character, or an escape that both read alike. */
 static int character(struct translation *t, bool in_class,
                      struct medvl_error *err)
 {
     const char next = peek(&t->r, 1);
     struct medvl_regex_character c;
-    const char *name;
     char number[16];
-    size_t size = 0;
     int rc = medvl_regex_character(&c, &t->r, in_class, err);
 
     if (rc < 0)
         return rc;
-    if (c.is_one) {
-        if (peek(&t->r, 0) != '\\')
-            return copy(t, c.size, err);
-        (void)snprintf(number, sizeof(number), "\\x{%X}", (unsigned)c.rune);
-        return put(t, c.size, number, err);
-    }
-    if (next != 'p' && next != 'P')
+    if (!c.is_one)
+        return next == 'p' || next == 'P' ? any_property(t, in_class, err)
+                                          : copy(t, c.size, err);
+    if (peek(&t->r, 0) != '\\')
         return copy(t, c.size, err);
-    name = property(t, &size);
-    rc = copy(t, 2, err);
-    if (rc == MEDVL_OK && name)
-        return put(t, size, name, err);
-    return rc < 0 ? rc : property_name(t, err);
+    (void)snprintf(number, sizeof(number), "\\x{%X}", (unsigned)c.rune);
+    return put(t, c.size, number, err);
 }
 
 /* An escape outside of a class. */

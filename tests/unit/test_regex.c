@@ -69,6 +69,7 @@ static void expressions_are_read_as_oniguruma_reads_them(void **state)
     check_matches("\\u4e00", "\xE4\xB8\x80", "[\xE4\xB8\x80]");
     check_matches("\\p{Letter}+", "a1", "[a]1");
     check_matches("a{x", "a{x", "[a{x]");
+    check_matches("\\P{L}+\\P{N}", "a1.", "a[1.]");
     check_matches("(?=a)x?[aA]+", "a-a", "[a]-[a]");
 }
 
