@@ -120,12 +120,14 @@ int64_t medvl_rope_stage(const struct medvl_decoder_config *config,
 
 int64_t medvl_rope_longest(const struct medvl_decoder_config *config)
 {
-    const bool more = (config->rope_kind == MEDVL_ROPE_LINEAR ||
-                       config->rope_kind == MEDVL_ROPE_DYNAMIC) &&
-                      config->rope_factor > 1;
-    const double longest = (double)config->max_positions *
-                           (more ? (double)config->rope_factor : 1);
+    const enum medvl_rope kind = config->rope_kind;
+    const double factor = (double)config->rope_factor;
+    double longest = (double)config->max_positions;
 
+    if (kind == MEDVL_ROPE_LINEAR || kind == MEDVL_ROPE_DYNAMIC)
+        longest = fmax(longest, factor * longest);
+    if (kind == MEDVL_ROPE_YARN)
+        longest = fmax(longest, factor * (double)config->rope_original);
     return longest < INT32_MAX ? (int64_t)longest : INT32_MAX;
 }
 

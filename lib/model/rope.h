@@ -41,8 +41,8 @@ void medvl_rope_frequencies(float *out,
 int64_t medvl_rope_stage(const struct medvl_decoder_config *config,
                          int64_t length);
 
-/* How many tokens a text may have: the model's positions, and linear and
- * dynamic stretch them by their factor. */
+/* How many tokens a text may have: the model's positions, which linear and
+ * dynamic stretch by their factor, as yarn does the original ones. */
 int64_t medvl_rope_longest(const struct medvl_decoder_config *config);
 
 /* Must a text of `before` tokens run anew to become one of `after`? */

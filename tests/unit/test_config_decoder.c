@@ -71,6 +71,15 @@ static const struct brand BRANDS[] = {
      "\"use_sliding_window\":false}",
      16, 2, 128, 128, 11008, 32768, 0, 36, MEDVL_ROPE_PLAIN, 1e6, true,
      false, true},
+    /* Qwen2.5-7B with the yarn of its README: 32768 positions, four times */
+    {"{\"architectures\":[\"Qwen2ForCausalLM\"],\"hidden_size\":3584,"
+     "\"intermediate_size\":18944,\"max_position_embeddings\":32768,"
+     "\"model_type\":\"qwen2\",\"num_attention_heads\":28,"
+     "\"num_hidden_layers\":28,\"num_key_value_heads\":4,"
+     "\"rope_theta\":1000000.0,\"rope_scaling\":{\"factor\":4.0,"
+     "\"original_max_position_embeddings\":32768,\"type\":\"yarn\"}}",
+     28, 4, 128, 128, 18944, 131072, 0, 28, MEDVL_ROPE_YARN, 1e6, true,
+     false, false},
     /* Qwen3-4B, its rope as newer writers have it, with yarn */
     {"{\"architectures\":[\"Qwen3ForCausalLM\"],\"head_dim\":128,"
      "\"hidden_size\":2560,\"intermediate_size\":9728,"
