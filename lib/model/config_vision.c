@@ -68,7 +68,7 @@ static void read_dinov2(struct medvl_vision_config *v,
     v->mask_token = registers || medvl_config_bool(r, "use_mask_token", true);
     v->antialias = registers;
     if (registers)
-        v->registers = medvl_config_int(r, "num_register_tokens", 0, 1024, 4);
+        v->registers = medvl_config_int(r, "num_register_tokens", 1, 1024, 4);
 }
 
 static const struct kind *find_kind(struct medvl_config_reader *r)

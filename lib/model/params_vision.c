@@ -59,6 +59,8 @@ static void list_patches(struct medvl_lister *l,
                          const struct medvl_vision_config *v,
                          const struct words *w)
 {
+    const bool qwen = v->tower == MEDVL_TOWER_QWEN2_VL ||
+                      v->tower == MEDVL_TOWER_QWEN2_5_VL;
     const int64_t p = v->patch_size;
     const int64_t flat[4] = {v->hidden, 3, p, p};
     const int64_t deep[5] = {v->hidden, 3, v->temporal, p, p};
@@ -66,8 +68,7 @@ static void list_patches(struct medvl_lister *l,
 
     snprintf(name, sizeof(name), "%s.weight", w->patch);
     medvl_list_shape(l, "patch_embedding.weight", name, MEDVL_INIT_NORMAL,
-                     v->temporal > 1 ? 5 : 4, v->temporal > 1 ? deep : flat,
-                     v->hidden);
+                     qwen ? 5 : 4, qwen ? deep : flat, v->hidden);
     snprintf(name, sizeof(name), "%s.bias", w->patch);
     if (v->patch_bias)
         medvl_list_vector(l, "patch_embedding.bias", name, MEDVL_INIT_ZERO,

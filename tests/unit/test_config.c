@@ -321,6 +321,10 @@ static const struct {
     {"{\"model_type\":\"llava\",\"vision_config\":"
      "{\"model_type\":\"siglip_vision_model\"}}",
      MEDVL_EUNSUPPORTED, "leaves out the first patch"},
+    {"{\"model_type\":\"llava\",\"vision_config\":"
+     "{\"model_type\":\"dinov2_with_registers\","
+     "\"num_register_tokens\":0}}",
+     MEDVL_EFORMAT, "vision_config: \"num_register_tokens\""},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":-40}",
      MEDVL_EFORMAT, "feature layer -40"},
     {"{\"model_type\":\"llava\",\"vision_feature_layer\":[-2,0.5]}",

@@ -98,6 +98,32 @@ static void a_matrix_stored_by_columns_has_both_shapes(void **state)
     close_list();
 }
 
+static void a_patch_of_one_picture_is_as_deep_as_one_of_two(void **state)
+{
+    char json[500];
+
+    (void)state;
+    for (int frames = 1; frames <= 2; frames++) {
+        snprintf(json, sizeof(json),
+                 "{\"model_type\":\"qwen2_vl\",\"vocab_size\":11,"
+                 "\"hidden_size\":16,\"num_attention_heads\":1,"
+                 "\"num_key_value_heads\":1,\"num_hidden_layers\":1,"
+                 "\"intermediate_size\":6,\"image_token_id\":3,"
+                 "\"rope_scaling\":{\"mrope_section\":[2,3,3]},"
+                 "\"vision_config\":{\"depth\":1,\"embed_dim\":8,"
+                 "\"num_heads\":2,\"hidden_size\":16,\"patch_size\":4,"
+                 "\"temporal_patch_size\":%d}}",
+                 frames);
+        open_list(json);
+        expect("vision.patch_embedding.weight",
+               "visual.patch_embed.proj.weight", 5, 8, 4);
+        assert_int_equal(by_key("vision.patch_embedding.weight")
+                             ->shape.size[2],
+                         frames);
+        close_list();
+    }
+}
+
 static void no_key_and_no_name_stands_twice(void **state)
 {
     (void)state;
@@ -182,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brands_differ_in_names_and_shapes),
         cmocka_unit_test(a_matrix_stored_by_columns_has_both_shapes),
+        cmocka_unit_test(a_patch_of_one_picture_is_as_deep_as_one_of_two),
         cmocka_unit_test(no_key_and_no_name_stands_twice),
         cmocka_unit_test(what_the_features_do_not_reach_is_unused),
         cmocka_unit_test(names_of_other_versions_become_canonical),
