@@ -3,6 +3,8 @@
  * multiples of a merged patch, and patches lie in the order of the merging.
  *
  * Source: Qwen2VLImageProcessor of transformers (the slow one, on Pillow).
+ * That of 4.57.1 overwrites a "size" that stands without "min_pixels" and
+ * "max_pixels" with its own default; here it counts, as in its fast one.
  *
  * Read next: vit_qwen.c.
  */
