@@ -3,7 +3,7 @@
  * rank, pieces of text to ids through a word cache; and its training.
  * Knows nothing of files, patterns or added tokens: tokenizer.h has those.
  *
- * Read next: trie.h.
+ * Read next: guard.h.
  */
 #ifndef MEDVL_TEXT_BPE_H
 #define MEDVL_TEXT_BPE_H

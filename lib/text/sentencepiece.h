@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/text/bpe.h"
+#include "lib/text/guard.h"
 
 /* Of a piece, with the numbers of the file. */
 enum medvl_piece_type {
@@ -97,6 +97,7 @@ void medvl_sentencepiece_encoder_free(
 /*
  * Append the ids of `text`; control pieces in it stay text.
  *
+ *   guard   of pieces that are not to come of text; or NULL
  *   text    UTF-8; up to MEDVL_BPE_PIECE bytes without a place to cut them
  *           (a space), for Unigram in all, once normalised
  *   base    added to the offsets that are kept, which are those of `text`
@@ -106,6 +107,7 @@ void medvl_sentencepiece_encoder_free(
  * Time is n log n in the longest stretch without a space (Unigram: linear).
  */
 int medvl_sentencepiece_encode(struct medvl_sentencepiece_encoder *encoder,
+                               struct medvl_guard *guard,
                                struct medvl_tokens *out,
                                struct medvl_span text, unsigned flags,
                                size_t base,

@@ -23,6 +23,7 @@ struct medvl_sentencepiece_encoder {
     struct medvl_text normal;
     struct medvl_nfc_changes changes; /* where ends are kept */
     bool keep_ends;
+    struct medvl_guard *guard; /* of the call, or NULL */
     size_t cuts[CUTS];
 };
 
@@ -269,6 +270,47 @@ static int normalise(struct medvl_sentencepiece_encoder *encoder,
     return rc;
 }
 
+/* ---- the model ---------------------------------------------------------- */
+
+static int encode_cut(const void *model, void *cache,
+                      struct medvl_tokens *out, struct medvl_span data,
+                      size_t start, const size_t *ends, size_t count,
+                      size_t base, struct medvl_error *err)
+{
+    const struct medvl_sentencepiece *m = model;
+    struct medvl_sentencepiece_encoder *encoder = cache;
+
+    if (m->unigram)
+        return medvl_unigram_encode(m->unigram, encoder->unigram, out, data,
+                                    start, ends, count, base, err);
+    return medvl_bpe_encode(m->bpe, encoder->bpe, out, data, start, ends,
+                            count, base, err);
+}
+
+static struct medvl_span spelling(const void *model, int32_t id)
+{
+    const struct medvl_sentencepiece *m = model;
+
+    return id < m->info.size ? medvl_sentencepiece_plain(m, id)
+                             : (struct medvl_span){0};
+}
+
+/* Pieces of `data`, which is in the normal text. */
+static int encode_pieces(struct medvl_sentencepiece_encoder *encoder,
+                         struct medvl_tokens *out, struct medvl_span data,
+                         size_t start, const size_t *ends, size_t count,
+                         struct medvl_error *err)
+{
+    const struct medvl_guard_model guarded = {encode_cut, spelling,
+                                              encoder->model, encoder};
+
+    if (!encoder->guard)
+        return encode_cut(encoder->model, encoder, out, data, start, ends,
+                          count, 0, err);
+    return medvl_guard_encode(encoder->guard, &guarded, out, data, start,
+                              ends, count, 0, err);
+}
+
 /* ---- BPE ---------------------------------------------------------------- */
 
 /* What lies between user pieces: [start, end) of the normal text. */
@@ -282,8 +324,8 @@ static int encode_stretch(struct medvl_sentencepiece_encoder *encoder,
     while (start < end) {
         const size_t count = medvl_bpe_split(bpe, encoder->cuts, CUTS, data,
                                              start);
-        const int rc = medvl_bpe_encode(bpe, encoder->bpe, out, data, start,
-                                        encoder->cuts, count, 0, err);
+        const int rc = encode_pieces(encoder, out, data, start,
+                                     encoder->cuts, count, err);
 
         if (rc < 0)
             return rc;
@@ -301,6 +343,30 @@ static size_t next_character(struct medvl_span text, size_t at)
     return at;
 }
 
+/* The longest user piece that `text` begins with and that is not guarded. */
+static int32_t longest_user(const struct medvl_sentencepiece_encoder *encoder,
+                            size_t *size, struct medvl_span text)
+{
+    const struct medvl_sentencepiece *model = encoder->model;
+    uint32_t node = MEDVL_TRIE_ROOT;
+    int32_t longest = -1;
+
+    for (size_t i = 0; i < text.size; i++) {
+        const int32_t user = medvl_trie_step(model->users, &node,
+                                             (unsigned char)text.data[i]);
+
+        if (user == -2)
+            break;
+        if (user < 0 || (encoder->guard &&
+                         medvl_guard_holds(encoder->guard,
+                                           model->user_ids[user])))
+            continue;
+        longest = model->user_ids[user];
+        *size = i + 1;
+    }
+    return longest;
+}
+
 static int encode_bpe(struct medvl_sentencepiece_encoder *encoder,
                       struct medvl_tokens *out, struct medvl_error *err)
 {
@@ -310,9 +376,10 @@ static int encode_bpe(struct medvl_sentencepiece_encoder *encoder,
     size_t at = model->users ? 0 : text.size;
 
     while (at < text.size) {
-        size_t size;
-        const int32_t user = medvl_trie_longest(
-            model->users, &size, text.data + at, text.size - at);
+        size_t size = 0;
+        const int32_t user = longest_user(
+            encoder, &size,
+            (struct medvl_span){text.data + at, text.size - at});
         int rc;
 
         if (user < 0) {
@@ -323,7 +390,7 @@ static int encode_bpe(struct medvl_sentencepiece_encoder *encoder,
         at += size;
         start = at;
         if (rc == MEDVL_OK)
-            rc = medvl_tokens_add(out, model->user_ids[user], at, err);
+            rc = medvl_tokens_add(out, user, at, err);
         if (rc < 0)
             return rc;
     }
@@ -383,9 +450,8 @@ static int encode(struct medvl_sentencepiece_encoder *encoder,
 
     end = encoder->normal.size;
     if (rc == MEDVL_OK && model->unigram && end > 0)
-        rc = medvl_unigram_encode(model->unigram, encoder->unigram, out,
-                                  medvl_text_span(&encoder->normal), 0, &end,
-                                  1, 0, err);
+        rc = encode_pieces(encoder, out, medvl_text_span(&encoder->normal),
+                           0, &end, 1, err);
     else if (rc == MEDVL_OK && end > 0)
         rc = encode_bpe(encoder, out, err);
     if (rc == MEDVL_OK && !model->unigram)
@@ -397,6 +463,7 @@ static int encode(struct medvl_sentencepiece_encoder *encoder,
 }
 
 int medvl_sentencepiece_encode(struct medvl_sentencepiece_encoder *encoder,
+                               struct medvl_guard *guard,
                                struct medvl_tokens *out,
                                struct medvl_span text, unsigned flags,
                                size_t base, struct medvl_error *err)
@@ -415,6 +482,7 @@ int medvl_sentencepiece_encode(struct medvl_sentencepiece_encoder *encoder,
         return medvl_fail(err, MEDVL_EUNSUPPORTED, "a text of %zu bytes",
                           text.size);
     encoder->keep_ends = out->keep_ends;
+    encoder->guard = guard;
     rc = encode(encoder, out, text, dummy, err);
     if (rc < 0)
         out->count = first;

@@ -79,8 +79,40 @@ struct medvl_encoder {
     struct medvl_pieces pieces;
     size_t ends[PIECES];
     struct runs runs; /* of the call */
+    struct medvl_guard guard;
+    bool guarded; /* in the call */
     int32_t placeholder;
 };
+
+static bool holds(const void *self, int32_t id)
+{
+    const struct medvl_encoder *encoder = self;
+    const struct added *added = medvl_tokenizer_added(encoder->tok, id);
+
+    return added && medvl_added_is_guarded(encoder->tok,
+                                           encoder->placeholder, added);
+}
+
+/* Guard what the model might make of a record's text. */
+static void set_guard(struct medvl_encoder *encoder)
+{
+    const struct medvl_tokenizer *tok = encoder->tok;
+    struct medvl_guard *guard = &encoder->guard;
+
+    guard->holds = holds;
+    guard->self = encoder;
+    guard->low = guard->high = 0;
+    for (size_t i = 0; i < tok->added_count; i++) { /* by id */
+        const int32_t id = tok->added[i].id;
+
+        if (!holds(encoder, id) ||
+            medvl_model_bytes(&tok->model, id).size == 0)
+            continue;
+        if (guard->high == 0)
+            guard->low = id;
+        guard->high = id + 1;
+    }
+}
 
 int medvl_encoder_new(struct medvl_encoder **out,
                       const struct medvl_tokenizer *tok,
@@ -94,6 +126,7 @@ int medvl_encoder_new(struct medvl_encoder **out,
         return medvl_no_memory(err);
     encoder->tok = tok;
     encoder->placeholder = -1;
+    set_guard(encoder);
     rc = medvl_model_cache_init(&encoder->cache, &tok->model, err);
     if (rc == MEDVL_OK && tok->pre)
         rc = medvl_splitter_new(&encoder->splitter, tok->pre, err);
@@ -120,15 +153,22 @@ void medvl_encoder_free(struct medvl_encoder *encoder)
     medvl_rewrite_release(&encoder->normal);
     medvl_rewrite_release(&encoder->plain);
     medvl_pieces_release(&encoder->pieces);
+    medvl_guard_release(&encoder->guard);
     medvl_free(encoder);
 }
 
 void medvl_encoder_set_placeholder(struct medvl_encoder *encoder, int32_t id)
 {
     encoder->placeholder = id;
+    set_guard(encoder);
 }
 
 /* ---- encoding ---------------------------------------------------------- */
+
+static struct medvl_guard *guard_of(struct medvl_encoder *encoder)
+{
+    return encoder->guarded ? &encoder->guard : NULL;
+}
 
 /* A text that holds no added token, by byte-level BPE. */
 static int encode_bytes(struct medvl_encoder *encoder,
@@ -145,9 +185,9 @@ static int encode_bytes(struct medvl_encoder *encoder,
 
         if (count <= 0)
             return count;
-        rc = medvl_model_encode(&encoder->tok->model, &encoder->cache, out,
-                                text, start, encoder->ends, (size_t)count,
-                                base, err);
+        rc = medvl_model_encode(&encoder->tok->model, &encoder->cache,
+                                guard_of(encoder), out, text, start,
+                                encoder->ends, (size_t)count, base, err);
         if (rc < 0)
             return rc;
         start = encoder->ends[count - 1];
@@ -167,9 +207,10 @@ static int encode_pieces(struct medvl_encoder *encoder,
 
         while (i < p->count && p->starts[i] == p->ends[i - 1])
             i++;
-        rc = medvl_model_encode(&encoder->tok->model, &encoder->cache, out,
-                                text, p->starts[first], p->ends + first,
-                                i - first, base, err);
+        rc = medvl_model_encode(&encoder->tok->model, &encoder->cache,
+                                guard_of(encoder), out, text,
+                                p->starts[first], p->ends + first, i - first,
+                                base, err);
     }
     return rc;
 }
@@ -211,7 +252,7 @@ static int encode_plain(struct medvl_encoder *encoder,
     medvl_rewrite_begin_part(r, segment, from, to);
     if (tok->model.sentencepiece)
         return medvl_sentencepiece_encode(
-            encoder->cache.sentencepiece, out, r->text,
+            encoder->cache.sentencepiece, guard_of(encoder), out, r->text,
             tok->prefix_once && base + from > 0
                 ? MEDVL_SENTENCEPIECE_NO_PREFIX
                 : 0,
@@ -277,7 +318,7 @@ static int encode_segment(struct medvl_encoder *encoder,
     size_t at = 0;
     int rc = MEDVL_OK;
 
-    if (!encoder->words)
+    if (!encoder->words || encoder->guarded)
         return encode_by_steps(encoder, out, text, base, err);
     while (at < text.size && rc == MEDVL_OK) {
         size_t end;
@@ -304,7 +345,7 @@ static int encode_mark(struct medvl_encoder *encoder,
 {
     const size_t first = out->count;
     const int rc = medvl_sentencepiece_encode(
-        encoder->cache.sentencepiece, out, medvl_span(" "),
+        encoder->cache.sentencepiece, NULL, out, medvl_span(" "),
         MEDVL_SENTENCEPIECE_NO_PREFIX, 0, err);
 
     for (size_t i = first; i < out->count && out->keep_ends; i++)
@@ -354,6 +395,15 @@ static int add_ids(struct medvl_tokens *out, const struct ids *ids,
     return MEDVL_OK;
 }
 
+static bool has_record(const struct runs *runs)
+{
+    for (size_t i = 0; runs->items && i < runs->count; i++) {
+        if (runs->items[i].from_record && runs->items[i].size > 0)
+            return true;
+    }
+    return false;
+}
+
 int medvl_encoder_encode(struct medvl_encoder *encoder,
                          struct medvl_tokens *out, struct medvl_span text,
                          const struct medvl_run *runs, size_t run_count,
@@ -380,6 +430,8 @@ int medvl_encoder_encode(struct medvl_encoder *encoder,
                                   .placeholder = encoder->placeholder};
     if (!(flags & MEDVL_ENCODE_PARSE_SPECIAL))
         encoder->runs.items = runs;
+    encoder->guarded = encoder->guard.high > 0 &&
+                       has_record(&encoder->runs);
     if (flags & MEDVL_ENCODE_SPECIAL)
         rc = add_ids(out, &encoder->tok->before, 0, err);
     if (rc == MEDVL_OK && text.size > 0)

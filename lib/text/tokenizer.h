@@ -30,7 +30,9 @@
  * Where bytes of a text come from: consecutive runs whose sizes add up to
  * the text's.  In what a record brought no special token is recognised, nor
  * the begin, end or padding token; added tokens that are not special are
- * (Qwen 3's <think>).
+ * (Qwen 3's <think>).  Nor does the model make one of its spelling there:
+ * where it would, the text is cut behind the spelling's first character, and
+ * both parts are encoded on their own (guard.h).
  */
 struct medvl_run {
     size_t size;

@@ -269,11 +269,10 @@ static bool may_be_added(struct runs *runs, int level, size_t start,
     return true;
 }
 
-/* Is it text where a record spells it? */
-static bool is_guarded(const struct medvl_tokenizer *tok,
-                       const struct runs *runs, const struct added *added)
+bool medvl_added_is_guarded(const struct medvl_tokenizer *tok,
+                            int32_t placeholder, const struct added *added)
 {
-    return added->special || added->id == runs->placeholder ||
+    return added->special || added->id == placeholder ||
            added->id == tok->begin || added->id == tok->end ||
            added->id == tok->pad;
 }
@@ -285,7 +284,7 @@ static bool may_stand(const struct medvl_tokenizer *tok, struct runs *runs,
 {
     const struct medvl_rewrite *r = part->rewrite;
 
-    if (!is_guarded(tok, runs, added))
+    if (!medvl_added_is_guarded(tok, runs->placeholder, added))
         return true;
     if (!r->moved)
         return may_be_added(runs, part->level, part->base + at,

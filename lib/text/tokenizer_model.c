@@ -99,10 +99,10 @@ void medvl_model_cache_release(struct model_cache *cache)
     *cache = (struct model_cache){0};
 }
 
-int medvl_model_encode(const struct model *model, struct model_cache *cache,
-                       struct medvl_tokens *out, struct medvl_span data,
-                       size_t start, const size_t *ends, size_t count,
-                       size_t base, struct medvl_error *err)
+static int encode(const struct model *model, struct model_cache *cache,
+                  struct medvl_tokens *out, struct medvl_span data,
+                  size_t start, const size_t *ends, size_t count,
+                  size_t base, struct medvl_error *err)
 {
     if (model->bpe)
         return medvl_bpe_encode(model->bpe, cache->bpe, out, data, start,
@@ -115,4 +115,33 @@ int medvl_model_encode(const struct model *model, struct model_cache *cache,
                                     data, start, ends, count, base, err);
     return medvl_wordpiece_encode(model->wordpiece, out, data, start, ends,
                                   count, base, err);
+}
+
+static int encode_any(const void *model, void *cache,
+                      struct medvl_tokens *out, struct medvl_span data,
+                      size_t start, const size_t *ends, size_t count,
+                      size_t base, struct medvl_error *err)
+{
+    return encode(model, cache, out, data, start, ends, count, base, err);
+}
+
+static struct medvl_span spelling(const void *model, int32_t id)
+{
+    return medvl_model_bytes(model, id);
+}
+
+int medvl_model_encode(const struct model *model, struct model_cache *cache,
+                       struct medvl_guard *guard, struct medvl_tokens *out,
+                       struct medvl_span data, size_t start,
+                       const size_t *ends, size_t count, size_t base,
+                       struct medvl_error *err)
+{
+    const struct medvl_guard_model guarded = {encode_any, spelling, model,
+                                              cache};
+
+    if (!guard)
+        return encode(model, cache, out, data, start, ends, count, base,
+                      err);
+    return medvl_guard_encode(guard, &guarded, out, data, start, ends, count,
+                              base, err);
 }

@@ -12,6 +12,7 @@
 #include "lib/text/charbpe.h"
 #include "lib/text/cutter.h"
 #include "lib/text/decode.h"
+#include "lib/text/guard.h"
 #include "lib/text/part.h"
 #include "lib/text/pretokenize.h"
 #include "lib/text/sentencepiece.h"
@@ -58,9 +59,14 @@ int medvl_model_cache_init(struct model_cache *cache,
                            struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_model_cache_release(struct model_cache *cache);
 
-/* Arguments as of medvl_bpe_encode; not of a sentencepiece model. */
+/*
+ * Arguments as of medvl_bpe_encode; not of a sentencepiece model.
+ *
+ *   guard   of ids that are not to come of text; or NULL
+ */
 int medvl_model_encode(const struct model *model, struct model_cache *cache,
-                       struct medvl_tokens *out, struct medvl_span data,
+                       struct medvl_guard *guard, struct medvl_tokens *out,
+                       struct medvl_span data,
                        size_t start, const size_t *ends, size_t count,
                        size_t base, struct medvl_error *err) MEDVL_MUST_CHECK;
 
@@ -169,6 +175,10 @@ int medvl_added_extras(struct medvl_tokenizer *tok,
                        const struct extras *extras,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 void medvl_added_release(struct medvl_tokenizer *tok);
+
+/* Is it text where a record spells it? */
+bool medvl_added_is_guarded(const struct medvl_tokenizer *tok,
+                            int32_t placeholder, const struct added *added);
 
 /*
  * The first added token in the part's text behind `match`, which is then

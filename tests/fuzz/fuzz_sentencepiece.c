@@ -23,8 +23,8 @@ static void encode(const struct medvl_sentencepiece *model, bool keep_ends)
     struct medvl_error err = {0};
 
     if (medvl_sentencepiece_encoder_new(&encoder, model, &err) == MEDVL_OK &&
-        medvl_sentencepiece_encode(encoder, &tokens, medvl_span(TEXT), 0, 0,
-                                   &err) == MEDVL_OK) {
+        medvl_sentencepiece_encode(encoder, NULL, &tokens, medvl_span(TEXT),
+                                   0, 0, &err) == MEDVL_OK) {
         for (size_t i = 0; i < tokens.count; i++) {
             if (tokens.ids[i] < 0 || tokens.ids[i] >= count ||
                 !medvl_sentencepiece_bytes(model, tokens.ids[i]).data)

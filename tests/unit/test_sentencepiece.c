@@ -47,8 +47,8 @@ static void encode_span(struct user *user, struct medvl_span text,
     struct medvl_error err = {0};
 
     medvl_tokens_clear(&user->tokens);
-    CHECK_OK(medvl_sentencepiece_encode(user->encoder, &user->tokens, text,
-                                        flags, 0, &err),
+    CHECK_OK(medvl_sentencepiece_encode(user->encoder, NULL, &user->tokens,
+                                        text, flags, 0, &err),
              &err);
 }
 
@@ -222,7 +222,7 @@ static void text_that_is_no_text_is_an_error(void **state)
     (void)state;
     begin(&user, VOCABULARY "bpe.model");
     encode_span(&user, medvl_span("a"), 0);
-    CHECK_FAILS(medvl_sentencepiece_encode(user.encoder, &user.tokens,
+    CHECK_FAILS(medvl_sentencepiece_encode(user.encoder, NULL, &user.tokens,
                                            medvl_span("ab\xFF"), 0, 0, &err),
                 MEDVL_EFORMAT, &err, "byte 3 is not UTF-8");
     assert_true(user.tokens.count > 0);
@@ -309,8 +309,8 @@ static int open_and_encode(void *arg, struct medvl_error *err)
         rc = medvl_sentencepiece_encoder_new(&encoder, model, err);
     if (rc == MEDVL_OK)
         rc = medvl_sentencepiece_encode(
-            encoder, &tokens, medvl_span(" \xEF\xAC\x81 <image> \xE2\x96\x81"),
-            0, 0, err);
+            encoder, NULL, &tokens,
+            medvl_span(" \xEF\xAC\x81 <image> \xE2\x96\x81"), 0, 0, err);
     medvl_tokens_release(&tokens);
     medvl_sentencepiece_encoder_free(encoder);
     medvl_sentencepiece_free(model);
