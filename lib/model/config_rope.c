@@ -14,13 +14,22 @@
 
 #define ORIGINAL "original_max_position_embeddings"
 
+static void require(struct medvl_config_reader *r, const char *name)
+{
+    if (!medvl_config_field(r, name))
+        medvl_config_fail(r, MEDVL_EFORMAT, "\"%s\": missing", name);
+}
+
 static void read_llama3(struct medvl_decoder_config *d,
                         struct medvl_config_reader *r)
 {
     d->rope_kind = MEDVL_ROPE_LLAMA3;
-    d->rope_low = medvl_config_float(r, "low_freq_factor", 1e-3, 1e6, 1);
-    d->rope_high = medvl_config_float(r, "high_freq_factor", 1e-3, 1e6, 4);
-    d->rope_original = medvl_config_float(r, ORIGINAL, 1, 1e9, 8192);
+    require(r, "low_freq_factor");
+    require(r, "high_freq_factor");
+    require(r, ORIGINAL);
+    d->rope_low = medvl_config_float(r, "low_freq_factor", 1e-3, 1e6, 0);
+    d->rope_high = medvl_config_float(r, "high_freq_factor", 1e-3, 1e6, 0);
+    d->rope_original = medvl_config_float(r, ORIGINAL, 1, 1e9, 0);
     if (d->rope_high <= d->rope_low)
         medvl_config_fail(r, MEDVL_EFORMAT,
                           "high_freq_factor is not above low_freq_factor");
@@ -120,6 +129,8 @@ static const char *kind_of(struct medvl_config_reader *r, const char *type)
     if (old && strcmp(type, "mistral") != 0 &&
         strcmp(r->place, "rope_scaling") == 0)
         kind = old;
+    if (!kind && medvl_config_field(r, "factor"))
+        require(r, "rope_type");
     if (!kind)
         return "default";
     if (strcmp(type, "phi3") == 0 &&
@@ -154,9 +165,8 @@ static void read_scaling(struct medvl_decoder_config *d,
                           "Phi-3, longrope are",
                           kind);
     if (d->rope_kind != MEDVL_ROPE_PLAIN &&
-        d->rope_kind != MEDVL_ROPE_LONGROPE &&
-        !medvl_config_field(r, "factor"))
-        medvl_config_fail(r, MEDVL_EFORMAT, "\"factor\": missing");
+        d->rope_kind != MEDVL_ROPE_LONGROPE)
+        require(r, "factor");
 }
 
 static void read_rotary(struct medvl_decoder_config *d,

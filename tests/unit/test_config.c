@@ -298,6 +298,11 @@ static const struct {
      MEDVL_EUNSUPPORTED, "scale_attn_weights"},
     {"{\"model_type\":\"gpt2\",\"scale_attn_weights\":null}",
      MEDVL_EUNSUPPORTED, "scale_attn_weights"},
+    {"{\"model_type\":\"llama\",\"rope_scaling\":{\"factor\":2}}",
+     MEDVL_EFORMAT, "rope_scaling: \"rope_type\": missing"},
+    {"{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":"
+     "\"llama3\",\"factor\":8,\"low_freq_factor\":1}}",
+     MEDVL_EFORMAT, "rope_scaling: \"high_freq_factor\": missing"},
     {"{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"mrope\"}}",
      MEDVL_EUNSUPPORTED, "mrope"},
     {"{\"model_type\":\"mistral\",\"sliding_window\":0}",
