@@ -375,8 +375,12 @@ int model_make(struct medvl_model **out, struct medvl_config *config,
 static int read_folder(struct medvl_model *m, const char *folder,
                        struct medvl_error *err)
 {
-    int rc = medvl_safetensors_open(&model_state(m)->file, folder, err);
+    int rc;
 
+    m->folder = medvl_copy_string(folder, strlen(folder));
+    if (!m->folder)
+        return medvl_no_memory(err);
+    rc = medvl_safetensors_open(&model_state(m)->file, folder, err);
     if (rc == MEDVL_OK)
         rc = look_for_head_bias(m, err);
     if (rc == MEDVL_OK)
@@ -384,10 +388,7 @@ static int read_folder(struct medvl_model *m, const char *folder,
     if (rc < 0)
         return rc;
     rc = model_match(m, err);
-    if (rc < 0)
-        return medvl_context(err, "%s", folder);
-    m->folder = medvl_copy_string(folder, strlen(folder));
-    return m->folder ? MEDVL_OK : medvl_no_memory(err);
+    return rc < 0 ? medvl_context(err, "%s", folder) : rc;
 }
 
 int medvl_model_open(struct medvl_model **out, const char *folder,

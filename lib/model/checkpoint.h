@@ -54,9 +54,10 @@ int medvl_model_new(struct medvl_model **out, struct medvl_config *config,
 
 /*
  * Look at a folder: parameters with the types that they have in memory and
- * their shapes, without data: for a PLAN tape, and for counting.  Weights
- * are compared with the config as medvl_model_open does, and not read; a
- * folder that has none, in no format, gives what its config asks for.
+ * their shapes, without data: for a PLAN tape, for counting, and to write
+ * them in another type.  Weights are compared with the config as
+ * medvl_model_open does, and not read; a folder that has none, in no format,
+ * gives what its config asks for, and cannot be written.
  */
 int medvl_model_look(struct medvl_model **out, const char *folder,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
@@ -106,7 +107,8 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
  *
  * Each parameter is written in the type that it was read in (a fresh one:
  * the config's; an eight-bit one: bf16) and under the name that it was read
- * under.  Memory is a few megabytes.  MEDVL_EFORMAT when a value is past
+ * under.  Memory is a few megabytes: what the file has is converted on the
+ * way, a piece at a time.  MEDVL_EFORMAT when a value is past
  * what its type holds, naming tensors and how many; the folder is not whole
  * then, nor after any error.
  */

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 
 #define LISTED ((size_t)780) /* bytes of names that an error takes */
+#define STEP   ((size_t)4 << 20)
 
 /* What can be wrong with a tensor. */
 enum fault {
@@ -137,6 +138,24 @@ static bool ends_with(const char *text, const char *end)
     return size >= tail && strcmp(text + size - tail, end) == 0;
 }
 
+/* Of one type and shape; their pages need not stay in memory. */
+static bool same_bytes(const struct medvl_tensor *a,
+                       const struct medvl_tensor *b)
+{
+    const size_t size = medvl_dtype_bytes(a->dtype, a->size[0] * a->size[1]);
+    const char *x = a->data, *y = b->data;
+    bool same = true;
+
+    for (size_t at = 0; at < size && same; at += STEP) {
+        const size_t step = size - at < STEP ? size - at : STEP;
+
+        same = memcmp(x + at, y + at, step) == 0;
+        model_drop_pages(x + at, step);
+        model_drop_pages(y + at, step);
+    }
+    return same;
+}
+
 /*
  * What a file may hold that is no parameter: buffers that older writers
  * keep, scales of eight-bit weights, and a head beside tied embeddings that
@@ -163,9 +182,7 @@ static bool is_known_extra(const struct matching *k, const char *name,
             embed = medvl_safetensors_tensor(file, i);
     return embed && t->dtype == embed->dtype && t->rank == 2 &&
            embed->rank == 2 && t->size[0] == embed->size[0] &&
-           t->size[1] == embed->size[1] &&
-           memcmp(t->data, embed->data,
-                  medvl_dtype_bytes(t->dtype, t->size[0] * t->size[1])) == 0;
+           t->size[1] == embed->size[1] && same_bytes(t, embed);
 }
 
 /* A parameter has the name that the file gives it. */
@@ -203,6 +220,7 @@ static int take(struct matching *k, struct medvl_param *param,
     struct held *held = &model_state(m)->held[param - m->params];
     int rc = keep_name(k, param, stored, err);
 
+    held->tensor = t;
     held->stored = t->dtype;
     param->value = *t;
     if (rc < 0 || !medvl_fp8_is(t))

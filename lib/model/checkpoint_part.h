@@ -12,10 +12,11 @@
 
 /* What is known of one parameter beside its spec. */
 struct held {
-    char *name;              /* as it was read, when not the spec's */
-    enum medvl_dtype stored; /* type in the file, and when written */
-    bool beside;             /* in the tower's own folder */
-    struct medvl_fp8 fp8;    /* stored in eight bits: weight not NULL */
+    char *name;                        /* as it was read, when not the spec's */
+    const struct medvl_tensor *tensor; /* in the file, while that is open */
+    enum medvl_dtype stored;           /* type in the file, and when written */
+    bool beside;                       /* in the tower's own folder */
+    struct medvl_fp8 fp8;              /* of eight bits: weight not NULL */
 };
 
 /* Open addressing: index + 1 by hash of a text. */

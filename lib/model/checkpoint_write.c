@@ -219,14 +219,50 @@ static void fill_fresh(struct writing *w, int64_t index, int64_t first,
     }
 }
 
-static void fill_read(struct writing *w, int64_t index, int64_t first,
-                      int64_t count, void *out)
+/* Items as the file has them; eight-bit ones are bf16. */
+static void read_stored(const struct held *held, int64_t first, int64_t count,
+                        void *out)
+{
+    const struct medvl_tensor *t = held->tensor;
+
+    if (held->fp8.weight)
+        medvl_fp8_read(&held->fp8, first, count, out);
+    else
+        memcpy(out,
+               (const char *)t->data + medvl_dtype_bytes(t->dtype, first),
+               medvl_dtype_bytes(t->dtype, count));
+}
+
+/* From the file to the file: no parameter's value is looked at. */
+static void fill_stored(struct writing *w, int64_t index, int64_t first,
+                        int64_t count, void *out)
+{
+    const struct held *held = &model_state(w->m)->held[w->which[index]];
+    const struct medvl_tensor *t = held->tensor;
+    float piece[4096];
+
+    if (w->entries[index].tensor.dtype == held->stored)
+        read_stored(held, first, count, out);
+    else
+        for (int64_t at = 0; at < count; at += 4096) {
+            const int64_t n = count - at < 4096 ? count - at : 4096;
+
+            read_stored(held, first + at, n, piece);
+            for (int64_t k = 0; k < n; k++)
+                store(w, index, at + k,
+                      medvl_float_at(piece, held->stored, k), out);
+        }
+    model_drop_pages((const char *)t->data + medvl_dtype_bytes(t->dtype, first),
+                     medvl_dtype_bytes(t->dtype, count));
+}
+
+static void fill_value(struct writing *w, int64_t index, int64_t first,
+                       int64_t count, void *out)
 {
     const int64_t i = w->which[index];
     const struct medvl_tensor *v =
         w->values ? &w->values[i] : &w->m->params[i].value;
     const int64_t rows = v->size[0], columns = v->size[1];
-    const size_t bytes = medvl_dtype_bytes(v->dtype, count);
     const char *from = (const char *)v->data +
                        medvl_dtype_bytes(v->dtype, first);
 
@@ -238,13 +274,20 @@ static void fill_read(struct writing *w, int64_t index, int64_t first,
                                      (first + k) / rows),
                   out);
     } else if (v->dtype == w->entries[index].tensor.dtype) {
-        memcpy(out, from, bytes);
+        memcpy(out, from, medvl_dtype_bytes(v->dtype, count));
     } else {
         for (int64_t k = 0; k < count; k++)
             store(w, index, k, medvl_float_at(from, v->dtype, k), out);
     }
-    if (!w->values && model_is_mapped(w->m, i))
-        model_drop_pages(from, bytes);
+}
+
+/* Is the parameter what its open file has? */
+static bool is_stored(const struct writing *w, int64_t i)
+{
+    const struct state *s = model_state(w->m);
+
+    return !w->values && !w->m->params[i].trained && s->file &&
+           s->held[i].tensor;
 }
 
 /* The next items of a tensor as it stands in the file. */
@@ -255,8 +298,10 @@ static int fill_items(void *arg, int64_t index, int64_t first, int64_t count,
 
     if (w->fresh)
         fill_fresh(w, index, first, count, out);
+    else if (is_stored(w, w->which[index]))
+        fill_stored(w, index, first, count, out);
     else
-        fill_read(w, index, first, count, out);
+        fill_value(w, index, first, count, out);
     w->done += (int64_t)medvl_dtype_bytes(w->entries[index].tensor.dtype,
                                           count);
     return w->watch ? w->watch->wrote(w->watch->arg, w->done, w->total, err)
@@ -356,12 +401,23 @@ static int write_tower(struct writing *w, const char *folder,
     return rc;
 }
 
+/* A model that was looked at has values in its file, or none. */
+static int check_values(const struct writing *w, struct medvl_error *err)
+{
+    for (int64_t i = 0; i < w->m->count && !w->values && !w->fresh; i++)
+        if (!w->m->params[i].value.data && !is_stored(w, i))
+            return medvl_safetensors_fail_without(w->m->folder, err);
+    return MEDVL_OK;
+}
+
 static int write_folder(struct writing *w, const char *folder,
                         enum medvl_dtype dtype, struct medvl_error *err)
 {
     const size_t count = (size_t)w->m->count;
-    int rc = copy_companions(w->m, folder, err);
+    int rc = check_values(w, err);
 
+    if (rc == MEDVL_OK)
+        rc = copy_companions(w->m, folder, err);
     w->entries = medvl_alloc(count, sizeof(*w->entries));
     w->which = medvl_alloc(count, sizeof(*w->which));
     w->lost = medvl_alloc(count, sizeof(*w->lost));

@@ -163,7 +163,7 @@ int medvl_merge_convert(const struct medvl_merge_options *options,
     if (rc == MEDVL_OK)
         rc = merge_check(o->output, err);
     if (rc == MEDVL_OK)
-        rc = medvl_model_open(&model, o->model, 0, err);
+        rc = medvl_model_look(&model, o->model, err);
     if (rc == MEDVL_OK)
         rc = check_outside(o->output, o->model, err);
     if (rc == MEDVL_OK)

@@ -55,3 +55,14 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     [ "$peak" -lt 19531250 ] # 20 GB
     rm -r model
 }
+
+@test "a conversion takes a few megabytes, also of matrices that lie transposed" {
+    use_release
+    echo '{"model_type":"gpt2","vocab_size":50000,"n_embd":512,"n_layer":6,
+        "n_head":8,"dtype":"bfloat16"}' >config.json
+    medvl-merge -q --init config.json -o model
+    for type in bf16 f16; do
+        measured "$type" medvl-merge -q --dtype "$type" -m model -o "$type"
+        [ "$peak" -lt 25000 ]
+    done
+}

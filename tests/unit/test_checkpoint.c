@@ -475,6 +475,90 @@ static void eight_bit_weights_are_bf16_with_their_scales(void **state)
     medvl_free(other);
 }
 
+static void copy(const char *to, const char *from, const char *name)
+{
+    char *source = NULL, *target = NULL;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_path_join(&source, from, name, &err), &err);
+    CHECK_OK(medvl_path_join(&target, to, name, &err), &err);
+    CHECK_OK(medvl_file_copy(target, source, &err), &err);
+    medvl_free(source);
+    medvl_free(target);
+}
+
+/* Values of `folder`, looked at and written in each type, are its own. */
+static void check_written_unread(const char *folder, const char *other)
+{
+    static const enum medvl_dtype TYPES[] = {
+        MEDVL_DTYPE_F32, MEDVL_DTYPE_BF16, MEDVL_DTYPE_F16};
+    struct medvl_model *from, *look, *to;
+    struct medvl_error err = {0};
+
+    CHECK_OK(medvl_model_open(&from, folder, 0, &err), &err);
+    for (int k = 0; k < 3; k++) {
+        CHECK_OK(medvl_model_look(&look, folder, &err), &err);
+        CHECK_OK(medvl_folder_make(other, &err), &err);
+        CHECK_OK(medvl_model_write_as(look, other, TYPES[k], NULL, &err),
+                 &err);
+        CHECK_OK(medvl_model_open(&to, other, 0, &err), &err);
+        for (int64_t i = 0; i < to->count; i++) {
+            const struct medvl_tensor *a = &from->params[i].value;
+            const struct medvl_tensor *b = &to->params[i].value;
+
+            assert_null(look->params[i].value.data);
+            assert_int_equal(b->dtype, TYPES[k]);
+            for (int64_t n = 0;
+                 n < medvl_tensor_rows(a) * medvl_tensor_columns(a); n++) {
+                float want = medvl_float_at(a->data, a->dtype, n);
+
+                if (TYPES[k] == MEDVL_DTYPE_BF16)
+                    want = medvl_bf16_to_float(medvl_bf16_from_float(want));
+                else if (TYPES[k] == MEDVL_DTYPE_F16)
+                    want = medvl_f16_to_float(medvl_f16_from_float(want));
+                assert_true(medvl_float_at(b->data, b->dtype, n) == want);
+            }
+        }
+        medvl_model_free(look);
+        medvl_model_free(to);
+    }
+    medvl_model_free(from);
+}
+
+static void what_was_only_looked_at_is_written(void **state)
+{
+    static const char UP[] = "model.layers.1.mlp.up_proj.weight";
+    static uint8_t bits[48];
+    static float scales[6] = {0.75f, 1, 1.5f, 0.3f, 2, 7};
+    char *folder = check_temp("unread"), *other = check_temp("unread-other");
+    struct medvl_model *model = fresh("{" SIZES "}", 1);
+    struct medvl_error err = {0};
+
+    (void)state;
+    for (int i = 0; i < 48; i++)
+        bits[i] = (uint8_t)(3 * i);
+    check_written_unread("tests/golden/models/gpt2", other); /* transposed */
+    write_to(model, folder);
+    rewrite(folder, UP, UP, medvl_tensor_2d(bits, MEDVL_DTYPE_F8_E4M3, 6, 8));
+    rewrite(folder, NULL, "model.layers.1.mlp.up_proj.weight_scale",
+            medvl_tensor_1d(scales, MEDVL_DTYPE_F32, 6));
+    check_written_unread(folder, other);
+    medvl_model_free(model);
+
+    /* Without weights there is nothing to write. */
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_folder_make(folder, &err), &err);
+    copy(folder, "tests/golden/models/gpt2", "config.json");
+    CHECK_OK(medvl_model_look(&model, folder, &err), &err);
+    CHECK_FAILS(medvl_model_write(model, other, NULL, &err), MEDVL_EIO, &err,
+                ": neither model.safetensors nor ");
+    medvl_model_free(model);
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    CHECK_OK(medvl_path_remove(other, &err), &err);
+    medvl_free(folder);
+    medvl_free(other);
+}
+
 static void a_head_beside_tied_embeddings_must_equal_them(void **state)
 {
     char *folder = check_temp("tied");
@@ -498,18 +582,6 @@ static void a_head_beside_tied_embeddings_must_equal_them(void **state)
     medvl_model_free(model);
     CHECK_OK(medvl_path_remove(folder, &err), &err);
     medvl_free(folder);
-}
-
-static void copy(const char *to, const char *from, const char *name)
-{
-    char *source = NULL, *target = NULL;
-    struct medvl_error err = {0};
-
-    CHECK_OK(medvl_path_join(&source, from, name, &err), &err);
-    CHECK_OK(medvl_path_join(&target, to, name, &err), &err);
-    CHECK_OK(medvl_file_copy(target, source, &err), &err);
-    medvl_free(source);
-    medvl_free(target);
 }
 
 /* The file of a whole CLIP has a tower for text and a scale of both. */
@@ -614,6 +686,7 @@ int main(void)
         cmocka_unit_test(a_fresh_model_needs_no_memory_to_be_written),
         cmocka_unit_test(another_type_is_written_and_said_in_the_config),
         cmocka_unit_test(eight_bit_weights_are_bf16_with_their_scales),
+        cmocka_unit_test(what_was_only_looked_at_is_written),
         cmocka_unit_test(a_head_beside_tied_embeddings_must_equal_them),
         cmocka_unit_test(of_a_towers_file_only_the_tower_is_taken),
         cmocka_unit_test(a_fresh_tower_knows_where_its_patches_are),
