@@ -68,6 +68,18 @@ static const struct model *find_model(const char *name, const char *type)
     return found;
 }
 
+bool medvl_config_kind(enum medvl_family *family, enum medvl_naming *naming,
+                       const char *name, const char *type)
+{
+    const struct model *found = find_model(name, type);
+
+    if (!found)
+        return false;
+    *family = found->family;
+    *naming = found->naming;
+    return true;
+}
+
 static const struct model *read_model(struct medvl_config *config,
                                       struct medvl_config_reader *r)
 {

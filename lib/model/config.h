@@ -203,6 +203,13 @@ int medvl_config_read(struct medvl_config *config, const char *folder,
 void medvl_config_release(struct medvl_config *config);
 
 /*
+ * What a config.json of this class, or of this "model_type" where `name` is
+ * NULL, describes; false where it is not built in.
+ */
+bool medvl_config_kind(enum medvl_family *family, enum medvl_naming *naming,
+                       const char *name, const char *type);
+
+/*
  * Where the tower of a folder with LLaVA's own names is described: what
  * "mm_vision_tower" names as a path, below the folder, or beside it by the
  * last part of the name.  *out is NULL where there is no such folder, or for

@@ -134,7 +134,8 @@ static int set_joint(struct fresh *f, struct medvl_error *err)
     rc = medvl_json_view_object(text, span, err);
     if (rc == MEDVL_OK)
         rc = fill(text, "model_type", "\"llama\"", err);
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK && medvl_span_is(medvl_json_view_get(text, "model_type"),
+                                        "\"llama\""))
         rc = fill(text, "architectures", "[\"LlamaForCausalLM\"]", err);
     if (rc == MEDVL_OK)
         rc = set_ids(f, text, err);
@@ -154,42 +155,70 @@ static int set_joint(struct fresh *f, struct medvl_error *err)
     return rc;
 }
 
-static int is_llava(struct fresh *f, struct medvl_error *err)
+/* Decoders alone, and one view a picture in the names of llava-hf. */
+static int check_kind(const struct fresh *f, const char *name,
+                      const char *type, struct medvl_error *err)
 {
-    const struct medvl_span arch = medvl_json_view_get(&f->view,
-                                                       "architectures");
-    const struct medvl_span type = medvl_json_view_get(&f->view,
-                                                       "model_type");
-    const bool plain = !type.data || medvl_span_is(type, "\"llava\"") ||
-                       medvl_span_is(type, "\"llama\"");
-    int rc = MEDVL_OK;
+    enum medvl_family family;
+    enum medvl_naming naming;
+
+    if (!medvl_config_kind(&family, &naming, name, type))
+        return MEDVL_OK; /* the config's reader says so */
+    if (f->llava && family == MEDVL_FAMILY_TEXT)
+        return medvl_fail(err, MEDVL_EARG,
+                          "\"vision_config\": a \"%s\" takes no pictures",
+                          type);
+    if (family == MEDVL_FAMILY_TEXT ||
+        (family == MEDVL_FAMILY_LLAVA && naming == MEDVL_NAMING_LLAVA))
+        return MEDVL_OK;
+    return medvl_fail(err, MEDVL_EUNSUPPORTED,
+                      "no fresh model of \"%s\" is made: of those that take "
+                      "pictures, \"llava\" (LlavaForConditionalGeneration) "
+                      "alone",
+                      name ? name : type);
+}
+
+/* Which model it is; what its class and type are where they are absent. */
+static int read_kind(struct fresh *f, const struct medvl_json *root,
+                     struct medvl_error *err)
+{
+    const struct medvl_json *list = medvl_json_get(root, "architectures");
+    const char *type = medvl_json_string(medvl_json_get(root, "model_type"));
+    const char *made;
+    int rc;
 
     f->llava = medvl_json_view_get(&f->view, "vision_config").data ||
-               (type.data && medvl_span_is(type, "\"llava\""));
-    if (!type.data)
-        rc = medvl_json_view_set(
-            &f->view, "model_type",
-            medvl_span(f->llava ? "\"llava\"" : "\"llama\""), err);
-    if (rc == MEDVL_OK && !arch.data && plain)
-        rc = medvl_json_view_set(
-            &f->view, "architectures",
-            medvl_span(f->llava ? "[\"LlavaForConditionalGeneration\"]"
-                                : "[\"LlamaForCausalLM\"]"),
-            err);
+               (type && strcmp(type, "llava") == 0);
+    made = f->llava ? "llava" : "llama";
+    rc = check_kind(f, medvl_json_string(medvl_json_first(list)),
+                    type ? type : made, err);
+    if (rc == MEDVL_OK)
+        rc = fill(&f->view, "model_type",
+                  f->llava ? "\"llava\"" : "\"llama\"", err);
+    if (rc == MEDVL_OK && (!type || strcmp(type, made) == 0))
+        rc = fill(&f->view, "architectures",
+                  f->llava ? "[\"LlavaForConditionalGeneration\"]"
+                           : "[\"LlamaForCausalLM\"]",
+                  err);
     return rc;
 }
 
 static int read_config(struct fresh *f, struct medvl_error *err)
 {
+    struct medvl_json *root = NULL;
     int rc = medvl_file_read(&f->config_text, f->options->init, FILE_LIMIT,
                              err);
 
+    if (rc < 0)
+        return rc;
+    rc = medvl_json_view_object(&f->view, medvl_text_span(&f->config_text),
+                                err);
     if (rc == MEDVL_OK)
-        rc = medvl_json_view_object(&f->view,
-                                    medvl_text_span(&f->config_text), err);
-    if (rc < 0 && f->config_text.size)
-        medvl_context(err, "%s", f->options->init);
-    return rc < 0 ? rc : is_llava(f, err);
+        rc = medvl_json_parse(&root, medvl_text_span(&f->config_text), err);
+    if (rc == MEDVL_OK)
+        rc = read_kind(f, root, err);
+    medvl_json_free(root);
+    return rc < 0 ? medvl_context(err, "%s", f->options->init) : rc;
 }
 
 /* Without a tokenizer the config says what it would have said. */

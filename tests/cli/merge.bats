@@ -130,9 +130,10 @@ EOF
 }
 
 @test "a fresh model of any brand is made by its model_type" {
-    for type in mistral qwen3 phi; do
-        echo "{\"model_type\":\"$type\",\"vocab_size\":40,
-            \"hidden_size\":16,\"intermediate_size\":16,\"head_dim\":8,
+    for type in llama mistral qwen2 qwen3 phi phi3 gpt2; do
+        echo "{\"model_type\":\"$type\",\"vocab_size\":40,\"pad_token_id\":0,
+            \"hidden_size\":16,\"n_embd\":16,\"n_layer\":1,\"n_head\":2,
+            \"intermediate_size\":16,\"head_dim\":8,
             \"num_hidden_layers\":1,\"num_attention_heads\":2,
             \"num_key_value_heads\":2}" >config.json
         run_ok medvl-merge --init config.json -o "$type"
@@ -161,6 +162,30 @@ EOF
     run_code 1 init --chat llama3 -o other
     [[ $stderr == 'medvl-merge: config.json: byte '* ]]
     [ ! -e other ]
+}
+
+@test "--init refuses by name what it cannot make" {
+    for type in qwen2_5_vl qwen2_vl llava_next llava_llama; do
+        llava '' "\"model_type\":\"$type\"" >config.json
+        run_code 1 init --chat llama3 -o model
+        [[ $stderr == *"config.json: no fresh model of \"$type\" is made: "* ]]
+        echo "{\"model_type\":\"$type\"}" >config.json
+        run_code 1 medvl-merge --init config.json -o model
+        [[ $stderr == *"no fresh model of \"$type\" is made: "* ]]
+    done
+    llava '' '"architectures":["LlavaNextForConditionalGeneration"]' \
+        >config.json
+    run_code 1 init --chat llama3 -o model
+    [[ $stderr == *'fresh model of "LlavaNextForConditionalGeneration" is '* ]]
+    llava '' '"model_type":"mistral"' >config.json
+    run_code 1 init --chat llama3 -o model
+    [[ $stderr == *'"vision_config": a "mistral" takes no pictures'* ]]
+    [ ! -e model ]
+    nothing_left model
+    llava '"model_type":"mistral","num_key_value_heads":2' >config.json
+    run_ok init --chat llama3 -o model
+    run_ok medvl-inspect model
+    run ! grep -q LlamaForCausalLM model/config.json
 }
 
 @test "--preprocessor is taken as it is" {

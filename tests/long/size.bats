@@ -56,7 +56,7 @@ VR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
     rm -r model
 }
 
-@test "a conversion takes a few megabytes, also of matrices that lie transposed" {
+@test "a conversion takes little memory, of matrices that lie transposed too" {
     use_release
     echo '{"model_type":"gpt2","vocab_size":50000,"n_embd":512,"n_layer":6,
         "n_head":8,"dtype":"bfloat16"}' >config.json
