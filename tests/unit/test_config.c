@@ -144,68 +144,6 @@ static void the_config_of_llava_as_it_is_on_disk_is_read(void **state)
     medvl_config_release(&c);
 }
 
-/* [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]] there,
- * height first; a processor's list is compared with it in this order. */
-static void pinpoints_that_are_not_named_are_those_of_llava_next(void **state)
-{
-    static const int32_t WANT[5][2] = {
-        {672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}};
-    struct medvl_config c;
-    struct medvl_error err = {0};
-
-    (void)state;
-    CHECK_OK(parse(&c,
-                   "{\"model_type\":\"llava_next\",\"text_config\":"
-                   "{\"model_type\":\"llama\",\"vocab_size\":32064},"
-                   "\"vision_config\":{\"image_size\":336,"
-                   "\"patch_size\":14,\"hidden_size\":64,"
-                   "\"num_attention_heads\":4}}",
-                   &err),
-             &err);
-    assert_int_equal(c.pinpoint_count, 5);
-    assert_memory_equal(c.pinpoints, WANT, sizeof(WANT));
-    medvl_config_release(&c);
-}
-
-/* By CLIPVisionConfig and others of transformers 4.57.1. */
-static void towers_that_are_not_described_have_defaults(void **state)
-{
-    static const struct {
-        const char *type;
-        int64_t patch;
-        double eps;
-        enum medvl_act act;
-    } CASES[] = {
-        {"clip_vision_model", 32, 1e-5, MEDVL_ACT_QUICK_GELU},
-        {"siglip_vision_model", 16, 1e-6, MEDVL_ACT_GELU_TANH},
-        {"dinov2", 14, 1e-6, MEDVL_ACT_GELU},
-        {"dinov2_with_registers", 16, 1e-6, MEDVL_ACT_GELU},
-    };
-    struct medvl_config c;
-    struct medvl_error err = {0};
-    char json[300];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
-        snprintf(json, sizeof(json),
-                 "{\"model_type\":\"llava\",\"text_config\":{\"model_type\":"
-                 "\"llama\",\"vocab_size\":32064},\"vision_config\":{"
-                 "\"model_type\":\"%s\"},"
-                 "\"vision_feature_select_strategy\":\"full\"}",
-                 CASES[i].type);
-        CHECK_OK(parse(&c, json, &err), &err);
-        assert_int_equal(c.vision.image_size, 224);
-        assert_int_equal(c.vision.patch_size, CASES[i].patch);
-        assert_int_equal(c.vision.hidden, 768);
-        assert_int_equal(c.vision.intermediate, 3072);
-        assert_int_equal(c.vision.layers, 12);
-        assert_int_equal(c.vision.heads, 12);
-        assert_int_equal(c.vision.act, CASES[i].act);
-        CHECK_CLOSE(c.vision.norm_eps, CASES[i].eps, 1e-12);
-        medvl_config_release(&c);
-    }
-}
-
 static void newer_names_are_read(void **state)
 {
     struct medvl_config c;
@@ -439,9 +377,6 @@ int main(void)
         cmocka_unit_test(a_class_says_which_decoder_it_is),
         cmocka_unit_test(the_row_of_padding_is_that_of_transformers),
         cmocka_unit_test(the_config_of_llava_as_it_is_on_disk_is_read),
-        cmocka_unit_test(
-            pinpoints_that_are_not_named_are_those_of_llava_next),
-        cmocka_unit_test(towers_that_are_not_described_have_defaults),
         cmocka_unit_test(newer_names_are_read),
         cmocka_unit_test(configs_of_no_model_are_refused),
         cmocka_unit_test(what_is_no_object_is_not_taken_for_an_empty_one),

@@ -155,82 +155,6 @@ static void the_decoder_is_what_its_config_says(void **state)
         check_brand(&BRANDS[i]);
 }
 
-/* By AutoConfig.for_model of transformers 4.57.1. */
-static void absent_fields_take_each_brands_defaults(void **state)
-{
-    static const struct {
-        const char *type;
-        int64_t vocab, hidden, intermediate, layers, heads, groups, head_size;
-        int64_t longest, rotary;
-        double eps;
-        bool tied;
-        int32_t bos, eos, pad;
-    } CASES[] = {
-        {"llama", 32000, 4096, 11008, 32, 32, 32, 128, 2048, 128, 1e-6,
-         false, 1, 2, -1},
-        {"mistral", 32000, 4096, 14336, 32, 32, 8, 128, 131072, 128, 1e-6,
-         false, 1, 2, -1},
-        {"qwen2", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 128, 1e-6,
-         false, -1, -1, -1},
-        {"qwen3", 151936, 4096, 22016, 32, 32, 32, 128, 32768, 128, 1e-6,
-         false, -1, -1, -1},
-        {"phi", 51200, 2048, 8192, 24, 32, 32, 64, 2048, 32, 1e-5, false, 1,
-         2, -1},
-        {"phi3", 32064, 3072, 8192, 32, 32, 32, 96, 4096, 96, 1e-5, false, 1,
-         32000, 32000},
-        {"gpt2", 50257, 768, 3072, 12, 12, 12, 64, 1024, 0, 1e-5, true,
-         50256, 50256, -1},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(CASES) / sizeof(*CASES); i++) {
-        struct medvl_config c;
-        struct medvl_error err = {0};
-        char json[100];
-
-        snprintf(json, sizeof(json), "{\"model_type\":\"%s\"}",
-                 CASES[i].type);
-        CHECK_OK(medvl_config_parse(&c, medvl_span(json), &err), &err);
-        assert_int_equal(c.decoder.vocab_size, CASES[i].vocab);
-        assert_int_equal(c.decoder.hidden, CASES[i].hidden);
-        assert_int_equal(c.decoder.intermediate, CASES[i].intermediate);
-        assert_int_equal(c.decoder.layers, CASES[i].layers);
-        assert_int_equal(c.decoder.heads, CASES[i].heads);
-        assert_int_equal(c.decoder.groups, CASES[i].groups);
-        assert_int_equal(c.decoder.head_size, CASES[i].head_size);
-        assert_int_equal(c.decoder.max_positions, CASES[i].longest);
-        assert_int_equal(c.decoder.rotary, CASES[i].rotary);
-        CHECK_CLOSE(c.decoder.norm_eps, CASES[i].eps, 1e-12);
-        assert_int_equal(c.decoder.tied, CASES[i].tied);
-        assert_int_equal(c.bos, CASES[i].bos);
-        assert_int_equal(c.eos_count ? c.eos[0] : -1, CASES[i].eos);
-        assert_int_equal(c.pad, CASES[i].pad);
-        medvl_config_release(&c);
-    }
-}
-
-/* A head of 128, whatever hidden_size says, and windows from layer 28 on. */
-static void heads_and_windows_of_qwen3_have_defaults(void **state)
-{
-    struct medvl_config c;
-    struct medvl_error err = {0};
-
-    (void)state;
-    CHECK_OK(medvl_config_parse(&c,
-                                medvl_span("{\"model_type\":\"qwen3\","
-                                           "\"hidden_size\":1024,"
-                                           "\"num_attention_heads\":16,"
-                                           "\"num_key_value_heads\":8,"
-                                           "\"use_sliding_window\":true}"),
-                                &err),
-             &err);
-    assert_int_equal(c.decoder.head_size, 128);
-    assert_int_equal(c.decoder.window, 4096);
-    assert_false(c.decoder.windowed[27]);
-    assert_true(c.decoder.windowed[28]);
-    medvl_config_release(&c);
-}
-
 static void layers_are_named_one_by_one(void **state)
 {
     struct medvl_config config;
@@ -257,8 +181,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_decoder_is_what_its_config_says),
-        cmocka_unit_test(absent_fields_take_each_brands_defaults),
-        cmocka_unit_test(heads_and_windows_of_qwen3_have_defaults),
         cmocka_unit_test(layers_are_named_one_by_one),
     };
 
