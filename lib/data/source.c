@@ -213,54 +213,87 @@ static int read_path(struct medvl_source *source, char *path,
     return rc;
 }
 
-static int read_named(struct medvl_span *out, struct medvl_source *source,
-                      const char *name, const struct medvl_json *index,
-                      bool shard, struct medvl_error *err)
-{
-    char *path = NULL;
-    int rc;
+/* Which member of "images" says where the picture is, and what it says. */
+struct place {
+    const char *text;
+    bool data, shard; /* else a path */
+};
 
-    if (!*name)
+static int find_place(struct place *out, const struct medvl_json *image,
+                      struct medvl_error *err)
+{
+    const struct medvl_json *path = medvl_json_get(image, "path");
+    const struct medvl_json *data = medvl_json_get(image, "data");
+    const struct medvl_json *shard = medvl_json_get(image, "shard");
+
+    if (!!path + !!data + !!shard != 1)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "want one of path, data, shard in it");
+    out->data = data;
+    out->shard = shard;
+    out->text = medvl_json_string(path ? path : data ? data
+                                                     : shard);
+    if (!out->text)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          "path, data, shard: want a string");
+    if (!data && !*out->text)
         return medvl_fail(err, MEDVL_EFORMAT, "path: empty");
-    rc = medvl_path_join(&path, source->root ? source->root : "", name, err);
-    if (rc == MEDVL_OK && !shard) {
-        rc = read_path(source, path, err);
-        *out = medvl_text_span(&source->bytes);
-        return rc;
-    }
-    forget(source);
+    return MEDVL_OK;
+}
+
+static int join_root(char **out, const struct medvl_source *source,
+                     const char *name, struct medvl_error *err)
+{
+    return medvl_path_join(out, source->root ? source->root : "", name, err);
+}
+
+int medvl_source_has(struct medvl_text *missing,
+                     const struct medvl_source *source,
+                     const struct medvl_json *image, struct medvl_error *err)
+{
+    struct place place;
+    char *path = NULL;
+    int rc = find_place(&place, image, err);
+    bool has = false;
+
+    if (rc < 0 || place.data)
+        return rc < 0 ? rc : 1;
+    rc = join_root(&path, source, place.text, err);
     if (rc == MEDVL_OK)
-        rc = read_shard(out, source, path, index, err);
+        has = place.shard ? medvl_folder_exists(path)
+                          : medvl_file_exists(path);
+    if (rc == MEDVL_OK && !has)
+        rc = medvl_text_puts(missing, path, err);
     medvl_free(path);
-    return rc;
+    return rc < 0 ? rc : has;
 }
 
 int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
                       const struct medvl_json *image, struct medvl_error *err)
 {
-    const struct medvl_json *path = medvl_json_get(image, "path");
-    const struct medvl_json *data = medvl_json_get(image, "data");
-    const struct medvl_json *shard = medvl_json_get(image, "shard");
-    const struct medvl_json *one = path;
-    const char *text;
-    int rc;
+    struct place place;
+    char *path = NULL;
+    int rc = find_place(&place, image, err);
 
-    if (!one)
-        one = data ? data : shard;
-    text = medvl_json_string(one);
     *out = (struct medvl_span){0};
     source->again = false;
-    if (!one || !!path + !!data + !!shard > 1)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "want one of path, data, shard in it");
-    if (!text)
-        return medvl_fail(err, MEDVL_EFORMAT,
-                          "path, data, shard: want a string");
-    if (one != data)
-        return read_named(out, source, text, medvl_json_get(image, "index"),
-                          one == shard, err);
+    if (rc == MEDVL_OK && !place.data)
+        rc = join_root(&path, source, place.text, err);
+    if (rc < 0)
+        return rc;
+    if (path && !place.shard) {
+        rc = read_path(source, path, err);
+        *out = medvl_text_span(&source->bytes);
+        return rc;
+    }
     forget(source);
-    rc = decode_base64(&source->bytes, text, source->max, err);
-    *out = medvl_text_span(&source->bytes);
+    if (place.data) {
+        rc = decode_base64(&source->bytes, place.text, source->max, err);
+        *out = medvl_text_span(&source->bytes);
+    } else {
+        rc = read_shard(out, source, path, medvl_json_get(image, "index"),
+                        err);
+    }
+    medvl_free(path);
     return rc;
 }

@@ -50,7 +50,17 @@ int medvl_source_read(struct medvl_span *out, struct medvl_source *source,
                       struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * Of the last call: the path of the file that was read (NULL: none was),
+ * Is the picture's file, or the folder of shards with it, there?  1; or 0,
+ * and the path, joined to the root, is appended to `missing`.  "data" is
+ * there as it stands.  Nothing is read; MEDVL_EFORMAT as above.
+ */
+int medvl_source_has(struct medvl_text *missing,
+                     const struct medvl_source *source,
+                     const struct medvl_json *image,
+                     struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * Of the last read: the path of the file that was read (NULL: none was),
  * and is it the very file of the call before?  A large file that has not
  * changed since is not read again.
  */

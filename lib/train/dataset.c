@@ -4,6 +4,7 @@
  */
 #include "lib/train/dataset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@
  */
 enum { SHARD_HEAD = 4096,
        SAMPLE_HEAD = 20 };
+
+/* Pictures that are not there, of which an error names the first. */
+enum { NAMED_PICTURES = 4 };
 
 /* A line of JSON Lines held in memory: text and arrays by offset. */
 struct line {
@@ -58,6 +62,8 @@ struct medvl_dataset {
     size_t scratch_token_room, scratch_mask_room;
     char hash[33];
     struct medvl_origins origins;
+    int64_t missing_count;     /* of pictures that JSON Lines name */
+    struct medvl_text missing; /* where, and the paths */
 };
 
 /* ---- reading one record ---------------------------------------------- */
@@ -155,11 +161,13 @@ static int find_size(struct medvl_dataset_picture *picture,
                                bytes.size, 0, err);
 }
 
-int64_t medvl_dataset_pictures(
-    struct medvl_dataset *data, const struct medvl_dataset_item *item,
-    int (*each)(void *arg, const struct medvl_dataset_picture *picture,
-                struct medvl_error *err),
-    void *arg, struct medvl_error *err)
+typedef int each_picture_fn(void *arg,
+                            const struct medvl_dataset_picture *picture,
+                            struct medvl_error *err);
+
+/* Call `each` for every picture, of which no size is known. */
+static int64_t walk(const struct medvl_dataset_item *item,
+                    each_picture_fn *each, void *arg, struct medvl_error *err)
 {
     struct medvl_dataset_picture picture = {.item = item};
     struct medvl_json_view view = {0};
@@ -176,9 +184,7 @@ int64_t medvl_dataset_pictures(
         rc = medvl_fail(err, MEDVL_EFORMAT, "\"images\" is no array");
     picture.image = medvl_json_first(images);
     while (rc == MEDVL_OK && picture.image) {
-        rc = find_size(&picture, data, err);
-        if (rc == MEDVL_OK)
-            rc = each(arg, &picture, err);
+        rc = each(arg, &picture, err);
         picture.number++;
         if (rc < 0)
             medvl_context(err, "picture %lld", (long long)picture.number);
@@ -189,32 +195,107 @@ int64_t medvl_dataset_pictures(
     return rc < 0 ? rc : picture.number;
 }
 
+struct sized {
+    struct medvl_dataset *data;
+    each_picture_fn *each;
+    void *arg;
+};
+
+static int each_sized(void *arg, const struct medvl_dataset_picture *picture,
+                      struct medvl_error *err)
+{
+    const struct sized *s = arg;
+    struct medvl_dataset_picture one = *picture;
+    const int rc = find_size(&one, s->data, err);
+
+    return rc < 0 ? rc : s->each(s->arg, &one, err);
+}
+
+int64_t medvl_dataset_pictures(
+    struct medvl_dataset *data, const struct medvl_dataset_item *item,
+    int (*each)(void *arg, const struct medvl_dataset_picture *picture,
+                struct medvl_error *err),
+    void *arg, struct medvl_error *err)
+{
+    struct sized sized = {data, each, arg};
+
+    return walk(item, each_sized, &sized, err);
+}
+
 /* ---- opening --------------------------------------------------------- */
 
 struct lengths {
-    const struct medvl_frontend *frontend;
+    struct medvl_dataset *data;
+    const struct medvl_dataset_entry *entry;
     int64_t tokens, patches;
 };
+
+/* Is the picture there?  If not it is counted, and the first are named. */
+static int has_picture(const struct lengths *sum,
+                       const struct medvl_dataset_picture *picture,
+                       struct medvl_error *err)
+{
+    struct medvl_dataset *d = sum->data;
+    const struct set *set = &d->sets[sum->entry->set];
+    struct medvl_text path = {0};
+    int rc;
+
+    if (set->mds)
+        return 1;
+    rc = medvl_source_has(&path, d->source, picture->image, err);
+    if (rc == 0 && d->missing_count++ < NAMED_PICTURES)
+        rc = medvl_text_printf(&d->missing, err, "%s%s:%lld: %.150s",
+                               d->missing.size ? ", " : "", set->path,
+                               (long long)sum->entry->index + 1, path.data);
+    medvl_text_release(&path);
+    return rc;
+}
 
 static int add_length(void *arg, const struct medvl_dataset_picture *picture,
                       struct medvl_error *err)
 {
     struct lengths *sum = arg;
+    struct medvl_dataset_picture known = *picture;
     struct medvl_frontend_size one;
     int rc;
 
-    if (!sum->frontend)
+    if (!sum->data->frontend)
         return medvl_fail(err, MEDVL_EARG,
                           "has a picture, but the model reads no pictures: "
                           "take \"images\" out of the records, or use a model "
                           "with a vision tower (medvl-merge makes one)");
-    rc = medvl_frontend_size(&one, sum->frontend, picture->width,
-                             picture->height, err);
+    rc = has_picture(sum, picture, err);
+    if (rc <= 0) /* without it no length is needed */
+        return rc;
+    rc = find_size(&known, sum->data, err);
+    if (rc == MEDVL_OK)
+        rc = medvl_frontend_size(&one, sum->data->frontend, known.width,
+                                 known.height, err);
     if (rc < 0)
         return rc;
     sum->tokens += one.tokens;
     sum->patches += one.patches;
     return MEDVL_OK;
+}
+
+/* All that are not there in one error. */
+static int check_missing(const struct medvl_dataset *d,
+                         struct medvl_error *err)
+{
+    const int64_t count = d->missing_count;
+    char more[40] = "";
+
+    if (!count)
+        return MEDVL_OK;
+    if (count > NAMED_PICTURES)
+        snprintf(more, sizeof(more), " and %lld more",
+                 (long long)(count - NAMED_PICTURES));
+    return medvl_fail(err, MEDVL_EIO,
+                      "%lld picture%s not there: %s%s%s", (long long)count,
+                      count > 1 ? "s are" : " is", d->missing.data, more,
+                      d->options.root
+                          ? ""
+                          : " (--root says where relative paths start)");
 }
 
 static int check_ids(const struct medvl_dataset *d,
@@ -263,8 +344,8 @@ static int measure(struct medvl_dataset *d, struct medvl_dataset_entry *e,
                    struct medvl_error *err)
 {
     const struct medvl_dataset_options *o = &d->options;
-    struct lengths sum = {.frontend = d->frontend};
-    const int64_t n = medvl_dataset_pictures(d, item, add_length, &sum, err);
+    struct lengths sum = {.data = d, .entry = e};
+    const int64_t n = walk(item, add_length, &sum, err);
     int rc = MEDVL_OK;
 
     if (n < 0)
@@ -610,6 +691,8 @@ static int open_sets(struct medvl_dataset *d, struct medvl_error *err)
         if (rc == MEDVL_OK)
             rc = add_entries(d, s, err);
     }
+    if (rc == MEDVL_OK)
+        rc = check_missing(d, err);
     if (rc == MEDVL_OK && d->options.balance)
         rc = balance(d, err);
     if (rc == MEDVL_OK)
@@ -658,6 +741,7 @@ void medvl_dataset_free(struct medvl_dataset *data)
         medvl_hash_free(set->hash);
     }
     medvl_source_free(data->source);
+    medvl_text_release(&data->missing);
     medvl_free(data->sets);
     medvl_free(data->entries);
     medvl_free(data->chunks);

@@ -220,7 +220,7 @@ static void what_cannot_be_learned_is_named(void **state)
                 MEDVL_EFORMAT, &err, "loss_mask");
     put("{\"id\":\"a\",\"tokens\":[1,2],\"images\":[{\"path\":\"x.png\"}]}\n");
     CHECK_FAILS(medvl_loader_open(&loader, &options, NULL, NULL, &err),
-                MEDVL_EIO, &err, "x.png");
+                MEDVL_EARG, &err, "reads no pictures");
 }
 
 /* Token 60 stands for a picture. */

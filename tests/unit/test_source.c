@@ -134,6 +134,44 @@ static void what_is_no_place_is_refused(void **state)
     medvl_source_free(source);
 }
 
+static void what_is_not_there_is_known_without_reading_it(void **state)
+{
+    static const struct {
+        const char *image;
+        int has; /* or an error */
+        const char *missing;
+    } cases[] = {
+        {"{\"path\":\"f\"}", 1, ""},
+        {"{\"path\":\"none\"}", 0, "/none"},
+        {"{\"path\":\"s\"}", 0, "/s"},
+        {"{\"shard\":\"s\",\"index\":[0,0]}", 1, ""},
+        {"{\"shard\":\"t\",\"index\":[0,0]}", 0, "/t"},
+        {"{\"data\":\"AA==\"}", 1, ""},
+        {"{\"path\":\"\"}", MEDVL_EFORMAT, ""},
+        {"{\"path\":1}", MEDVL_EFORMAT, ""},
+        {"{}", MEDVL_EFORMAT, ""},
+    };
+    struct medvl_source *source;
+
+    (void)state;
+    MUST(medvl_source_open(&source, work, 0, &err));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct medvl_text missing = {0};
+        struct medvl_json *json;
+        char path[200] = "";
+
+        MUST(medvl_json_parse(&json, medvl_span(cases[i].image), &err));
+        if (*cases[i].missing)
+            snprintf(path, sizeof(path), "%s%s", work, cases[i].missing);
+        assert_int_equal(medvl_source_has(&missing, source, json, &err),
+                         cases[i].has);
+        assert_string_equal(missing.data ? missing.data : "", path);
+        medvl_json_free(json);
+        medvl_text_release(&missing);
+    }
+    medvl_source_free(source);
+}
+
 static void the_limit_on_bytes_holds(void **state)
 {
     struct medvl_source *source;
@@ -199,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_picture_comes_from_a_file_base64_or_a_shard),
         CASE(what_is_no_place_is_refused),
+        CASE(what_is_not_there_is_known_without_reading_it),
         CASE(the_limit_on_bytes_holds),
         CASE(a_large_file_is_read_again_where_it_has_changed),
     };
