@@ -192,14 +192,15 @@ static bool misaligned(const struct medvl_tensor *t)
     return (uintptr_t)t->data % medvl_dtype_bytes(t->dtype, 1) != 0;
 }
 
-/* Values that do not lie in the file as they are used. */
+/* Values that do not lie in the file as they are used; trained ones are
+ * used from their own block. */
 static bool wants_copy(const struct medvl_model *m, int64_t i)
 {
     const struct medvl_param *p = &m->params[i];
 
-    return model_spec(m, i)->transposed ||
-           model_state(m)->held[i].fp8.weight ||
-           (!p->trained && misaligned(&p->value));
+    return model_state(m)->held[i].fp8.weight ||
+           (!p->trained &&
+            (model_spec(m, i)->transposed || misaligned(&p->value)));
 }
 
 /* The stored bytes to `out`, as the value wants them. */
@@ -252,6 +253,22 @@ static int make_blocks(struct medvl_model *m, struct medvl_error *err)
     return rc;
 }
 
+/* A trained value to its f32 block; the file behind it may go. */
+static void place_trained(float *out, struct medvl_model *m, int64_t i)
+{
+    const struct medvl_tensor *t = &m->params[i].value;
+    const bool fp8 = model_state(m)->held[i].fp8.weight;
+    const bool turned = model_spec(m, i)->transposed;
+    const int64_t items = (int64_t)model_items(t);
+
+    for (int64_t k = 0; k < items; k++)
+        out[k] = medvl_float_at(
+            t->data, t->dtype,
+            turned ? k % t->size[1] * t->size[0] + k / t->size[1] : k);
+    if (!fp8) /* else it was read from a copy */
+        model_drop_pages(t->data, stored_size(t));
+}
+
 /* Values of `trained` parameters go to their f32 block, with gradients. */
 static int place_values(struct medvl_model *m, struct medvl_error *err)
 {
@@ -272,9 +289,7 @@ static int place_values(struct medvl_model *m, struct medvl_error *err)
         if (p->trained) {
             float *value = (float *)(void *)((char *)s->values + at);
 
-            for (size_t k = 0; k < model_items(&p->value); k++)
-                value[k] = medvl_float_at(p->value.data, p->value.dtype,
-                                          (int64_t)k);
+            place_trained(value, m, i);
             p->value.data = value;
             p->value.dtype = MEDVL_DTYPE_F32;
             p->grad = p->value;
@@ -283,6 +298,26 @@ static int place_values(struct medvl_model *m, struct medvl_error *err)
         }
     }
     return rc;
+}
+
+size_t medvl_model_memory(const struct medvl_model *model, int parts)
+{
+    const struct state *s = model_state(model);
+    size_t bytes = 0;
+
+    for (int64_t i = 0; i < model->count; i++) {
+        const struct medvl_param *p = &model->params[i];
+        const struct medvl_param_spec *spec = model_spec(model, i);
+        const size_t stored = medvl_dtype_bytes(
+            s->held[i].stored, (int64_t)model_items(&p->value));
+
+        if (p->trained)
+            bytes += model_f32_size(&p->value);
+        if (s->held[i].fp8.weight ||
+            (!p->trained && (spec->part & parts) && !spec->unused))
+            bytes += stored;
+    }
+    return bytes;
 }
 
 bool model_is_mapped(const struct medvl_model *m, int64_t i)

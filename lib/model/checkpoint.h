@@ -64,6 +64,13 @@ int medvl_model_look(struct medvl_model **out, const char *folder,
 void medvl_model_free(struct medvl_model *model);
 
 /*
+ * Bytes of memory that the values take once they are read: of trained
+ * parameters as f32, of `parts` (a union of medvl_part) that are frozen as
+ * they are stored, without what nothing reads.  Gradients not counted.
+ */
+size_t medvl_model_memory(const struct medvl_model *model, int parts);
+
+/*
  * Bring all mapped values into memory of the model's own, in huge pages,
  * and let the file go.  Where each token reads each weight, that is a third
  * faster than a mapped file.  A model that does not fit what memory is
@@ -100,7 +107,8 @@ enum medvl_part medvl_model_part(const struct medvl_model *model,
  * and their index.  Every other file of a model (tokenizer.json, chat
  * template, preprocessor_config.json, licences, ...) is copied from
  * model->folder.  A tower that LLaVA's own naming keeps in a folder is
- * written to one below `folder`, of the same name.
+ * written to one below `folder`, of the same name; trained, it is in the
+ * model's own file too, and config.json has "unfreeze_mm_vision_tower".
  *
  *   values   count f32 tensors to write in place of the params' (averages),
  *            each converted to the param's type; NULL: the params

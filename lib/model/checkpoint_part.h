@@ -89,6 +89,13 @@ int model_tower_open(struct medvl_model *m,
                      struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
+ * Was a tower with LLaVA's own names trained?  Then the model's own file
+ * has it too, and config.json says so: their code reads a tower from there,
+ * over the one that it is named after, and else from its name alone.
+ */
+bool model_tower_trained(const struct medvl_model *m);
+
+/*
  * Make the tower's folder below the new folder, with all but its weights;
  * *out is its path, NULL where there is none.
  */

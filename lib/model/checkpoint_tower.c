@@ -58,6 +58,17 @@ const char *medvl_model_tower(const struct medvl_model *model)
     return NULL;
 }
 
+bool model_tower_trained(const struct medvl_model *m)
+{
+    if (m->config.naming != MEDVL_NAMING_ORIGINAL)
+        return false;
+    for (int64_t i = 0; i < m->count; i++)
+        if (m->params[i].trained &&
+            model_spec(m, i)->part == MEDVL_PART_VISION)
+            return true;
+    return false;
+}
+
 /* The folder's path below the model's, where it is written again. */
 static int find_place(char **out, const struct medvl_model *m,
                       struct medvl_error *err)

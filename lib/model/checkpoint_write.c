@@ -120,7 +120,8 @@ static int set_inner(struct medvl_json_view *view, const char *name,
     return rc;
 }
 
-/* The config with another type, and of weights that are quantised no more. */
+/* The config with another type, of weights that are quantised no more, and
+ * of a tower that is not the one that it is named after any more. */
 static int change_config(struct medvl_text *out, const struct medvl_model *m,
                          enum medvl_dtype dtype, struct medvl_error *err)
 {
@@ -133,6 +134,9 @@ static int change_config(struct medvl_text *out, const struct medvl_model *m,
 
     if (rc == MEDVL_OK && model_state(m)->eight_bit)
         medvl_json_view_remove(&view, "quantization_config");
+    if (rc == MEDVL_OK && model_tower_trained(m))
+        rc = medvl_json_view_set(&view, "unfreeze_mm_vision_tower",
+                                 medvl_span("true"), err);
     if (rc == MEDVL_OK && dtype)
         rc = set_dtype(&found, &view, dtype, err);
     if (rc == MEDVL_OK && dtype && !found)
@@ -159,7 +163,7 @@ static int write_config(const struct medvl_model *m, const char *folder,
     char *path = NULL;
     int rc = MEDVL_OK;
 
-    if (dtype || model_state(m)->eight_bit) {
+    if (dtype || model_state(m)->eight_bit || model_tower_trained(m)) {
         rc = change_config(&changed, m, dtype, err);
         json = &changed;
     }
@@ -336,20 +340,23 @@ static int check_lost(const struct writing *w, struct medvl_error *err)
 
 /*
  * The parameters of the model's own file, or of the tower's: those of a
- * tower that stood beside are in no other, and one inside is in both.
+ * tower that stood beside are in no other, unless they were trained, and
+ * one inside is in both.
  */
 static int64_t list_entries(struct writing *w, bool tower,
                             enum medvl_dtype dtype)
 {
     const struct medvl_model *m = w->m;
     const size_t root = strlen(MODEL_TOWER);
+    const bool inside = model_tower_trained(m);
     int64_t count = 0;
 
     for (int64_t i = 0; i < m->count; i++) {
         const struct medvl_param_spec *spec = model_spec(m, i);
         const struct held *held = &model_state(m)->held[i];
 
-        if (tower ? spec->part != MEDVL_PART_VISION : held->beside)
+        if (tower ? spec->part != MEDVL_PART_VISION
+                  : held->beside && !inside)
             continue;
         w->which[count] = i;
         w->entries[count].name = tower ? spec->name + root

@@ -206,6 +206,17 @@ static void put_options_hash(struct card *c, const struct medvl_session *s)
     medvl_text_release(&text);
 }
 
+/* A tower that config.json names, as LLaVA's own code does. */
+static bool trains_tower(const struct medvl_model *m)
+{
+    bool trained = false;
+
+    for (int64_t i = 0; i < m->count; i++)
+        trained |= m->params[i].trained &&
+                   medvl_model_part(m, &m->params[i]) == MEDVL_PART_VISION;
+    return trained && m->config.naming == MEDVL_NAMING_ORIGINAL;
+}
+
 static void put_base(struct card *c, const struct medvl_session *s,
                      const struct base *b)
 {
@@ -232,6 +243,10 @@ static void put_base(struct card *c, const struct medvl_session *s,
     put(c, ", trained parts ");
     put_plain(c, medvl_span(s->options.train ? s->options.train : "all"));
     put(c, "\n");
+    if (trains_tower(s->model))
+        put(c, "- Vision tower: trained; it is in the model's own weights, as "
+               "`unfreeze_mm_vision_tower` of\n  config.json says, and "
+               "`mm_vision_tower` names what it was before\n");
 }
 
 static void put_sets(struct card *c, const struct medvl_dataset *data)

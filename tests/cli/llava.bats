@@ -4,6 +4,7 @@
 # towers inside and beside.  The models are those of tests/golden.
 
 load helper
+load train
 
 MODELS="llava_qwen2 llava_next_mistral llava_original llava_original_next
     llava_original_spatial llava_original_max llava_med huatuo_7b huatuo_34b"
@@ -139,6 +140,47 @@ records() { # NAME
     echo '{}' >llava_original/vit/clip/preprocessor_config.json
     run_code 1 medvl-inspect llava_original
     [[ $stderr == *'vit/clip/preprocessor_config.json: "crop_size"'* ]]
+}
+
+# What LLaVA's own code does: its weights come from the model's file where
+# unfreeze_mm_vision_tower says so, else from the tower that is named.
+@test "a trained tower is where LLaVA's own code takes it from" {
+    model llava_original
+    local prefix=model.vision_tower.vision_tower.
+    records
+    jq -c '.messages += [{role: "assistant",
+        content: [{type: "text", text: "It is \(.id)."}]}]' records.jsonl |
+        medvl-tokenize -m llava_original --chat v1 >tokens.jsonl
+    names() { # FILE
+        tail -c +9 "$1" | head -c "$(od -An -tu8 -N8 "$1")" |
+            jq -r 'del(.__metadata__) | keys[]'
+    }
+    train=(medvl-train -q --data tokens.jsonl --steps 2 --lr 1e-2
+        --batch-tokens 400)
+    "${train[@]}" -m llava_original --train decoder -o frozen >log
+    cmp llava_original/config.json frozen/config.json
+    ! names frozen/model.safetensors | grep vision_tower || false
+    ! grep -q 'Vision tower' frozen/README.md || false
+
+    "${train[@]}" -m llava_original --save-every 1 --keep 2 -o run >log
+    jq -e '.unfreeze_mm_vision_tower == true and
+        .mm_vision_tower == "vit/clip"' run/config.json
+    grep -q '^- Vision tower: trained' run/README.md
+    diff <(names run/model.safetensors | sed -n "s/^$prefix//p") \
+        <(names run/vit/clip/model.safetensors)
+    for name in $(names run/vit/clip/model.safetensors); do
+        [ "$(tensor run/model.safetensors "$prefix$name")" = \
+            "$(tensor run/vit/clip/model.safetensors "$name")" ]
+    done
+    name=vision_model.encoder.layers.0.self_attn.q_proj.weight
+    [ "$(tensor run/model.safetensors $prefix$name)" != \
+        "$(tensor llava_original/vit/clip/model.safetensors $name)" ]
+    # Read again: the tower inside is the one that is used, and it stays.
+    rm -r run/latest/vit/clip/model.safetensors
+    "${train[@]}" -m run --train decoder -o again >log
+    cmp run/config.json again/config.json
+    [ "$(tensor run/model.safetensors $prefix$name)" = \
+        "$(tensor again/model.safetensors $prefix$name)" ]
 }
 
 @test "a tower may stand beside the model's folder, under its last name" {

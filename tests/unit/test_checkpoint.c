@@ -559,6 +559,54 @@ static void what_was_only_looked_at_is_written(void **state)
     medvl_free(other);
 }
 
+static bool is_unused(const char *name)
+{
+    return strstr(name, "encoder.layers.1.") || strstr(name, "post_layernorm");
+}
+
+static void what_values_take_follows_their_types_and_what_learns(void **state)
+{
+    static const int TRAIN[] = {0, MEDVL_PART_PROJECTOR, MEDVL_PART_DECODER,
+                                MEDVL_PART_VISION, ~0};
+    char *folder = check_temp("bytes");
+    struct medvl_model *m = fresh(
+        "{\"model_type\":\"llava\",\"image_token_index\":3,"
+        "\"text_config\":{" SIZES "}," TOWER ","
+        "\"torch_dtype\":\"bfloat16\"}",
+        1);
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_to(m, folder);
+    medvl_model_free(m);
+    for (size_t k = 0; k < sizeof(TRAIN) / sizeof(*TRAIN); k++) {
+        size_t want = 0, tower = 0;
+
+        CHECK_OK(medvl_model_open(&m, folder, TRAIN[k], &err), &err);
+        for (int64_t i = 0; i < m->count; i++) {
+            const struct medvl_param *p = &m->params[i];
+            const bool unused = is_unused(p->name);
+            const size_t n = (size_t)(medvl_tensor_rows(&p->value) *
+                                      medvl_tensor_columns(&p->value));
+            const size_t bytes = p->trained ? (4 * n + 63) / 64 * 64
+                                 : unused   ? 0
+                                            : 2 * n;
+
+            assert_int_equal(p->value.dtype, p->trained ? MEDVL_DTYPE_F32
+                                                        : MEDVL_DTYPE_BF16);
+            assert_false(p->trained && unused);
+            want += bytes;
+            if (p->trained || medvl_model_part(m, p) == MEDVL_PART_VISION)
+                tower += bytes;
+        }
+        assert_int_equal(medvl_model_memory(m, ~0), want);
+        assert_int_equal(medvl_model_memory(m, MEDVL_PART_VISION), tower);
+        medvl_model_free(m);
+    }
+    CHECK_OK(medvl_path_remove(folder, &err), &err);
+    medvl_free(folder);
+}
+
 static void a_head_beside_tied_embeddings_must_equal_them(void **state)
 {
     char *folder = check_temp("tied");
@@ -688,6 +736,8 @@ int main(void)
         cmocka_unit_test(eight_bit_weights_are_bf16_with_their_scales),
         cmocka_unit_test(what_was_only_looked_at_is_written),
         cmocka_unit_test(a_head_beside_tied_embeddings_must_equal_them),
+        cmocka_unit_test(
+            what_values_take_follows_their_types_and_what_learns),
         cmocka_unit_test(of_a_towers_file_only_the_tower_is_taken),
         cmocka_unit_test(a_fresh_tower_knows_where_its_patches_are),
         cmocka_unit_test(a_failed_allocation_fails_the_opening_alone),
