@@ -3,8 +3,10 @@
  *
  * See man/medvl-train.1.  All the work is in lib/train/trainer.c.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cmd/cli.h"
 #include "lib/train/trainer.h"
@@ -61,9 +63,35 @@ static const struct cli_option OPTIONS[] = {
     CLI_END,
 };
 
-static void on_signal(int signal)
+/* The first asks the run to end in order; a second ends it at once. */
+static void on_signal(int number)
 {
-    stop = signal;
+    static const char TEXT[] =
+        "\nmedvl-train: ends after this step and saves; "
+        "a second signal ends it at once\n";
+    const size_t skip = !isatty(STDERR_FILENO); /* where no ^C stands */
+    const int kept = errno;
+    ssize_t said;
+
+    if (stop) {
+        signal(number, SIG_DFL);
+        raise(number);
+    } else {
+        said = write(STDERR_FILENO, TEXT + skip, sizeof(TEXT) - 1 - skip);
+        (void)said; /* nobody may be there to tell */
+    }
+    stop = number;
+    errno = kept;
+}
+
+/* Signals that were ignored, as of a job in the background, stay so. */
+static void catch_signals(void)
+{
+    static const int NUMBERS[] = {SIGINT, SIGTERM};
+
+    for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(*NUMBERS); i++)
+        if (signal(NUMBERS[i], on_signal) == SIG_IGN)
+            signal(NUMBERS[i], SIG_IGN);
 }
 
 static int log_line(void *arg, struct medvl_span line,
@@ -113,7 +141,8 @@ int main(int argc, char **argv)
                 : medvl_train_options_check(&opt, &err);
     if (rc < 0)
         cli_misuse(&cli, "%s", err.text);
-    signal(SIGTERM, on_signal);
+    if (!opt.dry_run)
+        catch_signals();
     rc = resume ? medvl_train_resume(resume, &opt, &err)
                 : medvl_train(&opt, &err);
     return cli_finish(&cli, rc, &err);

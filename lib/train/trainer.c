@@ -170,6 +170,21 @@ static int one_step(double *loss, bool *stopped, struct run *r,
     return rc;
 }
 
+/* Where the run stands, and how it goes on. */
+static void say_stopped(const struct medvl_session *s)
+{
+    const struct medvl_train_options *o = &s->options;
+    char text[512];
+
+    if (!o->note)
+        return;
+    snprintf(text, sizeof(text),
+             "stopped at step %lld of %lld, which is saved; "
+             "medvl-train --resume %s goes on",
+             (long long)s->step, (long long)s->steps, o->output);
+    o->note(o->arg, text);
+}
+
 static int loop(struct run *r, struct medvl_error *err)
 {
     struct medvl_session *s = &r->session;
@@ -188,8 +203,10 @@ static int loop(struct run *r, struct medvl_error *err)
     medvl_text_release(&line);
     if (rc < 0)
         return rc;
-    if (stopped)
+    if (stopped) {
+        say_stopped(s);
         return MEDVL_TRAIN_STOPPED;
+    }
     return medvl_rundir_finish(&r->dir, s->best_step ? s->best_step : s->step,
                                err);
 }
@@ -221,6 +238,21 @@ static int64_t size_of(const struct medvl_param *param)
            medvl_tensor_columns(&param->value);
 }
 
+/* What a run keeps in memory; dense ones read no decoder. */
+static int64_t weight_bytes(const struct medvl_session *s)
+{
+    const struct medvl_param *heads;
+    int64_t count, bytes;
+
+    if (!s->dense)
+        return (int64_t)medvl_model_memory(s->model, ~0);
+    bytes = (int64_t)medvl_model_memory(s->model, MEDVL_PART_VISION);
+    heads = medvl_dense_params(s->dense, &count);
+    for (int64_t i = 0; i < count; i++)
+        bytes += 4 * size_of(&heads[i]);
+    return bytes;
+}
+
 static int put_plan(struct medvl_text *line, const struct run *r,
                     const struct medvl_tape_plan *plan,
                     struct medvl_error *err)
@@ -234,7 +266,7 @@ static int put_plan(struct medvl_text *line, const struct run *r,
         all += size_of(&s->model->params[i]);
     for (int64_t i = 0; i < s->item_count; i++)
         trained += size_of(s->items[i].param);
-    weights = 4 * all;
+    weights = weight_bytes(s);
     gradients = 4 * trained;
     moments = (o->average > 0 ? 12 : 8) * trained;
     medvl_json_begin(&w, NULL, '{');

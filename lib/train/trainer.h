@@ -19,7 +19,7 @@
 
 #include "lib/train/options.h"
 
-/* What a run that stopped early in order returns (SIGTERM). */
+/* What a run that stopped early in order returns. */
 #define MEDVL_TRAIN_STOPPED 1
 
 /*

@@ -83,27 +83,57 @@ load train
     [ "$(find run -maxdepth 1 -name 'step-*' | wc -l)" -eq 1 ]
 }
 
-@test "SIGTERM: the step is finished and saved, exit 3; a resume goes on" {
+@test "SIGTERM and Ctrl-C: the step is finished and saved; a resume goes on" {
     tiny_text
     use_release
     "${train[@]}" --epochs 300 --ema 0.9 -o whole >/dev/null
-    "${train[@]}" --epochs 300 --ema 0.9 --save-every 1000 -o run >log &
+    for sent in TERM INT; do
+        rm -rf run log said
+        # A shell lets a job in the background ignore SIGINT.
+        env --default-signal=INT "${train[@]}" --epochs 300 --ema 0.9 \
+            --save-every 1000 -o run >log 2>said &
+        pid=$!
+        while [ ! -s log ]; do sleep 0.01; done
+        kill -s $sent "$pid"
+        code=0
+        wait "$pid" || code=$?
+        [ "$code" -eq 3 ]
+        done=$(wc -l <log)
+        [ "$done" -lt 600 ]
+        diff said <(printf 'medvl-train: %s\n' \
+            "ends after this step and saves; a second signal ends it at once" \
+            "warning: stopped at step $done of 600, which is saved; $(:
+            )medvl-train --resume run goes on")
+        [ -d "$(printf 'run/step-%06d' "$done")" ]
+        ! grep medvl_failed log || false
+        [ ! -e run/config.json ]
+        run_code 1 medvl-generate -m run <<<'{"id":"a","prompt":"no"}'
+        [[ $stderr = *run/latest* ]]
+        run_ok medvl-train --resume run
+        same_run whole run
+        whole_log run 600
+    done
+}
+
+@test "a second signal ends a run at once" {
+    tiny_text
+    use_release
+    # It stands still at its first line: nobody reads the pipe, which is full.
+    mkfifo pipe
+    exec 5<>pipe
+    dd if=/dev/zero of=pipe oflag=nonblock bs=4096 2>/dev/null || true
+    env --default-signal=INT "${train[@]}" --epochs 3 -o run >&5 2>said &
     pid=$!
-    while [ ! -s log ]; do sleep 0.01; done
-    kill "$pid"
+    while [ ! -s run/train.jsonl ]; do sleep 0.01; done
+    kill -INT "$pid"
+    while [ ! -s said ]; do sleep 0.01; done
+    kill -TERM "$pid"
     code=0
     wait "$pid" || code=$?
-    [ "$code" -eq 3 ]
-    done=$(wc -l <log)
-    [ "$done" -lt 600 ]
-    [ -d "$(printf 'run/step-%06d' "$done")" ]
-    ! grep medvl_failed log || false
-    [ ! -e run/config.json ]
-    run_code 1 medvl-generate -m run <<<'{"id":"a","prompt":"no"}'
-    [[ $stderr = *run/latest* ]]
+    exec 5>&-
+    [ "$code" -eq 143 ]
     run_ok medvl-train --resume run
-    same_run whole run
-    whole_log run 600
+    [[ $stderr = *"resuming at step 0 of 6"* ]]
 }
 
 @test "resuming a whole run does nothing" {
@@ -157,7 +187,8 @@ load train
         "vocabulary of 274: medvl-tokenize with this model's tokenizer"
     bad '{"id":"z","tokens":[1,-1]}' tokens
     bad '{"id":"z","tokens":[1,2],"loss_mask":[1]}' loss_mask
-    bad '{"id":"z","tokens":[1,2],"images":[{"path":"a.png"}]}' a.png
+    bad '{"id":"z","tokens":[1,2],"images":[{"path":"a.png"}]}' \
+        'reads no pictures'
     bad '{"id":"z","tokens":[1,2],"images":[{"width":1,"height":1}]}' \
         'reads no pictures: take "images" out'
     rm model/tokenizer.json
@@ -247,6 +278,31 @@ poke() { # OFFSET BYTES
         <<<"$output"
     run_ok "${train[@]}" --dry-run --epochs 5 -o run
     diff before <(ls --ignore='separate-stderr*')
+}
+
+@test "--dry-run says what memory a run takes" {
+    tiny_pictures
+    use_release
+    jq -c '.text_config += {hidden_size: 256, intermediate_size: 1024,
+            num_hidden_layers: 12, num_attention_heads: 8} |
+        .vision_config += {hidden_size: 128, intermediate_size: 4096,
+            num_hidden_layers: 8} | .torch_dtype = "bfloat16"' \
+        config.json >large.json
+    medvl-merge --init large.json --tokenizer tokenizer.json \
+        --chat chatml --seed 1 -o large
+    medvl-prompt -e '{{question}}' --answer '{{answer}}' <pictures.jsonl |
+        medvl-tokenize -m large >words.jsonl
+    for parts in projector vision,projector vision,projector,decoder; do
+        large=(medvl-train -q -j 1 -m large --data words.jsonl --steps 2
+            --train "$parts")
+        "${large[@]}" --dry-run >plan
+        rm -rf run
+        "${large[@]}" -o run >log
+        # Beside it there are the program itself and its threads' stacks.
+        jq -es --argjson plan "$(jq .total_bytes plan)" '.[-1].memory |
+            . > 0.95 * $plan and . < 1.05 * $plan + 2e7' log ||
+            { echo "$parts" && cat plan log && return 1; }
+    done
 }
 
 @test "a run folder is not written over, nor any other folder" {
@@ -539,6 +595,34 @@ kill_before_a_step() { # RUN OPTION...
     run_ok medvl-train -q --resume run
     cmp whole/model.safetensors run/model.safetensors
     run_code 2 medvl-train --resume run --root below
+}
+
+@test "pictures that are not there are found before a run begins" {
+    tiny_pictures
+    medvl-prompt -e '{{question}}' --answer '{{answer}}' <pictures.jsonl |
+        medvl-tokenize -m model >words.jsonl
+    medvl-shard -o shards words.jsonl
+    rm marked/*
+    # Of all lines, whether they say how large the picture is or not.
+    (
+        sed -n 1,2p words.jsonl
+        sed -n 3,4p words.jsonl | jq -c 'del(.images[].width)'
+        head -n 1 words.jsonl
+    ) >lines.jsonl
+    for option in --dry-run --output=run; do
+        run_code 1 medvl-train -m model --data lines.jsonl "$option"
+        [[ $stderr = *"5 pictures are not there: lines.jsonl:1: marked/"*$(:
+            )", lines.jsonl:2: marked/"*", lines.jsonl:3: marked/"*$(:
+            )", lines.jsonl:4: marked/"*" and 1 more (--root says"* ]]
+        [ ! -e run ]
+    done
+    head -n 1 words.jsonl >one.jsonl
+    run_code 1 medvl-train -m model --data shards --eval one.jsonl \
+        --root below -o run
+    [[ $stderr = *"1 picture is not there: one.jsonl:1: below/marked/"* ]]
+    [ ! -e run ]
+    # Shards hold theirs.
+    run_ok medvl-train -q -m model --data shards -o run
 }
 
 @test "what the dense objective cannot use is refused" {
