@@ -55,11 +55,13 @@ struct medvl_tokenizer;
  *   bpe_simple_vocab_16e6.txt    CLIP's merges, unpacked
  *
  * tokenizer_config.json beside it (else special_tokens_map.json) names the
- * begin, end and padding tokens.  Where it is no tokenizer.json these two
- * and added_tokens.json add their tokens, and the ids are those of the slow
- * tokenizers of transformers: of LlamaTokenizer ("legacy" as the
- * configuration says) for SentencePiece, of BertTokenizerFast for vocab.txt,
- * of CLIPTokenizerFast for CLIP.
+ * begin, end and padding tokens.  Beside a tokenizer.json both say, as
+ * transformers has it, which added tokens are special and how they are
+ * looked for, and one that is not there is added.  Where it is no
+ * tokenizer.json, added_tokens.json adds its tokens too, and the ids are
+ * those of the slow tokenizers of transformers: of LlamaTokenizer ("legacy"
+ * as the configuration says) for SentencePiece, of BertTokenizerFast for
+ * vocab.txt, of CLIPTokenizerFast for CLIP.
  *
  * MEDVL_EIO, MEDVL_EFORMAT, MEDVL_EUNSUPPORTED, MEDVL_ENOMEM.
  */

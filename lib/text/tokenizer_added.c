@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/text/tokenizer_parts.h"
 #include "lib/text/unicode.h"
@@ -194,34 +195,97 @@ int medvl_added_index(struct medvl_tokenizer *tok, struct medvl_error *err)
     return MEDVL_OK;
 }
 
+/* Added tokens by their contents. */
+struct table {
+    const struct medvl_tokenizer *tok;
+    size_t *slots; /* place + 1; 0: free */
+    size_t size;   /* a power of two above all that are to come */
+};
+
+/* The slot of these contents, or the free one for them. */
+static size_t *slot_of(const struct table *table, struct medvl_span content)
+{
+    const size_t mask = table->size - 1;
+    size_t i = medvl_hash64(content.data, content.size) & mask;
+
+    while (table->slots[i] &&
+           !medvl_span_equal(table->tok->added[table->slots[i] - 1].content,
+                             content))
+        i = (i + 1) & mask;
+    return &table->slots[i];
+}
+
+static int make_table(struct table *table, const struct medvl_tokenizer *tok,
+                      size_t more, struct medvl_error *err)
+{
+    *table = (struct table){.tok = tok, .size = 16};
+    while (table->size < 2 * (tok->added_count + more))
+        table->size *= 2;
+    table->slots = medvl_alloc(table->size, sizeof(*table->slots));
+    if (!table->slots)
+        return medvl_no_memory(err);
+    for (size_t i = 0; i < tok->added_count; i++) {
+        size_t *slot = slot_of(table, tok->added[i].content);
+
+        if (!*slot)
+            *slot = i + 1;
+    }
+    return MEDVL_OK;
+}
+
+/* What is said beside of one that is there. */
+static void change_one(struct added *added, const struct added *extra,
+                       bool replace)
+{
+    added->named = added->named || extra->named;
+    if (replace && extra->named) {
+        added->special = true;
+    } else if (replace) {
+        added->special = extra->special;
+        added->lstrip = extra->lstrip;
+        added->rstrip = extra->rstrip;
+        added->single_word = extra->single_word;
+        added->normalized = extra->normalized;
+    }
+}
+
+static int add_one(struct medvl_tokenizer *tok, struct added added,
+                   bool replace, struct medvl_error *err)
+{
+    int rc;
+
+    if (added.id < 0 || replace)
+        added.id = medvl_model_spelled(&tok->model, added.content);
+    if (added.id < 0)
+        added.id = tok->size;
+    if (added.id >= MEDVL_BPE_IDS)
+        return medvl_fail(err, MEDVL_EFORMAT, "no id is left");
+    rc = medvl_added_add(tok, &added, err);
+    if (rc == MEDVL_OK && added.id >= tok->size)
+        tok->size = added.id + 1;
+    return rc;
+}
+
 int medvl_added_extras(struct medvl_tokenizer *tok,
                        const struct extras *extras, struct medvl_error *err)
 {
-    for (size_t i = 0; i < extras->count; i++) {
-        struct added added = extras->items[i];
-        bool there = false;
-        int rc;
+    struct table table;
+    int rc = make_table(&table, tok, extras->count, err);
 
-        for (size_t k = 0; k < tok->added_count && !there; k++) {
-            there = medvl_span_equal(tok->added[k].content, added.content);
-            if (there && added.named)
-                tok->added[k].named = true;
-        }
-        if (there)
+    for (size_t i = 0; i < extras->count && rc == MEDVL_OK; i++) {
+        const struct added *extra = &extras->items[i];
+        size_t *slot = slot_of(&table, extra->content);
+
+        if (*slot) {
+            change_one(&tok->added[*slot - 1], extra, extras->replace);
             continue;
-        if (added.id < 0)
-            added.id = medvl_model_spelled(&tok->model, added.content);
-        if (added.id < 0)
-            added.id = tok->size;
-        if (added.id >= MEDVL_BPE_IDS)
-            return medvl_fail(err, MEDVL_EFORMAT, "no id is left");
-        rc = medvl_added_add(tok, &added, err);
-        if (rc < 0)
-            return rc;
-        if (added.id >= tok->size)
-            tok->size = added.id + 1;
+        }
+        rc = add_one(tok, *extra, extras->replace, err);
+        if (rc == MEDVL_OK)
+            *slot = tok->added_count;
     }
-    return MEDVL_OK;
+    medvl_free(table.slots);
+    return rc;
 }
 
 int medvl_added_finish(struct medvl_tokenizer *tok, struct medvl_error *err)

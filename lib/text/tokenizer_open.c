@@ -12,7 +12,7 @@
 #include "lib/text/tiktoken.h"
 #include "lib/text/tokenizer_parts.h"
 
-#define EXTRAS (1 << 14) /* added tokens of files beside the vocabulary */
+#define EXTRAS (1 << 18) /* added tokens of files beside the vocabulary */
 
 /* What is read: the folder, the file, and the small files beside it. */
 struct opening {
@@ -60,7 +60,8 @@ static bool is_true(const struct medvl_json *json, const char *name)
     return medvl_json_true(medvl_json_get(json, name));
 }
 
-/* Without normalisation: what these files name is looked for as it is. */
+/* Without normalisation: what these files name is looked for as it is,
+ * unless one beside a tokenizer.json says otherwise. */
 static int add_extra(struct opening *o, const struct medvl_json *value,
                      const char *content, int64_t id, bool special,
                      struct medvl_error *err)
@@ -85,6 +86,7 @@ static int add_extra(struct opening *o, const struct medvl_json *value,
         .lstrip = is_true(value, "lstrip"),
         .rstrip = is_true(value, "rstrip"),
         .single_word = is_true(value, "single_word"),
+        .normalized = e->replace && is_true(value, "normalized"),
     };
     return MEDVL_OK;
 }
@@ -116,36 +118,49 @@ static int read_others(struct opening *o, struct medvl_error *err)
 
     for (const struct medvl_json *value = medvl_json_first(o->others);
          value && rc == MEDVL_OK; value = medvl_json_next(value)) {
-        int64_t id;
+        const double id = medvl_json_number(value, -1);
 
-        rc = medvl_json_get_int(&id, o->others, medvl_json_name(value), 0,
-                                MEDVL_BPE_IDS - 1, err);
-        if (rc == MEDVL_OK)
-            rc = add_extra(o, NULL, medvl_json_name(value), id, false, err);
+        if (!(id >= 0 && id < MEDVL_BPE_IDS) || id != (double)(int32_t)id)
+            rc = medvl_fail(err, MEDVL_EFORMAT, "\"%s\" has no id",
+                            medvl_json_name(value));
+        else
+            rc = add_extra(o, NULL, medvl_json_name(value), (int64_t)id,
+                           false, err);
     }
     return rc < 0 ? medvl_context(err, "added_tokens.json") : rc;
 }
 
-/* "bos_token" and the rest, of which some are lists. */
-static int read_specials(struct opening *o, const struct medvl_json *map,
-                         struct medvl_error *err)
+/* Tokens of an object or an array, by no id. */
+static int read_list(struct opening *o, const struct medvl_json *list,
+                     struct medvl_error *err)
 {
     int rc = MEDVL_OK;
 
-    for (const struct medvl_json *value = medvl_json_first(map);
-         value && rc == MEDVL_OK; value = medvl_json_next(value)) {
-        const char *name = medvl_json_name(value);
-        const size_t size = strlen(name);
+    for (const struct medvl_json *one = medvl_json_first(list);
+         one && rc == MEDVL_OK; one = medvl_json_next(one))
+        rc = add_extra(o, one, token_text(one), -1, true, err);
+    return rc;
+}
 
-        if (strcmp(name, "additional_special_tokens") == 0) {
-            const struct medvl_json *one = medvl_json_first(value);
+/* What transformers calls special, in its order. */
+static int read_specials(struct opening *o, const struct medvl_json *map,
+                         struct medvl_error *err)
+{
+    static const char *const NAMES[] = {"bos_token", "eos_token",
+                                        "unk_token", "sep_token",
+                                        "pad_token", "cls_token",
+                                        "mask_token"};
+    static const char *const LISTS[] = {"extra_special_tokens",
+                                        "additional_special_tokens"};
+    int rc = MEDVL_OK;
 
-            for (; one && rc == MEDVL_OK; one = medvl_json_next(one))
-                rc = add_extra(o, one, token_text(one), -1, true, err);
-        } else if (size > 6 && strcmp(name + size - 6, "_token") == 0) {
-            rc = add_extra(o, value, token_text(value), -1, true, err);
-        }
+    for (size_t i = 0; i < 7 && rc == MEDVL_OK; i++) {
+        const struct medvl_json *value = medvl_json_get(map, NAMES[i]);
+
+        rc = add_extra(o, value, token_text(value), -1, true, err);
     }
+    for (size_t i = 0; i < 2 && rc == MEDVL_OK; i++)
+        rc = read_list(o, medvl_json_get(map, LISTS[i]), err);
     return rc;
 }
 
@@ -160,14 +175,19 @@ static int read_all_beside(struct opening *o, struct medvl_error *err)
     return rc;
 }
 
-/* What a file that is no tokenizer.json needs of them. */
-static int read_extras(struct opening *o, struct medvl_error *err)
+/* The list of the configuration makes the other files void; beside a
+ * tokenizer.json these only name. */
+static int read_extras(struct opening *o, bool json, struct medvl_error *err)
 {
-    int rc = read_decoder(o, err);
+    bool listed;
+    int rc;
 
-    if (rc == MEDVL_OK && o->extras.count == 0)
+    o->extras.replace = json;
+    rc = read_decoder(o, err);
+    listed = o->extras.count > 0;
+    if (rc == MEDVL_OK && !listed && !json)
         rc = read_others(o, err);
-    if (rc == MEDVL_OK)
+    if (rc == MEDVL_OK && !(listed && json))
         rc = read_specials(o, o->specials, err);
     if (rc == MEDVL_OK)
         rc = read_specials(o, o->config, err);
@@ -222,34 +242,37 @@ static int set_around(struct ids *ids, bool wanted, int32_t id,
     return rc;
 }
 
-/* A switch of the configuration, where it has one. */
+/* A switch of the configuration, where it has one; null is no. */
 static bool is_wanted(const struct opening *o, const char *name,
                       bool otherwise)
 {
     const struct medvl_json *value = medvl_json_get(o->config, name);
 
-    return medvl_json_type(value) == MEDVL_JSON_BOOL ? medvl_json_true(value)
-                                                     : otherwise;
+    return value ? medvl_json_true(value) : otherwise;
 }
 
 /*
  * The classes of transformers that make their post-processor anew of
- * add_bos_token and add_eos_token, whatever the tokenizer.json has.
+ * add_bos_token and add_eos_token, whatever the tokenizer.json has; and
+ * whether a text begins where the first is not said.
  */
-static bool remakes_template(const struct opening *o, bool *begins)
+static bool remakes_template(const char *class, bool *begins)
 {
-    static const char *const CLASSES[] = {
-        "LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer",
-        "CohereTokenizer", "GPTNeoXTokenizer"};
-    const char *name = medvl_json_string(medvl_json_get(o->config,
-                                                        "tokenizer_class"));
+    static const struct {
+        const char *name;
+        bool begins;
+    } CLASSES[] = {{"LlamaTokenizer", true},
+                   {"CodeLlamaTokenizer", true},
+                   {"GemmaTokenizer", true},
+                   {"CohereTokenizer", true},
+                   {"GPTNeoXTokenizer", false}};
 
-    for (size_t i = 0; name && i < sizeof(CLASSES) / sizeof(*CLASSES); i++) {
-        const size_t size = strlen(CLASSES[i]);
+    for (size_t i = 0; class && i < sizeof(CLASSES) / sizeof(*CLASSES); i++) {
+        const size_t size = strlen(CLASSES[i].name);
 
-        if (strncmp(name, CLASSES[i], size) == 0 &&
-            (!name[size] || strcmp(name + size, "Fast") == 0)) {
-            *begins = CLASSES[i][0] != 'G' || CLASSES[i][1] != 'P';
+        if (strncmp(class, CLASSES[i].name, size) == 0 &&
+            (!class[size] || strcmp(class + size, "Fast") == 0)) {
+            *begins = CLASSES[i].begins;
             return true;
         }
     }
@@ -263,6 +286,8 @@ static int apply_config(const struct opening *o, struct medvl_tokenizer *tok,
     /* Llama's class begins a text, T5's and its like end it. */
     bool begins = model && !medvl_sentencepiece_info(model)->unigram;
     const bool ends = model && !begins;
+    const char *class = medvl_json_string(
+        medvl_json_get(o->config, "tokenizer_class"));
     bool remakes;
     int rc = read_named(o, tok, &tok->begin, "bos_token", err);
 
@@ -272,9 +297,11 @@ static int apply_config(const struct opening *o, struct medvl_tokenizer *tok,
         rc = read_named(o, tok, &tok->pad, "pad_token", err);
     if (rc < 0)
         return medvl_context(err, "%s", o->folder);
-    remakes = !model && remakes_template(o, &begins);
+    remakes = !model && remakes_template(class, &begins);
     if (o->has_template && !(remakes && tok->begin >= 0))
         return MEDVL_OK;
+    if (o->extras.replace && class && !remakes)
+        return MEDVL_OK; /* fast, where no class reads the switches */
     rc = set_around(&tok->before, is_wanted(o, "add_bos_token", begins),
                     tok->begin, err);
     if (rc == MEDVL_OK)
@@ -363,6 +390,16 @@ static int open_made(struct opening *o, struct medvl_tokenizer **out,
                                 &o->has_template, err);
 }
 
+static int open_json(struct opening *o, struct medvl_tokenizer **out,
+                     struct medvl_span file, struct medvl_error *err)
+{
+    const int rc = read_extras(o, true, err);
+
+    return rc < 0 ? rc
+                  : medvl_tokenizer_read(out, file, &o->extras,
+                                         &o->has_template, err);
+}
+
 /* vocab.json, whose merges.txt stands beside it. */
 static int open_merges(struct opening *o, struct medvl_tokenizer **out,
                        struct medvl_span vocab, struct medvl_error *err)
@@ -391,7 +428,7 @@ static int open_other(struct opening *o, struct medvl_tokenizer **out,
                       struct medvl_span file, struct medvl_error *err)
 {
     struct medvl_text json = {0};
-    int rc = read_extras(o, err);
+    int rc = read_extras(o, false, err);
 
     if (rc < 0)
         return rc;
@@ -503,7 +540,7 @@ static int open_file(struct opening *o, struct medvl_tokenizer **out,
     if (advice)
         rc = medvl_fail(err, MEDVL_EUNSUPPORTED, "%s", advice);
     else if (is_json(o, file))
-        rc = medvl_tokenizer_read(out, file, NULL, &o->has_template, err);
+        rc = open_json(o, out, file, err);
     else
         rc = open_other(o, out, file, err);
     medvl_mapping_release(&map);

@@ -163,13 +163,17 @@ int medvl_added_finish(struct medvl_tokenizer *tok,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /*
- * Tokens of files beside the vocabulary, before medvl_added_finish.  One
- * that is there already is left as it is; id -1: that of the vocabulary,
- * else the next free one.
+ * Tokens of files beside the vocabulary, before medvl_added_finish.
+ *
+ *   replace   beside a tokenizer.json: one that is there gets these flags,
+ *             and becomes special where it is named; new ones get the
+ *             vocabulary's id, else the next free one.  Without it one that
+ *             is there stays as it is, and that holds of ids below 0
  */
 struct extras {
     struct added *items;
     size_t count, capacity;
+    bool replace;
 };
 int medvl_added_extras(struct medvl_tokenizer *tok,
                        const struct extras *extras,

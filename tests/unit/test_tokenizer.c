@@ -1089,6 +1089,7 @@ static void the_configuration_beside_it_names_tokens(void **state)
     struct medvl_tokenizer *tok = NULL;
     struct medvl_text text = {0};
     struct medvl_error err = {0};
+    int32_t size;
 
     (void)state;
     CHECK_OK(medvl_path_remove(folder, &err), &err);
@@ -1106,9 +1107,15 @@ static void the_configuration_beside_it_names_tokens(void **state)
     assert_int_equal(medvl_tokenizer_end(tok), 2);
     assert_int_equal(medvl_tokenizer_pad(tok), -1);
     encode_runs(&text, tok, "!", NULL, 0, MEDVL_ENCODE_SPECIAL);
-    assert_string_equal(text.data, "!#");
+    assert_string_equal(text.data, "[!][#]");
+    size = medvl_tokenizer_size(tok);
     medvl_tokenizer_free(tok);
     write_text(config, "{\"bos_token\":\"<none>\"}");
+    CHECK_OK(medvl_tokenizer_open(&tok, folder, &err), &err);
+    assert_int_equal(medvl_tokenizer_begin(tok), size);
+    medvl_tokenizer_free(tok);
+    tok = NULL;
+    write_text(config, "{\"bos_token\":1}");
     CHECK_FAILS(medvl_tokenizer_open(&tok, folder, &err), MEDVL_EFORMAT,
                 &err, "tokenizer_config.json");
     assert_null(tok);

@@ -5,6 +5,8 @@
  */
 #include "lib/text/tokenizer.h"
 
+#include <time.h>
+
 #include "tests/unit/check.h"
 
 #define IDS 8
@@ -32,7 +34,7 @@ static void write_in(const char *folder, const char *name, const char *text)
 
 /* The ids of a text, up to the first -1 of `want`. */
 static void check_text(const char *path, const char *text,
-                       const int32_t want[IDS])
+                       const int32_t *want)
 {
     struct medvl_tokenizer *tok = NULL;
     struct medvl_encoder *encoder = NULL;
@@ -86,33 +88,53 @@ static void check_text(const char *path, const char *text,
 static void some_classes_make_the_template_anew(void **state)
 {
     static const struct {
+        bool bare; /* without a post_processor, not with one that begins */
         const char *class, *more;
         int32_t ids[IDS];
     } CASES[] = {
-        {"LlamaTokenizer", "", {1, 3, -1}},
-        {"LlamaTokenizerFast", ",\"add_bos_token\":false", {3, -1}},
-        {"LlamaTokenizerFast", ",\"add_eos_token\":true", {1, 3, 2, -1}},
-        {"GemmaTokenizer",
+        {false, "LlamaTokenizer", "", {1, 3, -1}},
+        {false, "LlamaTokenizerFast", ",\"add_bos_token\":false", {3, -1}},
+        {false,
+         "LlamaTokenizerFast",
+         ",\"add_eos_token\":true",
+         {1, 3, 2, -1}},
+        {false,
+         "GemmaTokenizer",
          ",\"add_bos_token\":false,\"add_eos_token\":true",
          {3, 2, -1}},
-        {"CohereTokenizerFast", ",\"add_eos_token\":true", {1, 3, 2, -1}},
-        {"GPTNeoXTokenizerFast", "", {3, -1}},
-        {"GPTNeoXTokenizer", ",\"add_bos_token\":true", {1, 3, -1}},
-        {"Qwen2Tokenizer", ",\"add_eos_token\":true", {1, 3, -1}},
-        {"PreTrainedTokenizerFast", ",\"add_bos_token\":false", {1, 3, -1}},
-        {"LlamaTokenizerSlow", ",\"add_bos_token\":false", {1, 3, -1}},
+        {false,
+         "CohereTokenizerFast",
+         ",\"add_eos_token\":true",
+         {1, 3, 2, -1}},
+        {false, "GPTNeoXTokenizerFast", "", {3, -1}},
+        {false, "GPTNeoXTokenizer", ",\"add_bos_token\":true", {1, 3, -1}},
+        {false, "Qwen2Tokenizer", ",\"add_eos_token\":true", {1, 3, -1}},
+        {false,
+         "PreTrainedTokenizerFast",
+         ",\"add_bos_token\":false",
+         {1, 3, -1}},
+        {false, "LlamaTokenizerSlow", ",\"add_bos_token\":false", {1, 3, -1}},
+        {true, "LlamaTokenizer", "", {1, 3, -1}},
+        {true, "LlamaTokenizerFast", ",\"add_bos_token\":null", {3, -1}},
+        {true,
+         "Qwen2Tokenizer",
+         ",\"add_bos_token\":true,\"add_eos_token\":true",
+         {3, -1}},
+        {true, "PreTrainedTokenizerFast", ",\"add_eos_token\":true", {3, -1}},
     };
     char *folder = make_folder("template_anew");
     char config[400];
 
     (void)state;
-    write_in(folder, "tokenizer.json", BEFORE BEGINS BEHIND);
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         snprintf(config, sizeof(config),
                  "{\"tokenizer_class\":\"%s\",\"bos_token\":\"<s>\","
                  "\"eos_token\":\"</s>\"%s}",
                  CASES[i].class, CASES[i].more);
         write_in(folder, "tokenizer_config.json", config);
+        write_in(folder, "tokenizer.json",
+                 CASES[i].bare ? BEFORE "null" BEHIND
+                               : BEFORE BEGINS BEHIND);
         check_text(folder, "lung", CASES[i].ids);
     }
     medvl_free(folder);
@@ -125,6 +147,125 @@ static void a_later_processor_stands_outside_of_an_earlier(void **state)
     (void)state;
     write_in(folder, "tokenizer.json", BEFORE TWICE BEHIND);
     check_text(folder, "lung", (int32_t[IDS]){3, 1, 3, 2, 0, -1});
+    medvl_free(folder);
+}
+
+/* ---- added tokens beside a tokenizer.json -------------------------------- */
+
+#define BYTES                                                           \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":" \
+    "false}"
+#define NEAR                                                          \
+    "{\"added_tokens\":[{\"id\":10,\"content\":\"</s>\",\"special\":" \
+    "true},{\"id\":11,\"content\":\"<x>\"}],\"pre_tokenizer\":" BYTES \
+    ",\"decoder\":" BYTES ",\"model\":{\"type\":\"BPE\",\"vocab\":{"  \
+    "\"<\":0,\"a\":1,\"b\":2,\"n\":3,\"v\":4,\"x\":5,\">\":6,"        \
+    "\"\xC4\xA0\":7,\"<v>\":8,\"/\":9},\"merges\":[]}}"
+
+/* Which are there, and which of them are special. */
+static void the_configuration_changes_and_adds_tokens(void **state)
+{
+    static const struct {
+        const char *config, *map;
+        int32_t ids[16];
+        const char *shown; /* without special ones */
+    } CASES[] = {
+        {"", "{}", {1, 7, 11, 0, 4, 6, 0, 3, 6, -1}, "a <x><v><n>"},
+        {"\"added_tokens_decoder\":{\"11\":{\"content\":\"<x>\","
+         "\"special\":true,\"lstrip\":true}}",
+         "{\"additional_special_tokens\":[\"<n>\"]}",
+         {1, 11, 0, 4, 6, 0, 3, 6, -1},
+         "a<v><n>"},
+        {"\"added_tokens_decoder\":{\"20\":{\"content\":\"<n>\"}}",
+         "{}",
+         {1, 7, 11, 0, 4, 6, 12, -1},
+         "a <x><v><n>"},
+        {"\"additional_special_tokens\":[\"<x>\",\"<n>\",\"<v>\"]",
+         "{}",
+         {1, 7, 11, 8, 12, -1},
+         "a "},
+        {"\"pad_token\":\"<n>\",\"bos_token\":\"<v\","
+         "\"extra_special_tokens\":{\"image_token\":\">\"}",
+         "{}",
+         {1, 7, 11, 12, 6, 13, -1},
+         "a <x>"},
+        {"\"cls_token\":\"<v>\",\"foo_token\":\"<n>\"", "{}",
+         {1, 7, 11, 8, 0, 3, 6, -1},
+         "a <x><n>"},
+        {"", "{\"eos_token\":\"<v>\",\"additional_special_tokens\":"
+             "[\"<n>\"]}",
+         {1, 7, 11, 8, 12, -1},
+         "a <x>"},
+    };
+    static const char TEXT[] = "a <x><v><n>";
+    char *folder = make_folder("changed");
+    char config[400];
+
+    (void)state;
+    write_in(folder, "tokenizer.json", NEAR);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct medvl_tokenizer *tok = NULL;
+        struct medvl_text shown = {0};
+        struct medvl_error err = {0};
+        size_t count = 0;
+
+        snprintf(config, sizeof(config), "{%s}", CASES[i].config);
+        write_in(folder, "tokenizer_config.json", config);
+        write_in(folder, "special_tokens_map.json", CASES[i].map);
+        check_text(folder, TEXT, CASES[i].ids);
+        CHECK_OK(medvl_tokenizer_open(&tok, folder, &err), &err);
+        while (CASES[i].ids[count] >= 0)
+            count++;
+        CHECK_OK(medvl_tokenizer_decode(tok, &shown, CASES[i].ids, count,
+                                        MEDVL_DECODE_SKIP_SPECIAL, &err),
+                 &err);
+        assert_string_equal(shown.data, CASES[i].shown);
+        medvl_text_release(&shown);
+        medvl_tokenizer_free(tok);
+    }
+    medvl_free(folder);
+}
+
+/* Tokens of the file, and as many again beside it. */
+static void many_added_tokens_take_linear_time(void **state)
+{
+    enum { COUNT = 16000 };
+    char *folder = make_folder("many");
+    struct medvl_text json = {0};
+    struct medvl_text config = {0};
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_error err = {0};
+    clock_t start;
+
+    (void)state;
+    CHECK_OK(medvl_text_puts(&json, "{\"added_tokens\":[", &err), &err);
+    CHECK_OK(medvl_text_puts(&config, "{\"added_tokens_decoder\":{", &err),
+             &err);
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_OK(medvl_text_printf(&json, &err,
+                                   "%s{\"id\":%d,\"content\":\"<%07d>\"}",
+                                   i ? "," : "", i + 1, i),
+                 &err);
+        CHECK_OK(medvl_text_printf(&config, &err,
+                                   "%s\"%d\":{\"content\":\"[%07d]\"}",
+                                   i ? "," : "", i, i),
+                 &err);
+    }
+    CHECK_OK(medvl_text_puts(&json, "],\"model\":{\"type\":\"WordLevel\","
+                                    "\"unk_token\":\"u\",\"vocab\":{"
+                                    "\"u\":0}}}",
+                             &err),
+             &err);
+    CHECK_OK(medvl_text_puts(&config, "}}", &err), &err);
+    write_in(folder, "tokenizer.json", json.data);
+    write_in(folder, "tokenizer_config.json", config.data);
+    start = clock();
+    CHECK_OK(medvl_tokenizer_open(&tok, folder, &err), &err);
+    assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
+    assert_int_equal(medvl_tokenizer_size(tok), 1 + 2 * COUNT);
+    medvl_tokenizer_free(tok);
+    medvl_text_release(&json);
+    medvl_text_release(&config);
     medvl_free(folder);
 }
 
@@ -237,6 +378,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(some_classes_make_the_template_anew),
         cmocka_unit_test(a_later_processor_stands_outside_of_an_earlier),
+        cmocka_unit_test(the_configuration_changes_and_adds_tokens),
+        cmocka_unit_test(many_added_tokens_take_linear_time),
         cmocka_unit_test(legacy_says_where_a_mark_is_put),
         cmocka_unit_test(one_list_of_added_tokens_makes_the_other_void),
         cmocka_unit_test(texts_of_unigram_models_end),
