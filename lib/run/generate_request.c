@@ -168,6 +168,19 @@ static int add_picture(struct medvl_request *q,
     return rc;
 }
 
+/* What is no picture at all is not to be searched for in messages. */
+static int check_forms(const struct medvl_json *images,
+                       struct medvl_error *err)
+{
+    for (size_t i = 0; i < medvl_json_count(images); i++)
+        if (medvl_json_type(medvl_json_at(images, i)) != MEDVL_JSON_OBJECT)
+            return medvl_fail(err, MEDVL_EFORMAT,
+                              "\"images\": picture %zu is no object, such "
+                              "as {\"path\":\"a.png\"}",
+                              i + 1);
+    return MEDVL_OK;
+}
+
 /* Every picture is asked about: none is left out without a word. */
 static int check_shown(const struct medvl_json *images, const int32_t *order,
                        size_t count, struct medvl_error *err)
@@ -358,6 +371,8 @@ int medvl_request_read(struct medvl_request *out,
 
     if (rc == MEDVL_OK && medvl_json_count(images) && !reader->frontend)
         rc = medvl_fail(err, MEDVL_EARG, "the model reads no pictures");
+    if (rc == MEDVL_OK)
+        rc = check_forms(images, err);
     if (rc == MEDVL_OK)
         rc = read_ids(out, reader, record, &chat, err);
     if (rc == MEDVL_OK)

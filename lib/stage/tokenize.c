@@ -231,7 +231,8 @@ static void count_ended(const struct stage *stage,
         medvl_want_count(stage->ended, ended,
                          "the chat template ends no turn with a token, so "
                          "answers will not stop; --chat names a layout that "
-                         "does (v1 is LLaVA-1.5's)");
+                         "does (v1 is LLaVA-1.5's), and medvl-generate then "
+                         "needs the same --chat");
 }
 
 static int encode_messages(struct worker *worker,

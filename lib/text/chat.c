@@ -363,6 +363,11 @@ int medvl_chat_render_all(struct medvl_chat_worker *w,
         }
         *count -= w->assistant[*count - 1];
     }
+    if (prompt && !*count)
+        return medvl_fail(err, MEDVL_EFORMAT,
+                          w->view.count ? "an answer alone, and no message "
+                                          "that it is to"
+                                        : "none to answer");
     return medvl_chat_render_some(w, out, *count, prompt, err);
 }
 

@@ -179,6 +179,77 @@ static int find_turns(struct medvl_chat_worker *w, size_t count,
     return rc;
 }
 
+/* ---- what there is to answer ------------------------------------------ */
+
+static bool has_record_bytes(const struct medvl_marked *m)
+{
+    for (size_t i = 0; i < m->run_count; i++)
+        if (m->runs[i].from_record && m->runs[i].size)
+            return true;
+    return false;
+}
+
+static bool is_empty(struct medvl_span content)
+{
+    return !content.size || medvl_span_is(content, "null") ||
+           medvl_span_is(content, "\"\"") || medvl_span_is(content, "[]");
+}
+
+/*
+ * Is the last of `count` messages, the one to answer, in its text?  A role
+ * that a template does not know is passed over by many, and what begins the
+ * answer hides that there is nothing before it.
+ *
+ *   with     the text of all
+ *   before   of those before it; NULL: the template does not write them
+ */
+static bool is_written(const struct medvl_chat_worker *w, size_t count,
+                       const struct medvl_marked *with,
+                       const struct medvl_marked *before,
+                       struct medvl_json_view *message)
+{
+    if (!with->text.size)
+        return false;
+    if (before)
+        return !begins_with(with, before) ||
+               with->text.size != before->text.size;
+    return count > 1 || w->image_count || has_record_bytes(with) ||
+           is_empty(medvl_json_view_get(message, "content"));
+}
+
+/* A template that fails without the beginning of an answer is let be. */
+static int check_asked(struct medvl_chat_worker *w, size_t count,
+                       struct medvl_error *err)
+{
+    const size_t images = w->image_count;
+    struct medvl_json_view message = {0};
+    struct medvl_marked before = {0};
+    struct medvl_error ignored = {0};
+    int rc = medvl_json_view_object(&message, w->view.members[count - 1].value,
+                                    err);
+    int known;
+
+    medvl_marked_clear(&w->part);
+    known = rc < 0 ? rc
+                   : medvl_chat_render_some(w, &before, count - 1, false,
+                                            &ignored);
+    if (rc == MEDVL_OK &&
+        medvl_chat_render_some(w, &w->part, count, false, &ignored) ==
+            MEDVL_OK &&
+        !is_written(w, count, &w->part, known < 0 ? NULL : &before, &message))
+        rc = medvl_fail(err, MEDVL_EFORMAT,
+                        "message %zu: the chat template writes nothing of it "
+                        "(role %.*s)",
+                        count - 1,
+                        (int)medvl_json_view_get(&message, "role").size,
+                        medvl_json_view_get(&message, "role").data);
+    w->image_count = images; /* rendering a part counts them again */
+    medvl_marked_release(&before);
+    medvl_json_view_release(&message);
+    shrink(&w->part);
+    return rc;
+}
+
 /* ---- tokens ----------------------------------------------------------- */
 
 static size_t start_of(const struct medvl_tokens *tokens, size_t i)
@@ -227,7 +298,8 @@ static int match_images(struct medvl_chat_tokens *out,
 
     if (w->image_count && id < 0)
         return medvl_fail(err, MEDVL_EFORMAT,
-                          "the tokenizer has no token \"%s\"",
+                          "they show a picture, and the tokenizer has no "
+                          "token \"%s\" for one: the model reads none",
                           w->chat->image);
     for (size_t i = 0; i < out->tokens.count; i++)
         seen += id >= 0 && out->tokens.ids[i] == id;
@@ -375,6 +447,8 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     if (rc == MEDVL_OK && w->whole.text.size == 0 && w->view.count > 0)
         rc = medvl_fail(err, MEDVL_EFORMAT,
                         "the chat template writes nothing of the messages");
+    if (rc == MEDVL_OK && prompt)
+        rc = check_asked(w, count, err);
     if (rc == MEDVL_OK)
         rc = find_turns(w, prompt ? 0 : count, err);
     medvl_encoder_set_placeholder(

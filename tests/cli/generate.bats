@@ -108,6 +108,8 @@ gen() {
     [[ $stderr == *'a: picture 2: the messages do not show it'* ]]
     run_ok see <<<"$(asks '[{"type":"image","index":1},
         {"type":"image","index":0}]' | tr -d '\n')"
+    run_code 1 see <<<"$(asks '"is it"' | sed 's/{"path":"rgb.png"}/"p"/')"
+    [[ $stderr == *'"images": picture 1 is no object, such as {"path":'* ]]
     # What reads no pictures says so first.
     run_code 1 gen <<<"$(asks '[{"type":"image"},{"type":"image"}]')"
     [[ $stderr == *'a: the model reads no pictures'* ]]
@@ -337,6 +339,43 @@ questions() {
     gen <<<"$line,{\"role\":\"assistant\",\"content\":\"ill\"}]}" |
         sed 's/.*"prediction_tokens"//' >with
     cmp without with
+}
+
+@test "a message to answer that the template leaves out is an error" {
+    # As Qwen's does with a role that it does not know.
+    {
+        echo "{% if messages[0].role == 'system' %}{{ messages[0].content }}"
+        echo "{%- else %}You help.{% endif %}{% for m in messages %}"
+        echo "{%- if m.role in ['user', 'assistant'] %}"
+        echo "<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>{% endif %}"
+        echo "{%- endfor %}{% if add_generation_prompt %}<|im_start|>"
+        echo "{%- endif %}"
+    } >template
+    cp -r "$MODEL" strict
+    cp template strict/chat_template.jinja
+    ask() { # MESSAGES
+        medvl-generate -m strict --max-tokens 1 <<<"{\"messages\":[$1]}"
+    }
+    user='{"role":"user","content":"no"}'
+    human='{"role":"human","content":"no"}'
+    system='{"role":"system","content":"is it"}'
+    none='the chat template writes nothing of it (role "human")'
+    for before in '' "$system," "$user,"; do
+        run_code 1 ask "$before$human"
+        [[ $stderr == *'"messages": message '[01]": $none" ]]
+        run_ok ask "$before$user"
+    done
+    run_ok ask '{"role":"user","content":""}'
+    run_code 1 ask ''
+    [[ $stderr == *'"messages": none to answer' ]]
+    run_code 1 ask '{"role":"assistant","content":"no"}'
+    [[ $stderr == *'"messages": an answer alone, '* ]]
+    run_code 1 ask '{"role":"user","content":[{"type":"image"}]}'
+    [[ $stderr == *': the model reads no pictures' ]]
+    jq 'del(.added_tokens[] | select(.content == "<image>"))' \
+        "$MODEL/tokenizer.json" >strict/tokenizer.json
+    run_code 1 ask '{"role":"user","content":[{"type":"image"}]}'
+    [[ $stderr == *'they show a picture, '*': the model reads none' ]]
 }
 
 @test "tokens are taken as they are, but not beside a loss mask" {
