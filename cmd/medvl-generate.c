@@ -68,6 +68,26 @@ static void check_choices(struct cli *cli)
             cli_misuse(cli, "--%s does not go with --choices", rows[i].name);
 }
 
+/* Without a temperature all answers are the same, and the likeliest. */
+static void check_sampling(struct cli *cli)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } rows[] = {
+        {"top-k", opt.top_k != 0},
+        {"top-p", opt.top_p >= 0},
+        {"samples", opt.samples > 1},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (opt.temperature < 0 && rows[i].given)
+            cli_misuse(cli,
+                       "--%s goes with --temperature, without which the "
+                       "likeliest token is taken",
+                       rows[i].name);
+}
+
 static void check_files(struct cli *cli)
 {
     const struct medvl_loop_file logits = {"logits", opt.logits, ".tmp"};
@@ -172,6 +192,7 @@ int main(int argc, char **argv)
     opt.temperature = opt.top_p = opt.repetition = -1;
     cli_parse(&cli, argc, argv);
     check_choices(&cli);
+    check_sampling(&cli);
     if (opt.chat && !medvl_chat_layout(opt.chat))
         cli_misuse(&cli, "--chat is one of " MEDVL_CHAT_LAYOUTS);
     opt.max_tokens = opt.max_tokens < 0 ? 256 : opt.max_tokens;
@@ -192,6 +213,7 @@ int main(int argc, char **argv)
     opt.stop_count = stop.count;
     opt.device = cli.device;
     opt.seed = cli.seed;
+    opt.wants = &cli.wants;
     opt.progress = show_progress;
     opt.arg = &cli;
     prepare_left(&cli);

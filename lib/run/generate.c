@@ -36,6 +36,7 @@ struct stage {
     struct medvl_safetensors_writer *logits;
     struct medvl_author author;
     const char *field; /* the one that it is the author of */
+    struct medvl_want *pictures;
 
     /* For progress: records answered; answers of those that run. */
     int64_t records, answers, begun, tokens;
@@ -139,6 +140,9 @@ static int stage_open(void **stage, const void *options,
                                        s->o.root, &s->model->config, err);
     if (rc == MEDVL_OK)
         rc = check_text(s, err);
+    if (rc == MEDVL_OK && s->reader.frontend)
+        rc = medvl_wants_add(&s->pictures, s->o.wants, err,
+                             "the model reads pictures: \"images\" is");
     s->field = s->o.choices || says_texts(s) ? "prediction"
                                              : "prediction_tokens";
     if (rc == MEDVL_OK && s->o.logits)
@@ -309,6 +313,16 @@ static int check_job(struct job *job, struct medvl_error *err)
     return medvl_generator_check(job->stage->generator, &prompt, err);
 }
 
+static void count_pictures(const struct job *job)
+{
+    medvl_want_count(job->stage->pictures, job->request.pictures.count > 0,
+                     medvl_record_has(job->record, "image")
+                         ? "\"image\" is not read, and "
+                           "\"images\":[{\"path\":\"a.png\"}] is, shown by "
+                           "medvl-prompt"
+                         : NULL);
+}
+
 static int job_read(struct job *job, struct stage *s,
                     struct medvl_record *record, struct medvl_error *err)
 {
@@ -323,6 +337,7 @@ static int job_read(struct job *job, struct stage *s,
         rc = medvl_request_read(&job->request, &s->reader, record, err);
     if (rc < 0)
         return rc;
+    count_pictures(job);
     job->item = job->id.size ? medvl_hash64(job->id.data, job->id.size)
                              : medvl_hash64(ids->ids,
                                             ids->count * sizeof(*ids->ids));

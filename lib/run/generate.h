@@ -7,6 +7,7 @@
 #define MEDVL_RUN_GENERATE_H
 
 #include "lib/stage/loop.h"
+#include "lib/stage/want.h"
 
 /* Zero means the default in brackets. */
 struct medvl_generate_options {
@@ -28,6 +29,7 @@ struct medvl_generate_options {
     const char *root;      /* pictures are below it */
     const char *device;    /* ["cpu"] */
     int64_t seed;
+    struct medvl_wants *wants; /* pictures, of a model that reads them */
     /* One line about where a window is, for people; may be NULL. */
     void (*progress)(void *arg, const char *text);
     void *arg;

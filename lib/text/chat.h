@@ -194,9 +194,10 @@ struct medvl_chat_tokens {
  * is all 0 with MEDVL_CHAT_PROMPT.
  *
  * MEDVL_EFORMAT, besides those of rendering: nothing is written of the
- * messages; the number of placeholders is
- * not the number of image parts; or a turn cannot be found again, because
- * the template writes the messages before it differently once it is there.
+ * messages, or with MEDVL_CHAT_PROMPT of the last one, or there is none to
+ * answer; the number of placeholders is not the number of image parts; or a
+ * turn cannot be found again, because the template writes the messages
+ * before it differently once it is there.
  * MEDVL_EUNSUPPORTED: each turn is found by rendering what is before it, and
  * there are too many: from about 2,800 messages, or a text times its turns
  * of over 1 GiB.

@@ -115,6 +115,26 @@ gen() {
     [[ $stderr == *'a: the model reads no pictures'* ]]
 }
 
+@test "a model that reads pictures and gets none: a warning" {
+    sizes='"hidden_size":16,"intermediate_size":24'
+    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
+    echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
+        "\"vision_config\":{$sizes,\"image_size\":16,\"patch_size\":8}}" \
+        >llava.json
+    medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
+        --chat chatml --seed 1 -o seeing
+    cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb.png" .
+    echo '{"id":"a","image":"rgb.png","prompt":"no"}' >in
+    run_ok gen -m seeing in in
+    [[ $stderr == *'warning: the model reads pictures: "images" is in none'\
+' of 2 records: "image" is not read, and '* ]]
+    echo '{"prompt":"<image>no","images":[{"path":"rgb.png"}]}' >>in
+    run_ok gen -m seeing in
+    [[ $stderr != *warning* ]]
+    run_ok gen "$IN"
+    [[ $stderr != *warning* ]]
+}
+
 @test "a model is its folder's name, from inside of the folder too" {
     cd "$MODEL"
     for path in . ./ ../model/. "$MODEL/" ../model; do
@@ -206,6 +226,30 @@ gen() {
     gen --temperature 2 --top-k 1 "$IN" |
         sed 's/"options":"[0-9a-f]*"//' >one
     cmp greedy one
+}
+
+@test "options of drawing do not go without --temperature" {
+    for other in '--top-k 3' '--top-p 0.5' '--samples 2'; do
+        # shellcheck disable=SC2086 # options
+        run_code 2 gen $other "$IN"
+        [[ $stderr == *": ${other%% *} goes with --temperature, without"* ]]
+        # 0 that is asked for is what was asked for.
+        # shellcheck disable=SC2086 # options
+        run_ok gen --temperature 0 $other <<<'{"prompt":"no"}'
+    done
+    run_ok gen --samples 1 <<<'{"prompt":"no"}'
+}
+
+@test "what generation_config.json says: end tokens, no sampling" {
+    cp -r "$MODEL" said
+    token=$(gen <<<'{"prompt":"no"}' | jq '.prediction_tokens[0]')
+    echo '{"do_sample":true,"temperature":9,"top_k":50}' \
+        >said/generation_config.json
+    diff <(gen "$IN" | jq -c .prediction_tokens) \
+        <(gen -m said "$IN" | jq -c .prediction_tokens)
+    echo "{\"eos_token_id\":$token}" >said/generation_config.json
+    run_ok gen -m said <<<'{"prompt":"no"}'
+    [[ $output == *'"prediction_tokens":[],'*'"finish_reason":"stop"'* ]]
 }
 
 @test "what a padded vocabulary says beyond the tokenizer is no text" {
@@ -450,12 +494,15 @@ spoil() {
         sed -n 3,4p "$IN"
     } >mixed
     bad='mixed:3: bad: the logits after'
-    for how in --samples=1 --samples=2; do
-        run_code 1 gen -m broken "$how" mixed
+    for how in --samples=1 '--temperature=0 --samples=2'; do
+        # shellcheck disable=SC2086 # options
+        run_code 1 gen -m broken $how mixed
         [[ $stderr == *"$bad "*' tokens are not finite'* ]]
-        run_code 3 gen -m broken "$how" -k --rejects aside -o out mixed
+        # shellcheck disable=SC2086 # options
+        run_code 3 gen -m broken $how -k --rejects aside -o out mixed
         [[ $stderr == *"$bad"* ]]
-        gen "$how" <(head -4 "$IN") | jq -c 'del(.provenance)' |
+        # shellcheck disable=SC2086 # options
+        gen $how <(head -4 "$IN") | jq -c 'del(.provenance)' |
             cmp - <(jq -c 'del(.provenance)' out)
     done
     for tokens in 0 3; do
@@ -729,7 +776,8 @@ same command with --resume goes on" ]
     [[ $output != *'"prediction":'* ]]
     run_code 1 medvl-generate -m bare <<<'{"id":"a","prompt":"no"}'
     [[ $stderr == *tokenizer.json* ]]
-    run_code 1 medvl-generate -m bare --samples 2 <<<'{"tokens":[1]}'
+    run_code 1 medvl-generate -m bare --samples 2 --temperature 1 \
+        <<<'{"tokens":[1]}'
     [[ $stderr == *tokenizer.json* ]]
 }
 
