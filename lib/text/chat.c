@@ -239,6 +239,28 @@ static int set_token(struct medvl_chat_worker *w, const char *name,
     return medvl_template_set_text(w->run, name, text, false, err);
 }
 
+/* The one that the tokenizer names, else the layout's own. */
+static int32_t token_of(const struct medvl_tokenizer *tok, int32_t named,
+                        const char *own)
+{
+    return named < 0 && own ? medvl_tokenizer_id(tok, medvl_span(own))
+                            : named;
+}
+
+int32_t medvl_chat_begin(const struct medvl_chat_layout *layout,
+                         const struct medvl_tokenizer *tok)
+{
+    return token_of(tok, medvl_tokenizer_begin(tok),
+                    layout ? layout->begin : NULL);
+}
+
+int32_t medvl_chat_end(const struct medvl_chat_layout *layout,
+                       const struct medvl_tokenizer *tok)
+{
+    return token_of(tok, medvl_tokenizer_end(tok),
+                    layout ? layout->end : NULL);
+}
+
 static int set_tokens(struct medvl_chat_worker *w, struct medvl_error *err)
 {
     const struct medvl_chat *chat = w->chat;
@@ -246,8 +268,8 @@ static int set_tokens(struct medvl_chat_worker *w, struct medvl_error *err)
     const struct {
         const char *name;
         int32_t id;
-    } TOKENS[] = {{"bos_token", medvl_tokenizer_begin(tok)},
-                  {"eos_token", medvl_tokenizer_end(tok)},
+    } TOKENS[] = {{"bos_token", medvl_chat_begin(chat->layout, tok)},
+                  {"eos_token", medvl_chat_end(chat->layout, tok)},
                   {"pad_token", medvl_tokenizer_pad(tok)}};
     int rc = set_token(w, "image_token", medvl_span(chat->image), err);
 

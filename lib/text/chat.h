@@ -90,7 +90,8 @@ struct medvl_chat;
  * the tokenizer's own where the template writes none, as its processor does.
  *
  *   layout   the name of one to use instead; NULL: the folder's.  The
- *            tokenizer must have its marks
+ *            tokenizer must have its marks; where it names no begin or end
+ *            token, they are the layout's
  *   tok      the folder's tokenizer; borrowed, must outlive the chat
  *
  * MEDVL_EARG      the folder has no template; config.json does not tell the
@@ -190,8 +191,8 @@ struct medvl_chat_tokens {
  * The loss mask is the assistant's turns, their end token included: what
  * stands in the whole text behind the text of all messages before that
  * turn, with the beginning of the turn as for generation, up to the last
- * added token of the turn (without one, to where the turn's text ends).  It
- * is all 0 with MEDVL_CHAT_PROMPT.
+ * added token behind the turn's content (without one, to where the turn's
+ * text ends).  It is all 0 with MEDVL_CHAT_PROMPT.
  *
  * MEDVL_EFORMAT, besides those of rendering: nothing is written of the
  * messages, or with MEDVL_CHAT_PROMPT of the last one, or there is none to

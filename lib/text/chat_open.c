@@ -357,6 +357,12 @@ static int check_marks(const struct medvl_chat_layout *layout,
                         "the tokenizer is not one for the layout \"%s\": it "
                         "has no token%s",
                         layout->name, missing.data);
+    if (rc == MEDVL_OK && strstr(layout->template, "eos_token") &&
+        medvl_chat_end(layout, tok) < 0)
+        rc = medvl_fail(err, MEDVL_EARG,
+                        "the tokenizer is not one for the layout \"%s\": it "
+                        "names no \"eos_token\", with which answers end",
+                        layout->name);
     medvl_text_release(&missing);
     return rc;
 }

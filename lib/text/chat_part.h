@@ -67,6 +67,13 @@ int medvl_chat_render_all(struct medvl_chat_worker *w,
                           size_t *count,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* What a template's bos_token and eos_token are: the tokenizer's, else those
+ * of the layout (or NULL); -1: none. */
+int32_t medvl_chat_begin(const struct medvl_chat_layout *layout,
+                         const struct medvl_tokenizer *tok);
+int32_t medvl_chat_end(const struct medvl_chat_layout *layout,
+                       const struct medvl_tokenizer *tok);
+
 /* The layout that an original LLaVA folder's config.json tells; or NULL. */
 const char *medvl_chat_layout_of(const struct medvl_json *config);
 

@@ -287,6 +287,28 @@ static void a_layout_needs_its_marks(void **state)
     teardown(&f);
 }
 
+/* A tokenizer.json alone names neither. */
+static void a_layout_has_its_begin_and_end_where_none_is_named(void **state)
+{
+    struct medvl_chat *chat;
+    struct fixture f;
+
+    (void)state;
+    make_folder(&f, "unnamed", medvl_chat_layout("llama3"), "");
+    write_file(&f, "tokenizer_config.json", "{}");
+    medvl_encoder_free(f.encoder);
+    medvl_tokenizer_free(f.tok);
+    CHECK_OK(medvl_tokenizer_open(&f.tok, f.folder, &f.err), &f.err);
+    CHECK_OK(medvl_encoder_new(&f.encoder, f.tok, &f.err), &f.err);
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "huatuo", f.tok, &f.err),
+                MEDVL_EARG, &f.err, "names no \"eos_token\"");
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "vicuna", f.tok, &f.err),
+                MEDVL_EARG, &f.err, "names no \"eos_token\"");
+    open_chat(&f, "llama3");
+    check_text(&f, "[]", 0, "<|begin_of_text|>");
+    teardown(&f);
+}
+
 /* The vocabulary ends before the picture's id. */
 static void a_picture_is_the_id_behind_the_vocabulary(void **state)
 {
@@ -398,6 +420,7 @@ int main(void)
         cmocka_unit_test(what_is_learned_of_each_layout),
         cmocka_unit_test(a_record_of_which_nothing_is_written_is_an_error),
         cmocka_unit_test(a_layout_needs_its_marks),
+        cmocka_unit_test(a_layout_has_its_begin_and_end_where_none_is_named),
         cmocka_unit_test(a_picture_is_the_id_behind_the_vocabulary),
         cmocka_unit_test(a_picture_is_the_token_that_config_names),
         cmocka_unit_test(marks_around_pictures_are_of_the_config),

@@ -189,7 +189,9 @@ static void the_configuration_changes_and_adds_tokens(void **state)
          "{}",
          {1, 7, 11, 12, 6, 13, -1},
          "a <x>"},
-        {"\"cls_token\":\"<v>\",\"foo_token\":\"<n>\"", "{}",
+        {"\"cls_token\":\"<v>\","
+         "\"foo_token\":\"<n>\"",
+         "{}",
          {1, 7, 11, 8, 0, 3, 6, -1},
          "a <x><n>"},
         {"", "{\"eos_token\":\"<v>\",\"additional_special_tokens\":"
