@@ -494,14 +494,28 @@ static int decode_one(const struct medvl_tokenizer *tok, bool bytes,
                : rc;
 }
 
-/* What SentencePiece put in front of the text. */
-static size_t dummy_prefix(const struct medvl_tokenizer *tok,
-                           const struct medvl_text *text)
+/*
+ * Take from the text, which is the bytes of one piece, the space that
+ * SentencePiece put in front: of one piece, of each so far that is no more
+ * than it where extra spaces are taken away.
+ */
+static void drop_space(const struct medvl_tokenizer *tok,
+                       struct medvl_text *text, int32_t id, bool *dropped)
 {
-    return tok->model.sentencepiece &&
-           medvl_sentencepiece_info(tok->model.sentencepiece)
-               ->add_dummy_prefix &&
-           text->size > 0 && text->data[0] == ' ';
+    const struct medvl_sentencepiece_info *info;
+    struct medvl_span piece;
+
+    if (*dropped || medvl_tokenizer_added(tok, id))
+        return;
+    info = medvl_sentencepiece_info(tok->model.sentencepiece);
+    piece = medvl_sentencepiece_piece(tok->model.sentencepiece, id);
+    if ((!info->add_dummy_prefix && !info->remove_extra_whitespaces) ||
+        text->data[0] != ' ' || piece.size < 3 ||
+        memcmp(piece.data, "\xE2\x96\x81", 3) != 0)
+        return;
+    text->size--;
+    memmove(text->data, text->data + 1, text->size);
+    *dropped = !info->remove_extra_whitespaces;
 }
 
 int medvl_tokenizer_decode(const struct medvl_tokenizer *tok,
@@ -513,21 +527,20 @@ int medvl_tokenizer_decode(const struct medvl_tokenizer *tok,
                        (tok->model.bpe &&
                         medvl_decoder_steps_are_bytes(tok->decoder));
     struct medvl_strings strings = {0};
+    bool dropped = !tok->model.sentencepiece;
     int rc = MEDVL_OK;
 
-    for (size_t i = 0; i < count && rc == MEDVL_OK; i++)
-        rc = decode_one(tok, bytes, &strings, ids[i], flags, err);
-    if (rc == MEDVL_OK && bytes) {
-        const size_t skip = dummy_prefix(tok, &strings.text);
+    for (size_t i = 0; i < count && rc == MEDVL_OK; i++) {
+        const bool first = strings.text.size == 0;
 
-        rc = medvl_append_lossy(out,
-                                (struct medvl_span){
-                                    strings.text.data + skip,
-                                    strings.text.size - skip},
-                                err);
-    } else if (rc == MEDVL_OK) {
-        rc = medvl_decoder_steps_run(tok->decoder, out, &strings, err);
+        rc = decode_one(tok, bytes, &strings, ids[i], flags, err);
+        if (rc == MEDVL_OK && first && strings.text.size > 0)
+            drop_space(tok, &strings.text, ids[i], &dropped);
     }
+    if (rc == MEDVL_OK && bytes)
+        rc = medvl_append_lossy(out, medvl_text_span(&strings.text), err);
+    else if (rc == MEDVL_OK)
+        rc = medvl_decoder_steps_run(tok->decoder, out, &strings, err);
     medvl_strings_release(&strings);
     return rc;
 }

@@ -358,13 +358,16 @@ static bool may_stand(const struct medvl_tokenizer *tok, struct runs *runs,
                         part->base + medvl_rewrite_end(r, end));
 }
 
-/* White space is one thing here, a word another (\s, \w). */
-static bool is_space_at(struct medvl_span text, size_t at, size_t *size)
+/* White space is one thing here, a word another (\s, \w).  The slow
+ * LlamaTokenizer makes a space of U+2581 before, when it is not legacy. */
+static bool is_space_at(const struct medvl_tokenizer *tok,
+                        struct medvl_span text, size_t at, size_t *size)
 {
     uint32_t rune = 0;
 
     *size = (size_t)medvl_utf8_decode(&rune, text.data + at, text.size - at);
-    return *size > 0 && medvl_unicode_is_space(rune);
+    return *size > 0 && (medvl_unicode_is_space(rune) ||
+                         (tok->prefix_once && rune == 0x2581));
 }
 
 /* Start of the character that ends at `at` (above 0). */
@@ -475,11 +478,11 @@ bool medvl_added_find(const struct medvl_tokenizer *tok, struct runs *runs,
         if (added->rstrip && end < from) /* within space that was taken */
             match->end = from;
         while (added->lstrip && match->start > from &&
-               is_space_at(text, character_before(text, match->start),
+               is_space_at(tok, text, character_before(text, match->start),
                            &size))
             match->start -= size;
         while (added->rstrip && match->end < text.size &&
-               is_space_at(text, match->end, &size))
+               is_space_at(tok, text, match->end, &size))
             match->end += size;
         /* Within the space that the one before has taken. */
         if (match->start < from)

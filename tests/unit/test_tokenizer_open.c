@@ -308,6 +308,15 @@ static void legacy_says_where_a_mark_is_put(void **state)
                    "\"additional_special_tokens\":[\"<image>\"]",
          "<image>hello",
          {1, 32000, 21558, -1}},
+        {IMAGE(",\"rstrip\":true") ",\"legacy\":false",
+         "<image>\xE2\x96\x81hello",
+         {1, 28705, 32000, 21558, -1}},
+        {IMAGE(",\"lstrip\":true") ",\"legacy\":false",
+         "hello\xE2\x96\x81<image>",
+         {1, 6312, 28709, 32000, -1}},
+        {IMAGE("") ",\"legacy\":false",
+         "<image> \xE2\x96\x81</s>",
+         {1, 28705, 32000, 259, 2, -1}},
         {IMAGE(""), "<image>hello", {1, 32000, 6312, 28709, -1}},
         {"\"x\":0", "<unk>hello", {1, 0, 6312, 28709, -1}},
         {"\"legacy\":false", "<unk>hello", {1, 0, 21558, -1}},
@@ -375,6 +384,38 @@ static void texts_of_unigram_models_end(void **state)
     medvl_free(folder);
 }
 
+/* As sentencepiece 0.2.3: of one piece, or of all where extra ones go. */
+static void decoding_takes_the_spaces_in_front(void **state)
+{
+    static const struct {
+        const char *model;
+        int32_t ids[5];
+        const char *text;
+    } CASES[] = {
+        {"unigram", {3, 3, 5, 3, 5}, "a a"},
+        {"bpe_bytes", {411, 411, 414, 411, 414}, " a a"},
+        {"bpe_across", {211, 211, 214, 211, 214}, "a a"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct medvl_tokenizer *tok = NULL;
+        struct medvl_text text = {0};
+        struct medvl_error err = {0};
+        char path[100];
+
+        snprintf(path, sizeof(path), "tests/golden/vocabulary/%s.model",
+                 CASES[i].model);
+        CHECK_OK(medvl_tokenizer_open(&tok, path, &err), &err);
+        CHECK_OK(medvl_tokenizer_decode(tok, &text, CASES[i].ids, 5, 0,
+                                        &err),
+                 &err);
+        assert_string_equal(text.data, CASES[i].text);
+        medvl_text_release(&text);
+        medvl_tokenizer_free(tok);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +426,7 @@ int main(void)
         cmocka_unit_test(legacy_says_where_a_mark_is_put),
         cmocka_unit_test(one_list_of_added_tokens_makes_the_other_void),
         cmocka_unit_test(texts_of_unigram_models_end),
+        cmocka_unit_test(decoding_takes_the_spaces_in_front),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
