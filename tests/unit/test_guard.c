@@ -252,6 +252,35 @@ static void tokenizer_model_spells_it(void **state)
     }
 }
 
+/* By their names, though they are not special. */
+static void begin_end_and_padding_are_spelled(void **state)
+{
+    static const char *const NAMES[] = {"bos_token", "eos_token",
+                                        "pad_token", "x"};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const struct medvl_run run = {3, true};
+        struct medvl_error err = {0};
+        struct user user;
+        char config[200];
+        bool found = false;
+
+        snprintf(config, sizeof(config),
+                 "{\"added_tokens_decoder\":{\"11\":{\"content\":\"<a>\"}},"
+                 "\"%s\":\"<a>\"}",
+                 NAMES[i]);
+        begin(&user, open_model(false, 1, config));
+        CHECK_OK(medvl_encoder_encode(user.encoder, &user.tokens,
+                                      medvl_span("<a>"), &run, 1, 0, &err),
+                 &err);
+        for (size_t k = 0; k < user.tokens.count; k++)
+            found = found || user.tokens.ids[k] == 11;
+        assert_int_equal(found, i == 3);
+        end(&user);
+    }
+}
+
 /* Time is that of the model, whatever the text spells. */
 static void a_megabyte_of_them_is_spelled(void **state)
 {
@@ -300,6 +329,7 @@ int main(void)
         cmocka_unit_test(every_model_of_tokenizer_json_spells_it),
         cmocka_unit_test(bert_spells_it),
         cmocka_unit_test(tokenizer_model_spells_it),
+        cmocka_unit_test(begin_end_and_padding_are_spelled),
         cmocka_unit_test(a_megabyte_of_them_is_spelled),
         cmocka_unit_test(no_memory_is_said),
     };
