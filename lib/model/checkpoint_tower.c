@@ -69,27 +69,6 @@ bool model_tower_trained(const struct medvl_model *m)
     return false;
 }
 
-/* The folder's path below the model's, where it is written again. */
-static int find_place(char **out, const struct medvl_model *m,
-                      struct medvl_error *err)
-{
-    const char *from = model_state(m)->tower_folder;
-    const char *last = strrchr(from, '/');
-    size_t size = strlen(m->folder);
-
-    while (size && m->folder[size - 1] == '/')
-        size--;
-    if (strncmp(from, m->folder, size) == 0 && from[size] == '/' &&
-        !strstr(from + size, "..")) {
-        from += size;
-        from += strspn(from, "/");
-    } else {
-        from = last && last[1] ? last + 1 : "vision_tower";
-    }
-    *out = medvl_copy_string(from, strlen(from));
-    return *out ? MEDVL_OK : medvl_no_memory(err);
-}
-
 int model_tower_copy(char **out, const struct medvl_model *m,
                      const char *folder, struct medvl_error *err)
 {
@@ -100,7 +79,7 @@ int model_tower_copy(char **out, const struct medvl_model *m,
     *out = NULL;
     if (!s->tower_folder || !m->folder)
         return MEDVL_OK;
-    rc = find_place(&place, m, err);
+    rc = medvl_config_tower_place(&place, &m->config, m->folder, err);
     if (rc == MEDVL_OK)
         rc = medvl_path_join(out, folder, place, err);
     if (rc == MEDVL_OK)

@@ -211,13 +211,23 @@ bool medvl_config_kind(enum medvl_family *family, enum medvl_naming *naming,
 
 /*
  * Where the tower of a folder with LLaVA's own names is described: what
- * "mm_vision_tower" names as a path, below the folder, or beside it by the
- * last part of the name.  *out is NULL where there is no such folder, or for
- * other namings; the caller's memory.
+ * "mm_vision_tower" names below the folder, as a path or by its last part;
+ * else what it names elsewhere; else beside the folder by its last part.
+ * What lies below is a tower that was written with the folder, whatever is
+ * at the path that it came from.  *out is NULL where there is no such folder,
+ * or for other namings; the caller's memory.
  */
 int medvl_config_tower(char **out, const struct medvl_config *config,
                        const char *folder,
                        struct medvl_error *err) MEDVL_MUST_CHECK;
+
+/*
+ * The path below another folder with this config.json where that tower, of
+ * `folder`, is found before all else; NULL where none is named.
+ */
+int medvl_config_tower_place(char **out, const struct medvl_config *config,
+                             const char *folder,
+                             struct medvl_error *err) MEDVL_MUST_CHECK;
 
 /* The error that there is no such folder, for a config.json of these. */
 int medvl_config_no_tower(const struct medvl_json *root,

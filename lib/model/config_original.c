@@ -51,6 +51,26 @@ static const char *last_part(const char *name)
     return slash ? slash + 1 : name;
 }
 
+/* The same as a folder's name, also of what ends in none. */
+static int copy_last(char **out, const char *name, struct medvl_error *err)
+{
+    size_t end = strlen(name), from;
+
+    while (end && name[end - 1] == '/')
+        end--;
+    for (from = end; from && name[from - 1] != '/';)
+        from--;
+    name += from;
+    end -= from;
+    if (end == 0 || (name[0] == '.' && end == 1) ||
+        (name[0] == '.' && name[1] == '.' && end == 2)) {
+        name = "vision_tower";
+        end = strlen(name);
+    }
+    *out = medvl_copy_string(name, end);
+    return *out ? MEDVL_OK : medvl_no_memory(err);
+}
+
 /* *out is kept when it is a folder with a config.json. */
 static int keep_tower(char **out, int rc, struct medvl_error *err)
 {
@@ -89,24 +109,65 @@ static int try_sibling(char **out, const char *folder, const char *name,
     return rc;
 }
 
+static bool is_below(const char *name)
+{
+    return name[0] != '/' && !strstr(name, "..");
+}
+
+/* The path itself. */
+static int try_path(char **out, const char *folder, const char *name,
+                    struct medvl_error *err)
+{
+    if (*out || name[0] != '/')
+        return try_tower(out, folder, name, err);
+    *out = medvl_copy_string(name, strlen(name));
+    return keep_tower(out, *out ? MEDVL_OK : medvl_no_memory(err), err);
+}
+
 int medvl_config_find_tower(char **out, const struct medvl_json *root,
                             const char *folder, struct medvl_error *err)
 {
     const char *name = tower_name(root);
+    char *last = NULL;
     int rc = MEDVL_OK;
 
     *out = NULL;
     if (!name)
         return MEDVL_OK;
-    if (name[0] == '/') {
-        *out = medvl_copy_string(name, strlen(name));
-        rc = keep_tower(out, *out ? MEDVL_OK : medvl_no_memory(err), err);
-    } else {
+    rc = copy_last(&last, name, err);
+    if (rc == MEDVL_OK && is_below(name))
         rc = try_tower(out, folder, name, err);
-    }
     if (rc == MEDVL_OK)
-        rc = try_tower(out, folder, last_part(name), err);
-    return rc < 0 ? rc : try_sibling(out, folder, last_part(name), err);
+        rc = try_tower(out, folder, last, err);
+    if (rc == MEDVL_OK)
+        rc = try_path(out, folder, name, err);
+    if (rc == MEDVL_OK)
+        rc = try_sibling(out, folder, last, err);
+    medvl_free(last);
+    return rc;
+}
+
+int medvl_config_tower_place(char **out, const struct medvl_config *config,
+                             const char *folder, struct medvl_error *err)
+{
+    struct medvl_json *root = NULL;
+    const char *name;
+    char *found = NULL;
+    int rc = medvl_json_parse(&root, medvl_text_span(&config->json), err);
+
+    *out = NULL;
+    name = rc < 0 ? NULL : tower_name(root);
+    if (name && is_below(name))
+        rc = try_tower(&found, folder, name, err);
+    if (name && found) {
+        *out = medvl_copy_string(name, strlen(name));
+        rc = *out ? MEDVL_OK : medvl_no_memory(err);
+    } else if (name && rc == MEDVL_OK) {
+        rc = copy_last(out, name, err);
+    }
+    medvl_free(found);
+    medvl_json_free(root);
+    return rc;
 }
 
 int medvl_config_tower(char **out, const struct medvl_config *config,

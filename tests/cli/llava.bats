@@ -241,6 +241,43 @@ records() { # NAME
     [ "$(ls new)" = out ]
 }
 
+@test "a tower that was written is read, not the one that it came from" {
+    model llava_original
+    records
+    jq -c '.messages += [{role: "assistant", content: "yes"}]' records.jsonl |
+        medvl-tokenize -m llava_original --chat v1 >tokens.jsonl
+    mkdir above
+    mv llava_original/vit/clip above/
+    answer() { # NAME: the picture's rows alone differ
+        medvl-generate -m run --chat v1 --logits "$1" records.jsonl >/dev/null
+    }
+    for name in "$PWD/above/clip" "$PWD/above/clip/" ../above/clip; do
+        jq --arg name "$name" '.mm_vision_tower = $name' \
+            "$ROOT/tests/golden/models/llava_original/config.json" \
+            >llava_original/config.json
+        medvl-merge --dtype bf16 -m llava_original -o half
+        medvl-inspect --tensors half >tensors
+        [ "$(jq -r .dtype tensors | sort -u)" = BF16 ]
+        grep -q '"folder":"half/clip"' tensors
+
+        medvl-train -q -m llava_original --data tokens.jsonl --train vision \
+            --steps 2 --lr 1e-2 --batch-tokens 400 -o run >log
+        answer with
+        mv above gone
+        answer without
+        mv gone above
+        cmp with without
+        rm -r half run
+    done
+
+    # A name that is none is not a way out of the new folder.
+    jq --arg name "$PWD/above/clip/." '.mm_vision_tower = $name' \
+        "$ROOT/tests/golden/models/llava_original/config.json" \
+        >llava_original/config.json
+    medvl-merge --dtype bf16 -m llava_original -o half
+    medvl-inspect --tensors half | grep -q '"folder":"half/vision_tower"'
+}
+
 @test "a model without a processor is looked at without pictures" {
     model llava_qwen2
     rm llava_qwen2/preprocessor_config.json

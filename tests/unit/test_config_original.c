@@ -244,6 +244,53 @@ static void a_tower_is_found_below_in_and_beside(void **state)
     medvl_free(root);
 }
 
+/* What lies below comes before a path that leads out of the folder. */
+static void a_tower_written_below_is_found_by_its_name(void **state)
+{
+    static const struct {
+        const char *name, *place;
+    } NAMES[] = {
+        {"far/tower", "tower"},
+        {"../far/tower", "tower"},
+        {"/far/tower", "tower"},
+        {"/far/tower//", "tower"},
+        {"/far/..", "vision_tower"},
+        {"/", "vision_tower"},
+        {"far/./", "vision_tower"},
+        {"", "vision_tower"},
+        {"./near/tower", "./near/tower"},
+    };
+    char *root = check_temp("place"), *model = below(root, "model");
+    char *near = below(root, "model/near/tower");
+    struct medvl_error err = {0};
+
+    (void)state;
+    write_file(near, "config.json", "{}");
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        struct medvl_config c = {.naming = MEDVL_NAMING_ORIGINAL};
+        char *place, *found, *want;
+
+        CHECK_OK(medvl_text_printf(&c.json, &err,
+                                   "{\"mm_vision_tower\":\"%s\"}",
+                                   NAMES[i].name),
+                 &err);
+        CHECK_OK(medvl_config_tower_place(&place, &c, model, &err), &err);
+        assert_string_equal(place, NAMES[i].place);
+        want = below(model, place);
+        write_file(want, "config.json", "{}");
+        CHECK_OK(medvl_config_tower(&found, &c, model, &err), &err);
+        assert_true(medvl_path_same(found, want));
+        medvl_free(place);
+        medvl_free(found);
+        medvl_free(want);
+        medvl_text_release(&c.json);
+    }
+    CHECK_OK(medvl_path_remove(root, &err), &err);
+    medvl_free(near);
+    medvl_free(model);
+    medvl_free(root);
+}
+
 /* Opened, a picture's size found, and written again. */
 struct way {
     const char *from, *to;
@@ -289,6 +336,7 @@ int main(void)
         cmocka_unit_test(only_unpadded_tiles_have_a_most),
         cmocka_unit_test(pinpoints_have_three_forms),
         cmocka_unit_test(what_is_not_built_is_named),
+        cmocka_unit_test(a_tower_written_below_is_found_by_its_name),
         cmocka_unit_test(a_tower_is_found_below_in_and_beside),
         cmocka_unit_test(folders_are_whole_or_there_is_no_memory),
     };
