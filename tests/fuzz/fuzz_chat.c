@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/file.h"
 #include "lib/text/chat.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -65,7 +66,7 @@ static struct medvl_span next_part(struct medvl_span *rest)
     return part;
 }
 
-/* With the marks of every layout. */
+/* With the marks of every layout, and an end token for huatuo. */
 static void open_tokenizer(void)
 {
     static const struct medvl_added_token MARKS[] = {
@@ -77,8 +78,10 @@ static void open_tokenizer(void)
         {"<|im_end|>", true},
         {"</s>", true},
     };
+    static const char CONFIG[] = "{\"eos_token\":\"</s>\"}";
     char folder[] = "/tmp/medvl-fuzz-XXXXXX";
     char path[sizeof(folder) + 16];
+    char config[sizeof(folder) + 24];
 
     if (tok)
         return;
@@ -87,8 +90,10 @@ static void open_tokenizer(void)
     must(medvl_tokenizer_extend("tests/golden/tokenizer/llama3.json", path,
                                 MARKS, sizeof(MARKS) / sizeof(MARKS[0]),
                                 NULL) == MEDVL_OK);
+    snprintf(config, sizeof(config), "%s/tokenizer_config.json", folder);
+    must(medvl_file_write(config, CONFIG, strlen(CONFIG), NULL) == MEDVL_OK);
     must(medvl_tokenizer_open(&tok, path, NULL) == MEDVL_OK);
-    must(unlink(path) == 0 && rmdir(folder) == 0);
+    must(unlink(path) == 0 && unlink(config) == 0 && rmdir(folder) == 0);
     must(medvl_encoder_new(&encoder, tok, NULL) == MEDVL_OK);
 }
 
