@@ -300,6 +300,16 @@ static int place_values(struct medvl_model *m, struct medvl_error *err)
     return rc;
 }
 
+/* Of a frozen value, is every part read?  Of embeddings that are no head
+ * only the rows of a text's tokens are. */
+static bool is_read(const struct medvl_model *m,
+                    const struct medvl_param_spec *spec)
+{
+    const bool table = strncmp(spec->key, "decoder.embed_", 14) == 0;
+
+    return !spec->unused && (!table || m->config.decoder.tied);
+}
+
 size_t medvl_model_memory(const struct medvl_model *model, int parts)
 {
     const struct state *s = model_state(model);
@@ -314,7 +324,7 @@ size_t medvl_model_memory(const struct medvl_model *model, int parts)
         if (p->trained)
             bytes += model_f32_size(&p->value);
         if (s->held[i].fp8.weight ||
-            (!p->trained && (spec->part & parts) && !spec->unused))
+            (!p->trained && (spec->part & parts) && is_read(model, spec)))
             bytes += stored;
     }
     return bytes;

@@ -66,7 +66,8 @@ void medvl_model_free(struct medvl_model *model);
 /*
  * Bytes of memory that the values take once they are read: of trained
  * parameters as f32, of `parts` (a union of medvl_part) that are frozen as
- * they are stored, without what nothing reads.  Gradients not counted.
+ * they are stored, without what nothing reads and tables of embeddings, of
+ * which a step reads few rows.  Gradients not counted.
  */
 size_t medvl_model_memory(const struct medvl_model *model, int parts);
 

@@ -559,9 +559,11 @@ static void what_was_only_looked_at_is_written(void **state)
     medvl_free(other);
 }
 
-static bool is_unused(const char *name)
+/* Not read when it is frozen, or but for few rows. */
+static bool is_unread(const char *name)
 {
-    return strstr(name, "encoder.layers.1.") || strstr(name, "post_layernorm");
+    return strstr(name, "encoder.layers.1.") ||
+           strstr(name, "post_layernorm") || strstr(name, "embed_tokens");
 }
 
 static void what_values_take_follows_their_types_and_what_learns(void **state)
@@ -585,16 +587,15 @@ static void what_values_take_follows_their_types_and_what_learns(void **state)
         CHECK_OK(medvl_model_open(&m, folder, TRAIN[k], &err), &err);
         for (int64_t i = 0; i < m->count; i++) {
             const struct medvl_param *p = &m->params[i];
-            const bool unused = is_unused(p->name);
+            const bool unread = is_unread(p->name);
             const size_t n = (size_t)(medvl_tensor_rows(&p->value) *
                                       medvl_tensor_columns(&p->value));
             const size_t bytes = p->trained ? (4 * n + 63) / 64 * 64
-                                 : unused   ? 0
+                                 : unread   ? 0
                                             : 2 * n;
 
             assert_int_equal(p->value.dtype, p->trained ? MEDVL_DTYPE_F32
                                                         : MEDVL_DTYPE_BF16);
-            assert_false(p->trained && unused);
             want += bytes;
             if (p->trained || medvl_model_part(m, p) == MEDVL_PART_VISION)
                 tower += bytes;
