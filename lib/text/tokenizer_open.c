@@ -298,7 +298,9 @@ static int apply_config(const struct opening *o, struct medvl_tokenizer *tok,
     if (rc < 0)
         return medvl_context(err, "%s", o->folder);
     remakes = !model && remakes_template(class, &begins);
-    if (o->has_template && !(remakes && tok->begin >= 0))
+    if (o->has_template &&
+        !(remakes && (tok->begin >= 0 ||
+                      !is_wanted(o, "add_bos_token", begins))))
         return MEDVL_OK;
     if (o->extras.replace && class && !remakes)
         return MEDVL_OK; /* fast, where no class reads the switches */

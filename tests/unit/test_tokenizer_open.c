@@ -114,6 +114,10 @@ static void some_classes_make_the_template_anew(void **state)
          ",\"add_bos_token\":false",
          {1, 3, -1}},
         {false, "LlamaTokenizerSlow", ",\"add_bos_token\":false", {1, 3, -1}},
+        {false,
+         "LlamaTokenizer",
+         ",\"add_bos_token\":false,\"bos_token\":null",
+         {3, -1}},
         {true, "LlamaTokenizer", "", {1, 3, -1}},
         {true, "LlamaTokenizerFast", ",\"add_bos_token\":null", {3, -1}},
         {true,
@@ -128,8 +132,8 @@ static void some_classes_make_the_template_anew(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         snprintf(config, sizeof(config),
-                 "{\"tokenizer_class\":\"%s\",\"bos_token\":\"<s>\","
-                 "\"eos_token\":\"</s>\"%s}",
+                 "{\"tokenizer_class\":\"%s\"%s,\"bos_token\":\"<s>\","
+                 "\"eos_token\":\"</s>\"}",
                  CASES[i].class, CASES[i].more);
         write_in(folder, "tokenizer_config.json", config);
         write_in(folder, "tokenizer.json",
