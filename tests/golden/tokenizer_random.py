@@ -2,12 +2,13 @@
 
 Every part of the format comes up: models, normalizers, pre-tokenizers,
 processors, decoders and flags of added tokens.  Characters are those that
-Unicode 14 has.  Used by tokenizer.py and ../peers/tokenizer_fuzz.py.
+Unicode 14 has.  Used by tokenizer.py and ../peers/tokenizer_fuzz.py, which
+also takes what widen() adds, file(hold=True) and known().
 """
 import json
 import unicodedata  # of Python 3.11: Unicode 14
 
-from tokenizers import Tokenizer, models, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 GPT2 = (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+"
         r"|\s+(?!\S)|\s+")
@@ -45,6 +46,31 @@ PARTS = ['the ', 'of', ' lung', 'Nodule', 'effusion', 'a', 'b', 'c', 'st',
 ADDED = ['<s>', '</s>', '[CLS]', '[MASK]', '<image>', '<image><image>',
          'word', 'café', 'nai\u0308ve', 'WORD', ' lung', '12', '胸', '▁',
          'é', '<|x|>', '\n', '!', '...', 'Σ', '\u212b']
+
+CLIP = (r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+PLAIN = ['covid', 'COVID', 'Covid', 'CT', 'ct', "don't", "IT'S", "we'LL", "'d",
+         'a', 'X', 'lung', 'Lungs', '12', '3.5mm', 'T2*', '--', '(r/o)', '</w>',
+         '##s', 'un##s', '[SEP]', '<|endoftext|>', '\x7f', 'a\x01b', '\t', '\n',
+         '_', 'x' * 120, 'Ab' * 140, '!' * 300, 'word', 'WORD', 'The', 'of']
+
+
+def widen():
+    """What came up later; the committed files are made without it."""
+    REGEXES.extend([
+        CLIP, r'\x{e9}+|\x{41}', r'[\x{3b1}-\x{3c9}\x41]+', r'\u00e9|\x61',
+        r'a{2}?', r' {1,2}?', r'(?:st){1}+', r'[0-9]{2}?[a-z]', r'a{,2}',
+        r'a{,}', r'\pL', r'\P{L}+\P{N}', r'\V', r'.*\R', r'(?=\p{L})x?[eé]+',
+        r'\p{Lu}{2}?\p{Ll}', r'[\101-\x{5A}]+', r'a(?#b)+', r'\Qa\E'])
+    ADDED.extend(['COVID', 'CT', 'Ab', 'Z', '[SEP]', 'ß', 'İ', 'a', 'st',
+                  ' the', '\u00a0', 'WO', '##s', '</w>', '1'])
+    PARTS.extend(['COVID', 'Covid', 'CT', 'Z', '[SEP]', 'WOrd', 'pL', 'aaa'])
+
+
+def plain(r):
+    """A text of words mostly in ASCII, with white space between them."""
+    return ''.join(r.choice(PLAIN if r.random() < .95 else PARTS) +
+                   r.choice([' ', ' ', ' ', '  ', '\n', '', ', '])
+                   for _ in range(r.randrange(14)))
 
 
 def normalizer(r, depth=0):
@@ -160,8 +186,11 @@ def text(r, most=14):
     return ''.join(out)
 
 
-def file(r, sizes=(120, 300, 600)):
-    """A tokenizer.json that Hugging Face opens, as a tree."""
+def file(r, sizes=(120, 300, 600), hold=False):
+    """A tokenizer.json that Hugging Face opens, as a tree.
+
+    hold: some added tokens are of the model's vocabulary too.
+    """
     kind = r.choice(['BPE', 'BPE', 'BPE', 'Unigram', 'WordPiece',
                      'WordLevel'])
     tree = {'version': '1.0', 'truncation': None, 'padding': None,
@@ -196,7 +225,73 @@ def file(r, sizes=(120, 300, 600)):
     tree = json.loads(tok.to_str())
     model = tree['model']
     model_options(r, kind, model)
+    if hold:
+        hold_added(r, kind, model['vocab'])
     tree['added_tokens'] = added(r, kind, model)
+    tree['post_processor'] = processor(r, tree)
+    return tree
+
+
+def hold_added(r, kind, vocab):
+    names = [x[0] for x in vocab] if kind == 'Unigram' else vocab
+    for name in r.sample(ADDED, 8):
+        if name not in names and kind == 'Unigram':
+            vocab.append([name, -r.randrange(1, 12)])
+        elif name not in names:
+            vocab[name] = max(vocab.values(), default=-1) + 1
+
+
+def known(r):
+    """CLIP's pipeline or BERT's, with vocabularies of their kind."""
+    clip = r.random() < .5
+    regex = CLIP if r.random() < .5 else \
+        r'<\|startoftext\|>|<\|endoftext\|>|' + CLIP
+    tree = json.loads(Tokenizer(models.BPE() if clip else
+                                models.WordPiece()).to_str())
+    if clip:
+        args = dict(end_of_word_suffix='</w>', special_tokens=[
+            '<|startoftext|>', '<|endoftext|>'])
+        tree['normalizer'] = {'type': 'Sequence', 'normalizers': [
+            {'type': 'NFC'}, {'type': 'Replace', 'content': ' ',
+                              'pattern': {'Regex': r'\s+'}},
+            {'type': 'Lowercase'}]}
+        tree['pre_tokenizer'] = {'type': 'Sequence', 'pretokenizers': [
+            {'type': 'Split', 'pattern': {'Regex': regex},
+             'behavior': 'Removed', 'invert': True},
+            {'type': 'ByteLevel', 'add_prefix_space': False,
+             'trim_offsets': True, 'use_regex': r.random() < .5}]}
+        tree['decoder'] = {'type': 'ByteLevel', 'add_prefix_space': True,
+                           'trim_offsets': True, 'use_regex': True}
+    else:
+        args = dict(special_tokens=['<unk>'])
+        tree['normalizer'] = {
+            'type': 'BertNormalizer', 'clean_text': r.random() < .8,
+            'handle_chinese_chars': r.random() < .8,
+            'strip_accents': r.choice([None, True, False]),
+            'lowercase': r.random() < .5}
+        tree['pre_tokenizer'] = {'type': 'BertPreTokenizer'}
+        tree['decoder'] = {'type': 'WordPiece', 'prefix': '##',
+                           'cleanup': r.random() < .5}
+    tok = Tokenizer.from_str(json.dumps(tree))
+    trainer = trainers.BpeTrainer if clip else trainers.WordPieceTrainer
+    tok.train_from_iterator(
+        [plain(r).replace('\0', '') for _ in range(80)],
+        trainer(vocab_size=r.choice([700, 900]) if clip else 300,
+                show_progress=False, **args))
+    tree = json.loads(tok.to_str())
+    model = tree['model']
+    if clip:  # all bytes, within a word and at its end
+        for c in sorted(pre_tokenizers.ByteLevel.alphabet()):
+            for name in (c, c + '</w>'):
+                model['vocab'].setdefault(
+                    name, max(model['vocab'].values()) + 1)
+        model['unk_token'] = '<|endoftext|>'
+    else:
+        model['unk_token'] = '<unk>'
+    if r.random() < .5:
+        hold_added(r, 'BPE', model['vocab'])
+    tree['added_tokens'] = added(r, model['type'], model) \
+        if r.random() < .7 else []
     tree['post_processor'] = processor(r, tree)
     return tree
 
