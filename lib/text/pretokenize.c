@@ -339,6 +339,7 @@ struct place {
     size_t start, at, end;
     size_t search;           /* where to look for the next match */
     size_t match, match_end; /* found and not given out; equal: none */
+    size_t spent;            /* as in regex.h */
 };
 
 struct medvl_splitter {
@@ -396,9 +397,11 @@ static int find(struct medvl_splitter *s, const struct step *step,
     struct medvl_matches m = {
         .text = {s->text.data + place->start, place->end - place->start},
         .search = place->search - place->start,
+        .spent = place->spent,
     };
     const int rc = medvl_regex_next(step->regex, s->scratch, &m, err);
 
+    place->spent = m.spent;
     if (rc < 0)
         return medvl_context(err, "pre-tokenizer");
     if (rc == 0) {
@@ -458,7 +461,12 @@ static int next_of_chain(struct medvl_splitter *s, size_t *end,
         if (rc < 0)
             return rc;
         s->places[level + 1] = (struct place){
-            place->at, place->at, piece, place->at, place->at, place->at};
+            .start = place->at,
+            .at = place->at,
+            .end = piece,
+            .search = place->at,
+            .match = place->at,
+            .match_end = place->at};
         place->at = piece;
         level++;
     }

@@ -51,12 +51,14 @@ struct medvl_matches {
     struct medvl_span text; /* UTF-8, checked by the caller */
     size_t start, end;      /* the match that was found */
     size_t search;
+    size_t spent; /* work beyond one reading of the text */
     bool found;
 };
 
 /*
  * The next match: 1; 0 behind the last; MEDVL_EFORMAT when PCRE2 gives up
- * on the text.  An empty match right behind another is passed over.
+ * on the text, or has read it 64 times over without coming on, so that time
+ * is the text's.  An empty match right behind another is passed over.
  */
 int medvl_regex_next(const struct medvl_regex *regex,
                      struct medvl_regex_scratch *scratch,

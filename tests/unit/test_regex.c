@@ -212,6 +212,72 @@ static void the_rest_is_found_in_any_case(void **state)
     check_matches("(?i)[^a]", "A\xC3\x9F", "A[\xC3\x9F]");
 }
 
+/* The matches in `count` times `unit`; the error's code if there is one. */
+static int64_t matches_of(const char *pattern, const char *unit, size_t count,
+                          struct medvl_error *err)
+{
+    struct medvl_regex *regex = NULL;
+    struct medvl_regex_scratch *scratch = NULL;
+    struct medvl_matches m = {0};
+    struct medvl_text text = {0};
+    int64_t matches = 0;
+    int rc;
+
+    CHECK_OK(medvl_regex_new(&regex, medvl_span(pattern), err), err);
+    CHECK_OK(medvl_regex_scratch_new(&scratch, err), err);
+    for (size_t i = 0; i < count; i++)
+        put(&text, unit, strlen(unit));
+    m.text = medvl_text_span(&text);
+    while ((rc = medvl_regex_next(regex, scratch, &m, err)) > 0)
+        matches++;
+    medvl_text_release(&text);
+    medvl_regex_scratch_free(scratch);
+    medvl_regex_free(regex);
+    return rc < 0 ? rc : matches;
+}
+
+/* Longer than what is read at first, and than PCRE2 would go back. */
+static void long_texts_are_read_as_short_ones(void **state)
+{
+    static const char GPT2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|"
+                               " ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    struct medvl_error err = {0};
+
+    (void)state;
+    assert_int_equal(matches_of("\\s*[\r\n]+|\\s+(?!\\S)|\\s+", " ",
+                                16 << 20, &err),
+                     1);
+    assert_int_equal(matches_of(GPT2, "a", 1 << 20, &err), 1);
+    assert_int_equal(matches_of(GPT2, "\xE8\x83\xB8", 1 << 18, &err), 1);
+    assert_int_equal(matches_of(GPT2, " lung's 12  ", 100000, &err), 400000);
+    assert_int_equal(matches_of("$", "abc\n", 10000, &err), 10001);
+    assert_int_equal(matches_of("c\n(?=a)|(?<=b)c", "abc\n", 10000, &err),
+                     10000);
+    assert_int_equal(matches_of("x*", "a", 10000, &err), 10001);
+    assert_int_equal(matches_of("a+\\z", "a", 100000, &err), 1);
+    assert_int_equal(matches_of("a{5000}", "a", 100000, &err), 20);
+    assert_int_equal(matches_of("ab{6000}c|a", "ab", 10000, &err), 10000);
+    assert_int_equal(matches_of("\\G.", "ab", 10000, &err), 20000);
+    assert_int_equal(matches_of("nowhere", "ab", 1 << 20, &err), 0);
+}
+
+/* Each place would be looked for in vain up to the text's end. */
+static void time_is_the_text_s(void **state)
+{
+    struct medvl_error err = {0};
+
+    (void)state;
+    assert_int_equal(matches_of("(?=\\p{L}*\\d)\\p{L}", "a", 1 << 20, &err),
+                     MEDVL_EFORMAT);
+    assert_string_equal(err.text, "regular expression \"(?=\\p{L}*\\d)\\p{L}\""
+                                  " takes too long for a text of 1048576 "
+                                  "bytes");
+    assert_int_equal(matches_of("(?:a|aa)+[bc]", "a", 1000, &err),
+                     MEDVL_EFORMAT);
+    assert_non_null(strstr(err.text, "takes too long"));
+    assert_int_equal(matches_of("(?=\\p{L}*\\d)\\p{L}", "a", 4000, &err), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +290,8 @@ int main(void)
         cmocka_unit_test(what_has_no_translation_is_named),
         cmocka_unit_test(what_folding_would_join_is_refused),
         cmocka_unit_test(the_rest_is_found_in_any_case),
+        cmocka_unit_test(long_texts_are_read_as_short_ones),
+        cmocka_unit_test(time_is_the_text_s),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
