@@ -355,9 +355,9 @@ static void put_running(struct medvl_json_writer *w, const struct sums *t)
 static void put_training(struct medvl_json_writer *w, const struct seen *s)
 {
     medvl_json_begin(w, "memory_to_train", '{');
-    put_parts(w, "values", s->parameters, 4);
+    put_parts(w, "weights", s->parameters, 4);
     put_parts(w, "gradients", s->parameters, 4);
-    put_parts(w, "moments", s->parameters, 8);
+    put_parts(w, "optimizer", s->parameters, 8);
     medvl_json_put_int(w, "total", s->sums.training);
     medvl_json_end(w);
 }
