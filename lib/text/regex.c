@@ -25,7 +25,7 @@
 #define WINDOW  ((size_t)4 << 10)
 #define BACK    ((uint32_t)1 << 10)
 #define LARGER  4
-#define SPARE   ((size_t)1 << 17) /* budget: this, and for each byte: */
+#define SPARE   ((size_t)1 << 24) /* budget: this, and for each byte: */
 #define REPEATS 64
 
 struct medvl_regex {

@@ -375,7 +375,9 @@ EOF
     echo '{"vocab_size":120000,"hidden_size":64,"intermediate_size":24,
         "num_hidden_layers":2,"num_attention_heads":2}' >config.json
     for signal in TERM HUP; do
-        medvl-merge --init config.json -o out 2>said &
+        # As it is without nohup, which would have HUP ignored.
+        env --default-signal=$signal \
+            medvl-merge --init config.json -o out 2>said &
         pid=$!
         until compgen -G 'out.tmp-*' || ! kill -0 $pid; do sleep 0.01; done
         kill -$signal $pid
