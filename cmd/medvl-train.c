@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/cli.h"
@@ -63,9 +64,22 @@ static const struct cli_option OPTIONS[] = {
     CLI_END,
 };
 
-/* The first asks the run to end in order; a second ends it at once. */
+static time_t now(void)
+{
+    struct timespec t = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+/*
+ * The first asks the run to end in order; a second ends it at once.  What
+ * comes at the same time is no second one: timeout(1) and others send it to
+ * the process and to its group.  Whoever reads the log may have ended by it.
+ */
 static void on_signal(int number)
 {
+    static volatile sig_atomic_t began;
     static const char TEXT[] =
         "\nmedvl-train: ends after this step and saves; "
         "a second signal ends it at once\n";
@@ -73,10 +87,12 @@ static void on_signal(int number)
     const int kept = errno;
     ssize_t said;
 
-    if (stop) {
+    if (stop && now() - began > 1) {
         signal(number, SIG_DFL);
         raise(number);
-    } else {
+    } else if (!stop) {
+        began = (sig_atomic_t)now();
+        signal(SIGPIPE, SIG_IGN);
         said = write(STDERR_FILENO, TEXT + skip, sizeof(TEXT) - 1 - skip);
         (void)said; /* nobody may be there to tell */
     }
@@ -100,7 +116,12 @@ static int log_line(void *arg, struct medvl_span line,
     (void)arg;
     fwrite(line.data, 1, line.size, stdout);
     putchar('\n');
-    return fflush(stdout) ? medvl_fail_output(err, "stdout") : MEDVL_OK;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return MEDVL_OK;
+    /* run/train.jsonl has the line */
+    if (stop && errno == EPIPE && freopen("/dev/null", "w", stdout))
+        return MEDVL_OK;
+    return medvl_fail_output(err, "stdout");
 }
 
 static void show_progress(void *arg, const char *text)

@@ -127,6 +127,10 @@ load train
     while [ ! -s run/train.jsonl ]; do sleep 0.01; done
     kill -INT "$pid"
     while [ ! -s said ]; do sleep 0.01; done
+    # At the same time it is the first one still.
+    kill -TERM "$pid"
+    sleep 2.5
+    kill -0 "$pid"
     kill -TERM "$pid"
     code=0
     wait "$pid" || code=$?
@@ -134,6 +138,34 @@ load train
     [ "$code" -eq 143 ]
     run_ok medvl-train --resume run
     [[ $stderr = *"resuming at step 0 of 6"* ]]
+}
+
+@test "what ends the log's reader too, or is sent twice, loses no step" {
+    tiny_text
+    use_release
+    run_train=(env --default-signal=INT "${train[@]}" --epochs 3000
+        --save-every 100000)
+    mkfifo pipe
+    "${run_train[@]}" -o run >pipe 2>said &
+    pid=$!
+    head -n 3 <pipe >log &
+    reader=$!
+    # It stands still: the log is full and nobody reads it.
+    exec 5<>pipe
+    wait "$reader"
+    kill -STOP "$pid"
+    kill -INT "$pid"
+    exec 5>&-
+    kill -CONT "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 3 ]
+    [ -e run/latest/trainer.safetensors ]
+    # GNU timeout signals the process, then its group.
+    code=0
+    timeout 1 "${run_train[@]}" -o twice >log 2>said || code=$?
+    [ "$code" -eq 124 ]
+    [ -e twice/latest/trainer.safetensors ]
 }
 
 @test "resuming a whole run does nothing" {
