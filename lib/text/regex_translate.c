@@ -360,6 +360,8 @@ static int token(struct translation *t, struct medvl_error *err)
     t->atom = t->out->size;
     if (c == '{')
         return put(t, 1, "\\{", err);
+    if (c == '^') /* PCRE2's asks for no more where a part of a text ends */
+        return put(t, 1, "(?:\\A|(?<=\\n)(?!\\z))", err);
     if (c == '\\')
         return escape(t, err);
     if (c == '[')

@@ -241,6 +241,7 @@ static void long_texts_are_read_as_short_ones(void **state)
 {
     static const char GPT2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+|"
                                " ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    char line[4097] = {0};
     struct medvl_error err = {0};
 
     (void)state;
@@ -255,6 +256,11 @@ static void long_texts_are_read_as_short_ones(void **state)
                      10000);
     assert_int_equal(matches_of("x*", "a", 10000, &err), 10001);
     assert_int_equal(matches_of("a+\\z", "a", 100000, &err), 1);
+    memset(line, 'a', sizeof(line) - 1);
+    line[sizeof(line) - 2] = '\n'; /* the last byte that is read at first */
+    assert_int_equal(matches_of("\\n^", line, 3, &err), 2);
+    assert_int_equal(matches_of("\\n(?!^)", line, 3, &err), 1);
+    assert_int_equal(matches_of("^(?<!^a)a", line, 3, &err), 3);
     assert_int_equal(matches_of("a{5000}", "a", 100000, &err), 20);
     assert_int_equal(matches_of("ab{6000}c|a", "ab", 10000, &err), 10000);
     assert_int_equal(matches_of("\\G.", "ab", 10000, &err), 20000);
