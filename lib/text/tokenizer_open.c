@@ -150,8 +150,8 @@ static int read_specials(struct opening *o, const struct medvl_json *map,
                                         "unk_token", "sep_token",
                                         "pad_token", "cls_token",
                                         "mask_token"};
-    static const char *const LISTS[] = {"extra_special_tokens",
-                                        "additional_special_tokens"};
+    static const char *const LISTS[] = {"additional_special_tokens",
+                                        "extra_special_tokens"};
     int rc = MEDVL_OK;
 
     for (size_t i = 0; i < 7 && rc == MEDVL_OK; i++) {

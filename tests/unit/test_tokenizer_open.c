@@ -193,6 +193,11 @@ static void the_configuration_changes_and_adds_tokens(void **state)
          "{}",
          {1, 7, 11, 12, 6, 13, -1},
          "a <x>"},
+        {"\"extra_special_tokens\":{\"image_token\":\"<v\"},"
+         "\"additional_special_tokens\":[\"<n>\"]",
+         "{}",
+         {1, 7, 11, 13, 6, 12, -1},
+         "a <x>>"},
         {"\"cls_token\":\"<v>\","
          "\"foo_token\":\"<n>\"",
          "{}",
