@@ -28,6 +28,7 @@ static const char *const FILES[] = {
     "tokenizer_config.json",
     "tokenizer.model",
     "qwen.tiktoken",
+    "bpe_simple_vocab_16e6.txt",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",

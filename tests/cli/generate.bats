@@ -641,14 +641,14 @@ cut_short() {
     mv a/model a/copy
     gen -m a/copy -o out --resume "$IN"
     cmp whole out
-    # One weight of many, and the template.
-    for change in model.norm.weight model.embed_tokens.weight template; do
+    # One weight of many, the template, and each vocabulary that may be read.
+    for change in model.norm.weight model.embed_tokens.weight \
+        chat_template.jinja vocab.txt bpe_simple_vocab_16e6.txt; do
         cp -r a/copy a/model
-        if [ $change = template ]; then
-            echo '{{ messages[0].content }}' >a/model/chat_template.jinja
-        else
-            spoil a/model $change 3
-        fi
+        case $change in
+        model.*) spoil a/model $change 3 ;;
+        *) echo '{{ messages[0].content }}' >a/model/$change ;;
+        esac
         cp part out.part
         run_code 1 gen -m a/model -o out --resume "$IN"
         [[ $stderr == *'another model said this'* ]]
