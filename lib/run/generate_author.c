@@ -82,6 +82,18 @@ static void put_name(char *out, size_t room, const char *path)
     }
 }
 
+/* Names of files are any bytes; those of records are text. */
+static void make_text(char *name)
+{
+    const size_t size = strlen(name);
+
+    for (size_t at = 0; at < size; at++) {
+        at += medvl_utf8_valid(name + at, size - at);
+        if (at < size)
+            name[at] = '?';
+    }
+}
+
 /* ---- its options ----------------------------------------------------- */
 
 static int hash_options(char out[33], const struct medvl_generate_options *o,
@@ -118,6 +130,7 @@ int medvl_author_of(struct medvl_author *out,
     int rc;
 
     put_name(out->name, sizeof(out->name), real ? real : options->model);
+    make_text(out->name);
     free(real);
     rc = hash_options(out->options, options, err);
     return rc < 0 ? rc : medvl_model_hash(out->model, model, err);
@@ -172,6 +185,7 @@ static int check_entry(struct medvl_author *author,
     if (rc == MEDVL_OK)
         snprintf(author->name, sizeof(author->name), "%s",
                  name.data ? name.data : "");
+    make_text(author->name); /* it may be cut */
     medvl_text_release(&name);
     return rc;
 }

@@ -684,6 +684,9 @@ cut_short() {
     [ "$(author runs/rl/latest)" = rl/step-000002 ]
     [ "$(author runs/rl/step-by-step)" = step-by-step ]
     [ "$(author $hub/c0ffee/)" = org/a-model@c0ffee ]
+    # What is no UTF-8 in a name is no text.
+    cp -r "$MODEL" $'caf\xe9\xff m'
+    [ "$(author $'caf\xe9\xff m')" = 'caf?? m' ]
     cd runs/rl/latest
     [ "$(author .)" = rl/step-000002 ]
 }
