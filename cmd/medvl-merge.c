@@ -38,7 +38,8 @@ static void on_signal(int number)
 /* Signals that were ignored, as nohup does, stay so. */
 static void catch_signals(void)
 {
-    static const int NUMBERS[] = {SIGHUP, SIGINT, SIGTERM};
+    static const int NUMBERS[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM,
+                                  SIGUSR1, SIGUSR2, SIGXCPU};
 
     for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(*NUMBERS); i++)
         if (signal(NUMBERS[i], on_signal) == SIG_IGN)

@@ -374,7 +374,7 @@ EOF
 @test "a signal that can be caught leaves nothing behind" {
     echo '{"vocab_size":120000,"hidden_size":64,"intermediate_size":24,
         "num_hidden_layers":2,"num_attention_heads":2}' >config.json
-    for signal in TERM HUP; do
+    for signal in TERM HUP QUIT USR1 XCPU; do
         # As it is without nohup, which would have HUP ignored.
         env --default-signal=$signal \
             medvl-merge --init config.json -o out 2>said &
