@@ -218,8 +218,8 @@ static bool is_written(const struct medvl_chat_worker *w, size_t count,
 }
 
 /* A template that fails without the beginning of an answer is let be. */
-static int check_asked(struct medvl_chat_worker *w, size_t count,
-                       struct medvl_error *err)
+static int check_last(struct medvl_chat_worker *w, size_t count,
+                      struct medvl_error *err)
 {
     const size_t images = w->image_count;
     struct medvl_json_view message = {0};
@@ -248,6 +248,33 @@ static int check_asked(struct medvl_chat_worker *w, size_t count,
     medvl_json_view_release(&message);
     shrink(&w->part);
     return rc;
+}
+
+/*
+ * The first of a role that not every template knows, the one after "from" in
+ * ShareGPT's files: when it is passed over, so are all of them.
+ */
+static int check_roles(struct medvl_chat_worker *w, size_t count,
+                       struct medvl_error *err)
+{
+    static const char *const USUAL[] = {"\"system\"", "\"user\"",
+                                        "\"assistant\"", "\"tool\""};
+    struct medvl_json_view message = {0};
+    size_t i = 0, usual = 0;
+    int rc = MEDVL_OK;
+
+    for (; i < count && rc == MEDVL_OK; i++) {
+        struct medvl_span role;
+
+        rc = medvl_json_view_object(&message, w->view.members[i].value, err);
+        role = medvl_json_view_get(&message, "role");
+        for (usual = 0; usual < 4 && !medvl_span_is(role, USUAL[usual]);)
+            usual++;
+        if (usual == 4)
+            break;
+    }
+    medvl_json_view_release(&message);
+    return rc == MEDVL_OK && i < count ? check_last(w, i + 1, err) : rc;
 }
 
 /* ---- tokens ----------------------------------------------------------- */
@@ -447,8 +474,10 @@ int medvl_chat_encode(struct medvl_chat_worker *worker,
     if (rc == MEDVL_OK && w->whole.text.size == 0 && w->view.count > 0)
         rc = medvl_fail(err, MEDVL_EFORMAT,
                         "the chat template writes nothing of the messages");
+    if (rc == MEDVL_OK)
+        rc = check_roles(w, count, err);
     if (rc == MEDVL_OK && prompt)
-        rc = check_asked(w, count, err);
+        rc = check_last(w, count, err);
     if (rc == MEDVL_OK)
         rc = find_turns(w, prompt ? 0 : count, err);
     medvl_encoder_set_placeholder(

@@ -50,6 +50,12 @@ need_data() {
     [ -e "$MEDVL_DATA/${1:-}" ] || skip "no $1 below MEDVL_DATA"
 }
 
+# run_ok COMMAND as a terminal sees it; not everywhere can one be made.
+on_terminal() {
+    script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminal"
+    run_ok script -qec "$1" /dev/null
+}
+
 # The commands built without sanitizers, for what would take too long.
 use_release() {
     PATH=${MEDVL_RELEASE:-$ROOT/build/release/bin}:$PATH

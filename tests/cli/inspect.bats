@@ -280,7 +280,7 @@ want (8,17), "* ]]
 
 @test "a model is a table on a terminal, and a line elsewhere" {
     make_model
-    run_ok script -qec 'medvl-inspect model' /dev/null
+    on_terminal 'medvl-inspect model'
     [[ $output == *"family "*" text"* ]]
     [[ $output == *"  layers "*" 1"* ]]
     [[ $output == *"  gradients "*" decoder "*" kB, total "*" kB"* ]]

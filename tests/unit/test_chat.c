@@ -494,6 +494,31 @@ static void a_record_gives_tools_documents_and_variables(void **state)
     teardown(&f);
 }
 
+static void a_role_that_the_template_passes_over_is_an_error(void **state)
+{
+    static const char TEMPLATE[] =
+        "{% for m in messages %}{% if m.role in ['system', 'assistant', "
+        "'developer'] %}{{ m.role }} {{ m.content }} {% endif %}{% endfor %}";
+    struct medvl_chat_input in = {
+        .messages = medvl_span(
+            "[{\"role\":\"system\",\"content\":\"S\"},"
+            "{\"role\":\"human\",\"content\":\"Q\"},"
+            "{\"role\":\"assistant\",\"content\":\"A\"}]")};
+    struct fixture f;
+
+    (void)state;
+    setup(&f, "chatml", TEMPLATE);
+    CHECK_FAILS(medvl_chat_encode(f.worker, &f.out, f.encoder, &in, 0, &f.err),
+                MEDVL_EFORMAT, &f.err,
+                "message 1: the chat template writes nothing of it (role "
+                "\"human\")");
+    check_learned(&f,
+                  "[{\"role\":\"developer\",\"content\":\"D\"},"
+                  "{\"role\":\"assistant\",\"content\":\"A\"}]",
+                  0, "developer D assistant [A ]");
+    teardown(&f);
+}
+
 static void what_else_a_record_gives_is_checked(void **state)
 {
     static const char *const BAD[][4] = {
@@ -590,6 +615,7 @@ int main(void)
         cmocka_unit_test(templates_are_found_where_folders_keep_them),
         cmocka_unit_test(a_template_may_change_what_it_shows),
         cmocka_unit_test(a_record_gives_tools_documents_and_variables),
+        cmocka_unit_test(a_role_that_the_template_passes_over_is_an_error),
         cmocka_unit_test(what_else_a_record_gives_is_checked),
         cmocka_unit_test(a_tool_answers_with_any_value),
     };
