@@ -56,6 +56,11 @@ on_terminal() {
     run_ok script -qec "$1" /dev/null
 }
 
+# Until FILE has something, as long as process PID runs.
+wait_for() {
+    while [ ! -s "$1" ] && kill -0 "$2"; do sleep 0.01; done
+}
+
 # The commands built without sanitizers, for what would take too long.
 use_release() {
     PATH=${MEDVL_RELEASE:-$ROOT/build/release/bin}:$PATH

@@ -93,7 +93,7 @@ load train
         env --default-signal=INT "${train[@]}" --epochs 300 --ema 0.9 \
             --save-every 1000 -o run >log 2>said &
         pid=$!
-        while [ ! -s log ]; do sleep 0.01; done
+        wait_for log $pid
         kill -s $sent "$pid"
         code=0
         wait "$pid" || code=$?
@@ -124,9 +124,9 @@ load train
     dd if=/dev/zero of=pipe oflag=nonblock bs=4096 2>/dev/null || true
     env --default-signal=INT "${train[@]}" --epochs 3 -o run >&5 2>said &
     pid=$!
-    while [ ! -s run/train.jsonl ]; do sleep 0.01; done
+    wait_for run/train.jsonl $pid
     kill -INT "$pid"
-    while [ ! -s said ]; do sleep 0.01; done
+    wait_for said $pid
     # At the same time it is the first one still.
     kill -TERM "$pid"
     sleep 2.5
@@ -403,7 +403,7 @@ kill_before_a_step() { # RUN OPTION...
     use_release
     "${train[@]}" --epochs 100000 --save-every 1000000 -o run >/dev/null &
     pid=$!
-    while [ ! -s run/train.jsonl ]; do sleep 0.01; done
+    wait_for run/train.jsonl $pid
     run_code 1 medvl-train --resume run
     kill -9 "$pid"
     wait "$pid" 2>/dev/null || true

@@ -497,8 +497,8 @@ static void a_record_gives_tools_documents_and_variables(void **state)
 static void a_role_that_the_template_passes_over_is_an_error(void **state)
 {
     static const char TEMPLATE[] =
-        "{% for m in messages %}{% if m.role in ['system', 'assistant', "
-        "'developer'] %}{{ m.role }} {{ m.content }} {% endif %}{% endfor %}";
+        "{% for m in messages %}{% if m.role in ['system', 'user', "
+        "'assistant', 'developer'] %}{{ m.role }} {{ m.content }} {% endif %}{% endfor %}";
     struct medvl_chat_input in = {
         .messages = medvl_span(
             "[{\"role\":\"system\",\"content\":\"S\"},"
@@ -515,7 +515,7 @@ static void a_role_that_the_template_passes_over_is_an_error(void **state)
     check_learned(&f,
                   "[{\"role\":\"developer\",\"content\":\"D\"},"
                   "{\"role\":\"assistant\",\"content\":\"A\"}]",
-                  0, "developer D assistant [A ]");
+                  0, "developer D [assistant A ]");
     teardown(&f);
 }
 
