@@ -498,7 +498,8 @@ static void a_role_that_the_template_passes_over_is_an_error(void **state)
 {
     static const char TEMPLATE[] =
         "{% for m in messages %}{% if m.role in ['system', 'user', "
-        "'assistant', 'developer'] %}{{ m.role }} {{ m.content }} {% endif %}{% endfor %}";
+        "'assistant', 'developer'] %}{{ m.role }} {{ m.content }} {% endif %}"
+        "{% endfor %}";
     struct medvl_chat_input in = {
         .messages = medvl_span(
             "[{\"role\":\"system\",\"content\":\"S\"},"
