@@ -239,12 +239,18 @@ static int set_token(struct medvl_chat_worker *w, const char *name,
     return medvl_template_set_text(w->run, name, text, false, err);
 }
 
+int32_t medvl_chat_token(const struct medvl_tokenizer *tok, const char *text)
+{
+    const int32_t id = medvl_tokenizer_id(tok, medvl_span(text));
+
+    return id >= 0 && medvl_tokenizer_is_added(tok, id) ? id : -1;
+}
+
 /* The one that the tokenizer names, else the layout's own. */
 static int32_t token_of(const struct medvl_tokenizer *tok, int32_t named,
                         const char *own)
 {
-    return named < 0 && own ? medvl_tokenizer_id(tok, medvl_span(own))
-                            : named;
+    return named < 0 && own ? medvl_chat_token(tok, own) : named;
 }
 
 int32_t medvl_chat_begin(const struct medvl_chat_layout *layout,

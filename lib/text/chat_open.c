@@ -348,7 +348,7 @@ static int check_marks(const struct medvl_chat_layout *layout,
 
     for (const char *const *mark = layout->marks; *mark && rc == MEDVL_OK;
          mark++) {
-        if (medvl_tokenizer_id(tok, medvl_span(*mark)) < 0)
+        if (medvl_chat_token(tok, *mark) < 0)
             rc = medvl_text_printf(&missing, err, "%s \"%s\"",
                                    missing.size ? "," : "", *mark);
     }

@@ -67,6 +67,11 @@ int medvl_chat_render_all(struct medvl_chat_worker *w,
                           size_t *count,
                           struct medvl_error *err) MEDVL_MUST_CHECK;
 
+/* The added token of this text, or -1: Qwen's vocabulary has a "</s>" that
+ * no text becomes. */
+int32_t medvl_chat_token(const struct medvl_tokenizer *tok,
+                         const char *text);
+
 /* What a template's bos_token and eos_token are: the tokenizer's, else those
  * of the layout (or NULL); -1: none. */
 int32_t medvl_chat_begin(const struct medvl_chat_layout *layout,

@@ -309,6 +309,28 @@ static void a_layout_has_its_begin_and_end_where_none_is_named(void **state)
     teardown(&f);
 }
 
+/* As in Qwen's vocabulary, whose texts are cut up. */
+static void a_piece_of_the_vocabulary_is_no_mark(void **state)
+{
+    struct medvl_tokenizer *tok = NULL;
+    struct medvl_chat *chat;
+    struct fixture f;
+
+    (void)state;
+    make_folder(&f, "pieces", medvl_chat_layout("llama3"), "");
+    write_file(&f, "tokenizer_config.json", "{}");
+    write_file(&f, "tokenizer.json",
+               "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"<s>\":0,"
+               "\"</s>\":1},\"merges\":[]}}");
+    CHECK_OK(medvl_tokenizer_open(&tok, f.folder, &f.err), &f.err);
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "v1", tok, &f.err),
+                MEDVL_EARG, &f.err, "it has no token \"</s>\"");
+    CHECK_FAILS(medvl_chat_open(&chat, f.folder, "vicuna", tok, &f.err),
+                MEDVL_EARG, &f.err, "names no \"eos_token\"");
+    medvl_tokenizer_free(tok);
+    teardown(&f);
+}
+
 /* The vocabulary ends before the picture's id. */
 static void a_picture_is_the_id_behind_the_vocabulary(void **state)
 {
@@ -421,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_record_of_which_nothing_is_written_is_an_error),
         cmocka_unit_test(a_layout_needs_its_marks),
         cmocka_unit_test(a_layout_has_its_begin_and_end_where_none_is_named),
+        cmocka_unit_test(a_piece_of_the_vocabulary_is_no_mark),
         cmocka_unit_test(a_picture_is_the_id_behind_the_vocabulary),
         cmocka_unit_test(a_picture_is_the_token_that_config_names),
         cmocka_unit_test(marks_around_pictures_are_of_the_config),
