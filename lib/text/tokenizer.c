@@ -159,6 +159,8 @@ void medvl_encoder_free(struct medvl_encoder *encoder)
 
 void medvl_encoder_set_placeholder(struct medvl_encoder *encoder, int32_t id)
 {
+    if (encoder->placeholder == id)
+        return; /* as for most records: the guard looks through all tokens */
     encoder->placeholder = id;
     set_guard(encoder);
 }
