@@ -143,16 +143,14 @@ load train
 @test "what ends the log's reader too, or is sent twice, loses no step" {
     tiny_text
     use_release
-    run_train=(env --default-signal=INT "${train[@]}" --epochs 3000
-        --save-every 100000)
+    run_train=(env --default-signal=INT "${train[@]}" --epochs 100000
+        --save-every 1000000)
     mkfifo pipe
-    "${run_train[@]}" -o run >pipe 2>said &
-    pid=$!
-    head -n 3 <pipe >log &
-    reader=$!
-    # It stands still: the log is full and nobody reads it.
     exec 5<>pipe
-    wait "$reader"
+    "${run_train[@]}" -o run >pipe 2>said 5>&- &
+    pid=$!
+    head -n 3 <&5 >log
+    # The reader ends while the run stands still.
     kill -STOP "$pid"
     kill -INT "$pid"
     exec 5>&-
@@ -163,7 +161,7 @@ load train
     [ -e run/latest/trainer.safetensors ]
     # GNU timeout signals the process, then its group.
     code=0
-    timeout 1 "${run_train[@]}" -o twice >log 2>said || code=$?
+    timeout 2 "${run_train[@]}" -o twice >log 2>said || code=$?
     [ "$code" -eq 124 ]
     [ -e twice/latest/trainer.safetensors ]
 }
