@@ -51,7 +51,10 @@ gen() {
     cmp one five
 }
 
-@test "records with no, one and two pictures: the same bytes too" {
+# A model that reads pictures.
+make_seeing() {
+    local sizes
+
     sizes='"hidden_size":16,"intermediate_size":24'
     sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
     echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
@@ -59,6 +62,10 @@ gen() {
         >llava.json
     medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
         --chat chatml --seed 1 -o seeing
+}
+
+@test "records with no, one and two pictures: the same bytes too" {
+    make_seeing
     parts='[{"type":"image"},{"type":"text","text":"ill?"}]'
     choices='"choices":{"A":"no","B":"effusion","C":"n"}'
     {
@@ -85,13 +92,7 @@ gen() {
 }
 
 @test "a picture that the messages do not show is an error, not left out" {
-    sizes='"hidden_size":16,"intermediate_size":24'
-    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
-    echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
-        "\"vision_config\":{$sizes,\"image_size\":16,\"patch_size\":8}}" \
-        >llava.json
-    medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
-        --chat chatml --seed 1 -o seeing
+    make_seeing
     cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb.png" .
     asks() { # CONTENT
         echo '{"id":"a","images":[{"path":"rgb.png"},{"path":"rgb.png"}],' \
@@ -116,13 +117,7 @@ gen() {
 }
 
 @test "a model that reads pictures and gets none: a warning" {
-    sizes='"hidden_size":16,"intermediate_size":24'
-    sizes=$sizes',"num_hidden_layers":2,"num_attention_heads":2'
-    echo "{\"text_config\":{$sizes,\"max_position_embeddings\":256}," \
-        "\"vision_config\":{$sizes,\"image_size\":16,\"patch_size\":8}}" \
-        >llava.json
-    medvl-merge --init llava.json --tokenizer "${MODEL%model}tokenizer.json" \
-        --chat chatml --seed 1 -o seeing
+    make_seeing
     cp "$BATS_TEST_DIRNAME/../golden/pictures/rgb.png" .
     echo '{"id":"a","image":"rgb.png","prompt":"no"}' >in
     run_ok gen -m seeing in in

@@ -90,6 +90,20 @@ static void what_was_asked_for_and_not_encoded_is_not_kept(void **state)
     subject_release(&s);
 }
 
+/* A gallery with room for two pictures, and each kind of them encoded. */
+static struct medvl_gallery *keep_two(struct subject *s,
+                                      float want[KINDS][TOKENS * C])
+{
+    struct medvl_gallery *g;
+
+    subject_open(s, LLAVA, 0);
+    for (int i = 0; i < KINDS; i++)
+        encode_alone(want[i], s, i);
+    CHECK_OK(medvl_gallery_open(&g, s->model, 2 * sizeof(want[0]), &s->err),
+             &s->err);
+    return g;
+}
+
 static void the_longest_unused_makes_room(void **state)
 {
     static float want[KINDS][TOKENS * C];
@@ -97,11 +111,7 @@ static void the_longest_unused_makes_room(void **state)
     struct subject s;
 
     (void)state;
-    subject_open(&s, LLAVA, 0);
-    for (int i = 0; i < KINDS; i++)
-        encode_alone(want[i], &s, i);
-    CHECK_OK(medvl_gallery_open(&g, s.model, 2 * sizeof(want[0]), &s.err),
-             &s.err);
+    g = keep_two(&s, want);
     /* More at once than is kept is no fault. */
     ask(g, &s, want, (int[]){0, 1, 2, 0}, 4);
     assert_int_equal(medvl_gallery_encoded(g), 3);
@@ -124,11 +134,7 @@ static void the_oldest_goes_and_all_newer_stay(void **state)
     struct subject s;
 
     (void)state;
-    subject_open(&s, LLAVA, 0);
-    for (int i = 0; i < KINDS; i++)
-        encode_alone(want[i], &s, i);
-    CHECK_OK(medvl_gallery_open(&g, s.model, 2 * sizeof(want[0]), &s.err),
-             &s.err);
+    g = keep_two(&s, want);
     for (int i = 0; i < 3; i++)
         ask(g, &s, want, &i, 1);
     assert_int_equal(medvl_gallery_encoded(g), 3);
